@@ -1,0 +1,1 @@
+"""What the rest stands on: catalogue, graph, settings, errors, changes, runner, console."""

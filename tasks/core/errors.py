@@ -1,0 +1,48 @@
+"""The errors a user can meet: one line that says what is wrong, a hint that says what to do, an exit code."""
+
+from invoke.exceptions import Exit
+
+
+class PlaybookError(Exit):
+    """Base of every expected error. Invoke prints the text on stderr and exits with ``exit_code``.
+
+    ``summary`` is the one line, ``hint`` what to do about it (may be empty). Neither ever holds a secret.
+    """
+
+    exit_code = 1
+
+    def __init__(self, summary: str, hint: str = "") -> None:
+        self.summary = summary
+        self.hint = hint
+        super().__init__(f"error: {summary}" + (f"\n  hint: {hint}" if hint else ""), self.exit_code)
+
+    def __str__(self) -> str:
+        return self.summary
+
+
+class StepFailedError(PlaybookError):
+    """A check or a step failed (exit code 1)."""
+
+
+class SettingsError(PlaybookError):
+    """The command line, a setting or a credential is wrong (exit code 2)."""
+
+    exit_code = 2
+
+
+class PrerequisiteError(PlaybookError):
+    """A task was asked for before the one it needs (exit code 3)."""
+
+    exit_code = 3
+
+
+class RefusedError(PlaybookError):
+    """Something outside refused: the repository, git, sops, the S3 server (exit code 4)."""
+
+    exit_code = 4
+
+
+class InterruptedRunError(PlaybookError):
+    """Ctrl-C (exit code 130)."""
+
+    exit_code = 130

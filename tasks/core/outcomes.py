@@ -1,0 +1,51 @@
+"""What a check answers: pass, fail or unknown, with the evidence."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The three answers. ``UNKNOWN`` (a tool, the network, the cluster is missing) never counts as a pass."""
+
+    PASS = "pass"  # noqa: S105 (an answer, not a password)
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One answer with its evidence: what was looked at and found.
+
+    A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); an
+    unknown says in ``remedy`` what would make it answerable.
+    """
+
+    status: Status
+    evidence: str
+    consequence: str = ""
+    remedy: str = ""
+
+
+def passed(evidence: str) -> Outcome:
+    """Answer that the item holds."""
+    return Outcome(Status.PASS, evidence)
+
+
+def failed(evidence: str, consequence: str, remedy: str) -> Outcome:
+    """Answer that the item does not hold."""
+    return Outcome(Status.FAIL, evidence, consequence, remedy)
+
+
+def unknown(evidence: str, remedy: str = "") -> Outcome:
+    """Answer that it cannot be told from what is at hand."""
+    return Outcome(Status.UNKNOWN, evidence, remedy=remedy)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one item of the Definition of Done; ``text`` is the documented sentence."""
+
+    id: str
+    task: str
+    text: str
+    outcome: Outcome

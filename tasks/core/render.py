@@ -1,0 +1,67 @@
+"""Fills the placeholders of the templates in manifests/."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Final
+
+import yaml
+
+MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
+
+# The first comment of every manifest: how the playbook knows its own files again.
+MARKER = "# Written by parseable-playbook"
+
+Value = str | int | dict[str, object] | None
+
+
+class Absent:
+    """Marks a placeholder whose line is to be left out."""
+
+
+ABSENT: Final = Absent()
+
+# A line whose whole value is one placeholder: there the value must stay the scalar it is.
+_WHOLE_VALUE = re.compile(r"^(?P<lead>\s*(?:- )?(?:[\w./-]+:\s+)?(?:&\w+\s+)?)\$\{(?P<name>\w+)\}\s*$")
+
+
+def render(template: str, values: Mapping[str, Value | Absent]) -> str:
+    """``template`` with its placeholders replaced, so that each scalar reads back as the value given.
+
+    A whole value is quoted where YAML would take it for something else (version "1.10"), a mapping becomes
+    a flow mapping, None becomes null, and the line of an ABSENT value is left out. Inside a longer scalar
+    the text goes in as it is; settings admit no character that would end the scalar.
+
+    Raises:
+        KeyError: a placeholder without a value.
+    """
+    lines = []
+    for line in template.splitlines(keepends=True):
+        found = _WHOLE_VALUE.match(line)
+        if found is None:
+            lines.append(Template(line).substitute(values))
+            continue
+        value = values[found["name"]]
+        if not isinstance(value, Absent):
+            lines.append(f"{found['lead']}{scalar(value)}\n")
+    return "".join(lines)
+
+
+def scalar(value: Value) -> str:
+    """``value`` in YAML on one line: plain where that reads back the same, JSON otherwise.
+
+    >>> scalar("1.6.5"), scalar("1.10"), scalar(None), scalar({"provider": "sops"})
+    ('1.6.5', '"1.10"', 'null', '{provider: sops}')
+    """
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key}: {scalar(item)}" for key, item in value.items())  # type: ignore[arg-type]
+        return "{" + inner + "}"
+    if value is None or isinstance(value, int):
+        return json.dumps(value)
+    try:
+        plain = yaml.safe_load(f"k: {value}") == {"k": value}
+    except yaml.YAMLError:
+        plain = False
+    return value if plain and "\n" not in value else json.dumps(value)

@@ -1,0 +1,291 @@
+"""Frozen, typed settings with the documented defaults, and the one way to build them from configuration."""
+
+import dataclasses
+import difflib
+import re
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from tasks.core.errors import SettingsError
+
+
+class _Form(NamedTuple):
+    """What a value must look like, as a pattern for the code and in words for the user."""
+
+    pattern: str
+    words: str
+
+
+_NAME = _Form(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "a Kubernetes name (lower case letters, digits, '-')")
+_FOLDER = _Form(
+    r"(?!/)(?!.*(^|/)\.\.(/|$))[^\s\\\"'{}$#:]+", "a path inside the repository, with forward slashes"
+)
+_DURATION = _Form(r"([0-9]+(\.[0-9]+)?(ms|s|m|h))+", "a duration such as 30m or 1h")
+_QUANTITY = _Form(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?", "a Kubernetes quantity such as 500m or 2Gi")
+_URL = _Form(
+    r"https?://[^\s/?#@\"'\\{}$;]+(/[^\s\"'\\{}$#;]*)?",
+    "a URL with its scheme, such as https://s3.example.com",
+)
+_VERSION = _Form(r"v?[0-9][0-9A-Za-z.+-]*", "one exact version, such as 1.6.5")
+_WORD = _Form(r"[^\s\"'\\{}$#;]+", "one word without quotes, braces or white space")
+# Amazon S3 bucket naming rules, the strictest that the compatible servers apply.
+_BUCKET = _Form(
+    r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name (3 to 63 of a-z, 0-9, '.', '-')"
+)
+# Parseable refuses stream names with white space, most signs, or that are SQL keywords (errata, "Facts").
+_STREAM = _Form(
+    r"(?!(?i:select|from|where|table|insert|update|delete|order|group|by|join|union|all|and|or|not|in|as)$)"
+    r"[A-Za-z][A-Za-z0-9_-]*",
+    "a stream name (letters, digits, '_', '-'; not an SQL keyword)",
+)
+
+
+def _setting(default: Any, form: _Form) -> Any:
+    return field(default=default, metadata={"form": form})
+
+
+def _count(default: int) -> Any:
+    return field(default=default, metadata={"least": 1})
+
+
+@dataclass(frozen=True)
+class Gitops:
+    """The GitOps repository: where it is, and where in it things live."""
+
+    path: str = ""
+    apps: str = _setting("kubernetes/apps/monitoring", _FOLDER)
+    repositories: str = _setting("kubernetes/flux/meta/repos", _FOLDER)
+    namespace: str = _setting("monitoring", _NAME)
+    remote: str | None = _setting(None, _WORD)
+    issue: int | None = field(default=None, metadata={"least": 1})
+
+
+@dataclass(frozen=True)
+class Flux:
+    """The source of the Flux Kustomizations, and the intervals of all Flux objects."""
+
+    namespace: str = _setting("flux-system", _NAME)
+    source_kind: str = _setting(
+        "GitRepository",
+        _Form("GitRepository|OCIRepository|Bucket", "GitRepository, OCIRepository or Bucket"),
+    )
+    source: str = _setting("home-kubernetes", _NAME)
+    interval: str = _setting("30m", _DURATION)
+    retry_interval: str = _setting("1m", _DURATION)
+    timeout: str = _setting("5m", _DURATION)
+    repository_interval: str = _setting("1h", _DURATION)
+    retries: int = _count(3)
+
+
+@dataclass(frozen=True)
+class S3:
+    """The bucket, and the server that has it. ``retention_days`` is the age at which log data is deleted."""
+
+    endpoint: str = _setting("https://s3.68cc.io", _URL)
+    region: str = _setting("minio", _WORD)
+    bucket: str = _setting("parseable-logs", _BUCKET)
+    retention_days: int = _count(30)
+
+
+@dataclass(frozen=True)
+class Parseable:
+    """The Parseable release."""
+
+    name: str = _setting(
+        "parseable",
+        # The chart names its objects after the release only if the release's name contains the chart's.
+        _Form(
+            r"(?=.*parseable)[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?", "a Kubernetes name containing 'parseable'"
+        ),
+    )
+    chart_repository: str = _setting("https://charts.parseable.com", _URL)
+    chart_version: str = _setting("1.6.5", _VERSION)
+    image: str = _setting("parseable/parseable", _WORD)
+    image_tag: str = _setting("v1.7.3", _WORD)
+    port: int = _count(8000)
+    stream: str = _setting("kubernetes", _STREAM)
+    secret: str = _setting("parseable-s3-secret", _NAME)
+    cpu_request: str = _setting("500m", _QUANTITY)
+    cpu_limit: str | None = _setting(None, _QUANTITY)
+    memory_request: str = _setting("1Gi", _QUANTITY)
+    memory_limit: str = _setting("2Gi", _QUANTITY)
+    scrape_interval: str = _setting("30s", _DURATION)
+
+
+@dataclass(frozen=True)
+class Vector:
+    """The Vector release and its pipeline. Sizes in bytes, times in seconds where the name says so."""
+
+    name: str = _setting("vector", _NAME)
+    chart_repository: str = _setting("https://helm.vector.dev", _URL)
+    chart_version: str = _setting("0.35.0", _VERSION)
+    config_map: str = _setting("vector-config", _NAME)
+    batch_seconds: int = _count(5)
+    batch_bytes: int = _count(1048576)
+    # Vector refuses a disk buffer of less than 256 MiB (errata E12).
+    buffer_bytes: int = field(default=1073741824, metadata={"least": 268435488})
+    retry_attempts: int = _count(3)
+    retry_seconds: int = _count(30)
+    cpu_request: str = _setting("100m", _QUANTITY)
+    memory_request: str = _setting("256Mi", _QUANTITY)
+    memory_limit: str = _setting("512Mi", _QUANTITY)
+
+
+@dataclass(frozen=True)
+class Grafana:
+    """The user's Grafana HelmRelease and the data source in it."""
+
+    path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
+    plugin_url: str = _setting(
+        "https://github.com/parseablehq/parseable-datasource-plugin/releases/download/"
+        "v1.0.0/parseable-parseable-datasource-1.0.0.zip",
+        _URL,
+    )
+    plugin_folder: str = _setting("parseable-datasource", _WORD)
+    datasource_name: str = _setting("Parseable", _WORD)
+    datasource_uid: str = _setting("parseable", _WORD)
+    datasource_type: str = _setting("parseable-parseable-datasource", _WORD)
+    datasource_timeout: int = _count(30)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. Secrets are not settings."""
+
+    gitops: Gitops = field(default_factory=Gitops)
+    flux: Flux = field(default_factory=Flux)
+    s3: S3 = field(default_factory=S3)
+    parseable: Parseable = field(default_factory=Parseable)
+    vector: Vector = field(default_factory=Vector)
+    grafana: Grafana = field(default_factory=Grafana)
+
+    def chosen(self, key: str) -> bool:
+        """Whether the dotted ``key`` differs from its documented value: then it is obeyed, not discovered."""
+        section, name = key.split(".")
+        return bool(getattr(getattr(self, section), name) != getattr(getattr(DOCUMENTED, section), name))
+
+
+DOCUMENTED = Settings()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of configuration: ``origin`` names it to the user; later layers win over earlier ones.
+
+    ``shared`` layers (the user's or the system's own Invoke files) may hold sections of other projects.
+    """
+
+    origin: str
+    data: Mapping[str, Any]
+    shared: bool = False
+
+
+def load(layers: Iterable[Layer], other_sections: Iterable[str] = ()) -> Settings:
+    """Merge ``layers`` over the documented defaults; ``other_sections`` are Invoke's own and passed over.
+
+    Raises:
+        SettingsError: an unknown key, a wrong type or a malformed value, with its key, origin and remedy.
+    """
+    sections = {item.name: item.type for item in dataclasses.fields(Settings)}
+    merged: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    for layer in layers:
+        for section, values in layer.data.items():
+            if section in sections:
+                merged[section].update(_section(layer.origin, section, values))
+            elif not layer.shared and section not in other_sections:
+                raise SettingsError(
+                    f"unknown setting '{section}' in {layer.origin}", _nearest(section, sections)
+                )
+    return Settings(**{name: getattr(DOCUMENTED, name).__class__(**merged[name]) for name in sections})
+
+
+def check_environment(environment: Mapping[str, str]) -> None:
+    """Check the ``INVOKE_*`` variables of our sections before Invoke casts them.
+
+    Invoke ignores names it does not know and fails with a traceback on a number it cannot read.
+
+    Raises:
+        SettingsError: a variable that names no setting, or holds no number where one is wanted.
+    """
+    for section in dataclasses.fields(Settings):
+        prefix = f"INVOKE_{section.name.upper()}_"
+        kinds = _kinds(section.name)
+        for variable in environment:
+            if not variable.startswith(prefix):
+                continue
+            name = variable.removeprefix(prefix).lower()
+            if name not in kinds:
+                known = [prefix + kind.upper() for kind in kinds]
+                raise SettingsError(
+                    f"unknown setting '{variable}' in the environment", _nearest(variable, known)
+                )
+            if int in kinds[name] and not environment[variable].isdecimal():
+                raise SettingsError(
+                    f"{section.name}.{name} in the environment ({variable}) must be a whole number",
+                    f"it is '{environment[variable]}'",
+                )
+
+
+def _section(origin: str, section: str, values: Any) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"'{section}' in {origin} must hold settings, not {_type_name(values)}")
+    kinds = _kinds(section)
+    fields = {item.name: item for item in dataclasses.fields(getattr(DOCUMENTED, section))}
+    result = {}
+    for name, given in values.items():
+        key = f"{section}.{name}"
+        if name not in fields:
+            known = [f"{section}.{item}" for item in fields]
+            raise SettingsError(f"unknown setting '{key}' in {origin}", _nearest(key, known))
+        # The environment can only give text, also for a setting whose documented value is "none".
+        value = int(given) if int in kinds[name] and isinstance(given, str) and given.isdecimal() and (
+            origin == ENVIRONMENT) else given  # fmt: skip
+        _check_value(key, value, kinds[name], fields[name].metadata, origin)
+        result[name] = value
+    return result
+
+
+ENVIRONMENT = "the environment"
+
+
+def _check_value(
+    key: str, value: Any, kinds: tuple[type, ...], metadata: Mapping[str, Any], origin: str
+) -> None:
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        wanted = " or ".join(_KIND_NAMES[kind] for kind in kinds)
+        raise SettingsError(
+            f"{key} in {origin} must be {wanted}, not {_type_name(value)}", f"it is {value!r}"
+        )
+    form: _Form | None = metadata.get("form")
+    if form is not None and isinstance(value, str) and not re.fullmatch(form.pattern, value):
+        raise SettingsError(f"{key} in {origin} must be {form.words}", f"it is {value!r}")
+    least: int | None = metadata.get("least")
+    if least is not None and isinstance(value, int) and value < least:
+        raise SettingsError(f"{key} in {origin} must be at least {least}", f"it is {value}")
+
+
+_KIND_NAMES: dict[type, str] = {str: "text", int: "a whole number", types.NoneType: "empty"}
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, float):
+        return "a fraction (quote it to make it text)"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return _KIND_NAMES.get(type(value), type(value).__name__)
+
+
+def _kinds(section: str) -> dict[str, tuple[type, ...]]:
+    hints = get_type_hints(getattr(DOCUMENTED, section).__class__)
+    return {name: get_args(hint) or (hint,) for name, hint in hints.items()}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else "known: " + ", ".join(sorted(known))

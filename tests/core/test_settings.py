@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.core.errors import SettingsError
+from tasks.core.settings import DOCUMENTED, ENVIRONMENT, Layer, Settings, check_environment, load
+
+ROOT = Path(__file__).resolve().parents[2]
+INVOKE_YAML = (ROOT / "invoke.yaml").read_text(encoding="utf-8")
+
+# section, what the file says, the message and the hint it must produce
+WRONG = yaml.safe_load((ROOT / "tests/cases/settings/wrong.yaml").read_text(encoding="utf-8"))
+
+
+def from_file(data: object) -> Settings:
+    assert isinstance(data, dict)
+    return load([Layer("my.yaml", data)], ["run"])
+
+
+def test_the_file_of_defaults_says_what_the_code_says() -> None:
+    documented = yaml.safe_load(INVOKE_YAML)
+    assert {section: vars(fields) for section, fields in vars(DOCUMENTED).items()} == documented
+
+
+def test_every_default_has_a_comment() -> None:
+    bare = [
+        line
+        for line in INVOKE_YAML.splitlines()
+        if line.startswith("  ") and ": " in line and "#" not in line
+    ]
+    # What needs no comment says all with its name.
+    assert all(any(word in line for word in NAMES_SAY_IT) for line in bare), bare
+
+
+NAMES_SAY_IT = (
+    "interval", "timeout", "endpoint", "region", "bucket", "chart_", "image", "secret", "_request",
+    "memory_limit", "config_map", "batch_", "retry_", "plugin_", "datasource_",
+)  # fmt: skip
+
+
+def test_later_layers_win_and_the_rest_stays() -> None:
+    found = load(
+        [Layer("a", {"s3": {"bucket": "one", "region": "x"}}), Layer("b", {"s3": {"bucket": "two"}})]
+    )
+    assert (found.s3.bucket, found.s3.region, found.s3.endpoint) == ("two", "x", DOCUMENTED.s3.endpoint)
+
+
+def test_invokes_own_sections_are_passed_over() -> None:
+    assert from_file({"run": {"echo": True}}) == DOCUMENTED
+
+
+def test_a_shared_file_may_hold_sections_of_other_projects() -> None:
+    assert load([Layer("~/.invoke.yaml", {"other": 1}, shared=True)]) == DOCUMENTED
+
+
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: case["message"][:50])
+def test_wrong_settings(case: dict[str, object]) -> None:
+    assert set(case) == {"data", "message", "hint"}
+    with pytest.raises(SettingsError) as caught:
+        from_file(case["data"])
+    assert (caught.value.summary, caught.value.hint) == (case["message"], case["hint"])
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("INVOKE_S3_BUKET", "x", "unknown setting 'INVOKE_S3_BUKET' in the environment"),
+        (
+            "INVOKE_S3_RETENTION_DAYS",
+            "soon",
+            "s3.retention_days in the environment (INVOKE_S3_RETENTION_DAYS) must be a whole number",
+        ),
+    ],
+)
+def test_wrong_environment(variable: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_environment({variable: value})
+    assert caught.value.summary == message
+
+
+def test_right_environment() -> None:
+    check_environment({"INVOKE_S3_RETENTION_DAYS": "7", "INVOKE_RUN_ECHO": "1", "PATH": "/bin"})
+
+
+def test_a_number_from_the_environment_for_an_empty_default() -> None:
+    assert load([Layer(ENVIRONMENT, {"gitops": {"issue": "12"}})]).gitops.issue == 12
+
+
+def test_chosen_means_different_from_documented() -> None:
+    found = from_file({"gitops": {"apps": "clusters/apps"}})
+    assert found.chosen("gitops.apps")
+    assert not found.chosen("gitops.repositories")
