@@ -1,0 +1,106 @@
+"""The Flux objects and kustomizations of a repository, with the files that define them."""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.core.documents import load_documents
+
+_NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_FLUX_OBJECT = re.compile(r"(?m)^apiVersion:\s*[\"']?(?:kustomize|source|fluxcd\.controlplane)\b")
+
+
+@dataclass(frozen=True)
+class FluxObject:
+    """A Flux object with the file that defines it."""
+
+    path: str
+    kind: str
+    name: str
+    namespace: str | None
+    data: Mapping[str, Any]
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Its spec; empty where it has none."""
+        spec = self.data.get("spec")
+        return spec if isinstance(spec, dict) else {}
+
+
+class Tree:
+    """The parts of the repository that the layout is read from."""
+
+    def __init__(self, paths: Sequence[str], read: Callable[[str], str | None]) -> None:
+        self.paths = paths
+        self.texts = {path: read(path) or "" for path in paths}
+        self.objects = [
+            item
+            for path, text in self.texts.items()
+            if _FLUX_OBJECT.search(text)
+            for item in _parse(path, text)
+        ]
+        self.kustomizations = {
+            posixpath.dirname(path): path for path in paths if posixpath.basename(path) in _NAMES
+        }
+
+    def of_kind(self, *kinds: str) -> Iterator[FluxObject]:
+        """The objects of these kinds, in the order of their files."""
+        return (item for item in self.objects if item.kind in kinds)
+
+    def kustomization(self, folder: str) -> Mapping[str, Any]:
+        """The first document of the kustomization in ``folder``; empty where there is none."""
+        path = self.kustomizations.get(folder)
+        documents = load_documents(self.texts[path]) if path else []
+        return documents[0] if documents and isinstance(documents[0], dict) else {}
+
+    def entries(self, folder: str) -> list[str]:
+        """The resources that the kustomization in ``folder`` lists."""
+        resources = self.kustomization(folder).get("resources")
+        return [entry for entry in resources if isinstance(entry, str)] if isinstance(resources, list) else []
+
+    def lists(self, folder: str, path: str) -> bool:
+        """Whether the kustomization in ``folder`` lists the file ``path``."""
+        return any(
+            posixpath.normpath(posixpath.join(folder, entry)) == path for entry in self.entries(folder)
+        )
+
+    def built_namespace(self, item: FluxObject) -> str | None:
+        """The namespace of an object after the kustomizations above its file: the nearest transformer wins.
+
+        Only the two nearest levels are looked at: the folder that lists the file, and the file itself.
+        """
+        for folder in parents(item.path):
+            transformer = self.kustomization(folder).get("namespace")
+            if isinstance(transformer, str) and self.lists(folder, item.path):
+                return transformer
+        return item.namespace
+
+
+def _parse(path: str, text: str) -> Iterator[FluxObject]:
+    for document in load_documents(text):
+        if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+            continue
+        if (
+            "toolkit.fluxcd.io" not in str(document.get("apiVersion"))
+            and document.get("kind") != "FluxInstance"
+        ):
+            continue
+        metadata = document["metadata"]
+        namespace = metadata.get("namespace")
+        yield FluxObject(
+            path,
+            str(document.get("kind")),
+            str(metadata.get("name")),
+            namespace if isinstance(namespace, str) else None,
+            document,
+        )
+
+
+def parents(path: str) -> Iterator[str]:
+    """The folder of ``path`` and the one above it."""
+    folder = posixpath.dirname(path)
+    yield folder
+    if folder:
+        yield posixpath.dirname(folder)

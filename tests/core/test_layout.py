@@ -1,0 +1,150 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tasks.core.layout import HelmSource, Layout, MissingError, Source, discover, need, need_all
+from tasks.core.settings import Gitops, Settings
+from tests import shapes
+
+SAMPLE = Path(__file__).resolve().parents[2] / "tasks/demo/sample"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    target = tmp_path / "repository"
+    shutil.copytree(SAMPLE, target)
+    (target / ".sops.yaml").write_text("creation_rules: []\n")
+    return target
+
+
+def layout(root: Path, settings: Settings = Settings()) -> Layout:  # noqa: B008
+    paths = sorted(str(path.relative_to(root)) for path in root.rglob("*.yaml"))
+    return discover(settings, paths, lambda path: (root / path).read_text())
+
+
+def test_the_documented_layout(root: Path) -> None:
+    found = layout(root)
+    assert found.apps == "kubernetes/apps/monitoring"
+    assert found.apps_kustomization == "kubernetes/apps/monitoring/kustomization.yaml"
+    assert found.namespace == "monitoring"
+    assert found.source == Source("GitRepository", "home-kubernetes", "flux-system")
+    assert found.repositories == "kubernetes/flux/meta/repos"
+    assert found.parseable_charts == HelmSource(None, "parseable", "flux-system")
+    assert need(found.grafana).level == ("spec", "values")
+    assert dict(found.apis) == {
+        "Kustomization": "kustomize.toolkit.fluxcd.io/v1",
+        "HelmRelease": "helm.toolkit.fluxcd.io/v2",
+        "HelmRepository": "source.toolkit.fluxcd.io/v1",
+    }
+
+
+def test_a_repository_url_that_is_there_is_used(root: Path) -> None:
+    shapes.other_repositories_folder(root)
+    found = layout(root)
+    assert found.repositories == "kubernetes/flux/repositories/helm"
+    assert found.vector_charts == HelmSource(
+        "kubernetes/flux/repositories/helm/vector.yaml", "vectordotdev", "flux-system"
+    )
+    assert need(found.parseable_charts).path is None
+
+
+def test_a_repository_of_our_name_with_another_url_is_refused(root: Path) -> None:
+    shapes.other_repositories_folder(root)
+    path = root / "kubernetes/flux/repositories/helm/vector.yaml"
+    shapes.edit(path, "https://helm.vector.dev/", "https://mirror.example.com")
+    shapes.edit(path, "vectordotdev", "vector")
+    with pytest.raises(MissingError, match=r"HelmRepository vector in .* has another URL"):
+        need(layout(root).vector_charts)
+
+
+def test_apps_and_namespace_of_another_name(root: Path) -> None:
+    shapes.observability(root)
+    found = layout(root)
+    assert (found.apps, found.namespace) == ("kubernetes/apps/observability", "observability")
+    assert need(found.grafana).path == "kubernetes/apps/observability/grafana/app/helmrelease.yaml"
+
+
+def test_a_setting_that_was_changed_is_obeyed_or_refused(root: Path) -> None:
+    found = layout(root, Settings(gitops=Gitops(apps="kubernetes/apps/default")))
+    assert found.apps == "kubernetes/apps/default"
+    absent = layout(root, Settings(gitops=Gitops(apps="kubernetes/apps/nowhere")))
+    assert isinstance(absent.apps, MissingError)
+
+
+def test_grafana_of_two_documents(root: Path) -> None:
+    shapes.grafana_from_oci(root)
+    place = need(layout(root).grafana)
+    assert (place.document, place.level) == (1, ("spec", "values"))
+
+
+def test_grafana_in_the_stack(root: Path) -> None:
+    shapes.grafana_in_stack(root)
+    place = need(layout(root).grafana)
+    assert (place.path.split("/")[3], place.level) == ("kube-prometheus-stack", ("spec", "values", "grafana"))
+
+
+def test_several_grafanas_are_named(root: Path) -> None:
+    shutil.copytree(root / shapes.APPS / "grafana", root / "kubernetes/apps/default/grafana")
+    (root / shapes.APPS / "grafana/app/helmrelease.yaml").rename(
+        root / shapes.APPS / "grafana/app/release.yaml"
+    )
+    found = layout(root).grafana
+    assert isinstance(found, MissingError)
+    assert "several Grafanas" in found.summary
+    assert "grafana.path" in found.hint
+
+
+def test_grafana_in_another_namespace_is_refused(root: Path) -> None:
+    apps = root / shapes.APPS
+    shutil.copytree(apps / "kube-prometheus-stack", apps / "another")
+    shapes.edit(apps / "grafana/ks.yaml", "targetNamespace: monitoring", "targetNamespace: grafana")
+    found = layout(root).grafana
+    assert isinstance(found, MissingError)
+    assert "runs in namespace grafana" in found.summary
+
+
+def test_older_api_versions_are_taken_over(root: Path) -> None:
+    shapes.older_flux(root)
+    apis = layout(root).apis
+    assert apis["HelmRelease"] == "helm.toolkit.fluxcd.io/v2beta2"
+    assert apis["HelmRepository"] == "source.toolkit.fluxcd.io/v1beta2"
+
+
+def test_decryption_is_written_only_where_no_parent_patches_it_in(root: Path) -> None:
+    assert layout(root).decryption is None
+    shapes.decryption_by_siblings(root)
+    assert layout(root).decryption == {"provider": "sops", "secretRef": {"name": "age-key"}}
+
+
+def test_a_parent_that_patches_labelled_children_only_does_not_count(root: Path) -> None:
+    shapes.edit(
+        root / "kubernetes/flux/cluster/ks.yaml", "home/decryption notin (disabled)", "home/decryption=on"
+    )
+    assert layout(root).decryption == {"provider": "sops", "secretRef": {"name": "sops-age"}}
+
+
+def test_the_source_of_a_flux_instance(root: Path) -> None:
+    for path in root.rglob("ks.yaml"):
+        path.unlink()
+    (root / "kubernetes/flux/instance.yaml").write_text(
+        "apiVersion: fluxcd.controlplane.io/v1\nkind: FluxInstance\nmetadata:\n  name: flux\n"
+        "  namespace: flux-system\nspec:\n  sync:\n    kind: OCIRepository\n    url: oci://example.com/a\n"
+    )
+    assert layout(root).source == Source("OCIRepository", "flux-system", "flux-system")
+
+
+def test_all_that_is_missing_is_named_at_once(root: Path) -> None:
+    shapes.none_of_it(root)
+    found = layout(root)
+    with pytest.raises(MissingError) as caught:
+        need_all(found.apps, found.source, found.repositories, found.apps_kustomization)
+    for part in ("no folder of monitoring apps", "no Flux source", "no folder of HelmRepositories"):
+        assert caught.value.summary.count(part) == 1
+    assert isinstance(found.grafana, MissingError)
+    assert "no Grafana" in found.grafana.summary
+
+
+def test_templates_that_are_no_yaml_are_nobodys_error(root: Path) -> None:
+    (root / "kubernetes/apps/broken.yaml").write_text("apiVersion: kustomize\n{{ if }}\n\t- x: [")
+    assert layout(root).apps == "kubernetes/apps/monitoring"

@@ -1,0 +1,162 @@
+"""Repositories of different layouts, each made from the sample by what is different about it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+Shape = Callable[[Path], None]
+
+APPS = "kubernetes/apps/monitoring"
+REPOS = "kubernetes/flux/meta/repos"
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace ``old``, which must be there, in the file ``path``."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{path} does not hold {old!r}"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def documented(root: Path) -> None:
+    """The sample as it is."""
+
+
+def without_namespace(root: Path) -> None:
+    """The parent kustomization has no namespace transformer."""
+    edit(root / APPS / "kustomization.yaml", "namespace: monitoring\n", "")
+
+
+def other_repositories_folder(root: Path) -> None:
+    """HelmRepositories under flux/repositories/helm; Vector's is there already, under another name."""
+    target = root / "kubernetes/flux/repositories/helm"
+    target.parent.mkdir(parents=True)
+    shutil.move(root / REPOS, target)
+    (root / "kubernetes/flux/meta/kustomization.yaml").unlink()
+    edit(root / "kubernetes/flux/cluster/ks.yaml", "./kubernetes/flux/meta", "./kubernetes/flux/repositories")
+    (root / "kubernetes/flux/repositories/kustomization.yaml").write_text(
+        "---\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - ./helm\n"
+    )
+    (target / "vector.yaml").write_text(
+        "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata:\n"
+        "  name: vectordotdev\n  namespace: flux-system\nspec:\n  interval: 2h\n  url: https://helm.vector.dev/\n"
+    )
+    with (target / "kustomization.yaml").open("a") as stream:
+        stream.write("  - ./vector.yaml\n")
+
+
+def observability(root: Path) -> None:
+    """Apps and namespace are called observability."""
+    shutil.move(root / APPS, root / "kubernetes/apps/observability")
+    for path in root.rglob("*.yaml"):
+        text = path.read_text()
+        path.write_text(
+            text.replace("apps/monitoring", "apps/observability")
+            .replace("Namespace: monitoring", "Namespace: observability")
+            .replace("namespace: monitoring", "namespace: observability")
+            .replace("name: monitoring", "name: observability")
+            .replace("- ./monitoring", "- ./observability")
+        )
+
+
+def grafana_from_oci(root: Path) -> None:
+    """Grafana's file has two documents: an OCIRepository, then the HelmRelease with chartRef."""
+    path = root / APPS / "grafana/app/helmrelease.yaml"
+    text = path.read_text()
+    start, end = text.index("  chart:\n"), text.index("  install:\n")
+    release = text[:start] + "  chartRef:\n    kind: OCIRepository\n    name: grafana\n" + text[end:]
+    path.write_text(
+        "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata:\n  name: grafana\n"
+        "spec:\n  interval: 1h\n  layerSelector:\n"
+        "    mediaType: application/vnd.cncf.helm.chart.content.v1.tar+gzip\n  ref:\n    tag: 8.8.2\n  url: oci://ghcr.io/grafana/helm-charts/grafana\n"
+        + release
+    )
+
+
+def grafana_in_stack(root: Path) -> None:
+    """Grafana is part of kube-prometheus-stack."""
+    shutil.rmtree(root / APPS / "grafana")
+    edit(root / APPS / "kustomization.yaml", "  - ./grafana/ks.yaml\n", "")
+    edit(
+        root / APPS / "kube-prometheus-stack/app/helmrelease.yaml",
+        "    # Grafana has a release of its own\n    grafana:\n      enabled: false\n",
+        "    grafana:\n      enabled: true\n",
+    )
+
+
+def older_flux(root: Path) -> None:
+    """A cluster before Flux 2.3."""
+    for path in root.rglob("*.yaml"):
+        text = path.read_text()
+        path.write_text(
+            text.replace("helm.toolkit.fluxcd.io/v2", "helm.toolkit.fluxcd.io/v2beta2").replace(
+                "source.toolkit.fluxcd.io/v1\n", "source.toolkit.fluxcd.io/v1beta2\n"
+            )
+        )
+
+
+def decryption_by_siblings(root: Path) -> None:
+    """No parent patches decryption in; a sibling has its own."""
+    path = root / "kubernetes/flux/cluster/ks.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("  # Children decrypt")])
+    edit(
+        root / APPS / "grafana/ks.yaml",
+        "  prune: true\n",
+        "  prune: true\n  decryption:\n    provider: sops\n    secretRef:\n      name: age-key\n",
+    )
+
+
+def flux_system_source(root: Path) -> None:
+    """The source is called flux-system, as `flux bootstrap` names it."""
+    for path in root.rglob("ks.yaml"):
+        path.write_text(path.read_text().replace("name: home-kubernetes", "name: flux-system"))
+
+
+def foreign_vector(root: Path) -> None:
+    """A live vector/ app that the playbook did not write."""
+    folder = root / APPS / "vector"
+    (folder / "app").mkdir(parents=True)
+    (folder / "ks.yaml").write_text(
+        (root / APPS / "grafana/ks.yaml").read_text().replace("grafana", "vector")
+    )
+    (folder / "app/helmrelease.yaml").write_text(
+        "---\napiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata:\n  name: vector\n"
+        "spec:\n  interval: 30m\n  values:\n    role: Aggregator\n"
+    )
+    edit(
+        root / APPS / "kustomization.yaml",
+        "  - ./grafana/ks.yaml\n",
+        "  - ./grafana/ks.yaml\n  - ./vector/ks.yaml\n",
+    )
+
+
+def none_of_it(root: Path) -> None:
+    """No SOPS, Grafana run by the operator, apps and charts laid out in another way."""
+    (root / ".sops.yaml").unlink()
+    shutil.rmtree(root / "kubernetes")
+    folder = root / "clusters/home"
+    folder.mkdir(parents=True)
+    (folder / "grafana.yaml").write_text(
+        "---\napiVersion: grafana.integreatly.org/v1beta1\nkind: Grafana\nmetadata:\n  name: grafana\n"
+        "  namespace: grafana\nspec:\n  version: 11.3.0\n"
+    )
+    (folder / "podinfo.yaml").write_text(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: podinfo\n  namespace: default\n"
+    )
+
+
+# Layouts in which everything runs as it is.
+GOOD: dict[str, Shape] = {
+    shape.__name__: shape
+    for shape in (
+        documented,
+        without_namespace,
+        other_repositories_folder,
+        observability,
+        grafana_from_oci,
+        grafana_in_stack,
+        older_flux,
+        decryption_by_siblings,
+        flux_system_source,
+    )
+}
