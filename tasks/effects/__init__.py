@@ -1,0 +1,1 @@
+"""One door for each side effect: files, git, sops, S3."""

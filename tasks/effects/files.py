@@ -1,0 +1,119 @@
+"""Reading and writing files of the repository: whole, byte for byte, or not at all."""
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.core.changes import Change, unified_diff
+from tasks.core.errors import RefusedError
+
+
+def read_text(path: Path) -> str | None:
+    """The text of ``path`` with its line ends as they are, or None if there is no such file.
+
+    Raises:
+        RefusedError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise RefusedError(f"{path} is not UTF-8 text", "convert it, then run again") from None
+    except OSError as error:
+        raise RefusedError(f"cannot read {path}: {error.strerror}") from None
+
+
+def write_text(root: Path, path: str, text: str) -> None:
+    """Write ``text`` to ``root/path``: beside it first, then renamed over it, so that no half file is seen.
+
+    Missing folders are made; the mode of an existing file is kept.
+
+    Raises:
+        RefusedError: the folder or disk refuses, or the path leads out of ``root`` through a link.
+    """
+    target = root / path
+    if not target.resolve().is_relative_to(root.resolve()):
+        raise RefusedError(f"{path} leads out of the repository through a link", "nothing was written there")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # What a killed run left; the lock keeps other runs away.
+        for stale in target.parent.glob(f".{target.name}.*.tmp"):
+            stale.unlink(missing_ok=True)
+        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+                stream.write(text)
+            Path(beside).chmod(mode)
+            # A link inside the repository stays a link; its target gets the new text.
+            Path(beside).replace(target.resolve())
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RefusedError(
+            f"cannot write {path}: {error.strerror}", "check the folder's owner, mode and free space"
+        ) from None
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+@dataclass(frozen=True)
+class WriteFile(Change):
+    """Write one file of the repository. ``before`` is what the plan saw (None: no file)."""
+
+    root: Path
+    path: str
+    before: str | None = field(repr=False)
+    after: str = field(repr=False)
+
+    @property
+    def summary(self) -> str:
+        return f"{'create' if self.before is None else 'edit'} {self.path}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,)
+
+    def diff(self) -> str:
+        return unified_diff(self.path, self.before, self.after)
+
+    def apply(self) -> None:
+        """Write it.
+
+        Raises:
+            RefusedError: somebody changed the file since the plan was made, or the disk refuses.
+        """
+        if read_text(self.root / self.path) != self.before:
+            raise RefusedError(f"{self.path} was changed since the plan was shown", "run the same again")
+        write_text(self.root, self.path, self.after)
+
+
+@dataclass(frozen=True)
+class MakeFolder(Change):
+    """Make an empty folder of the repository (git does not see it until there is a file in it)."""
+
+    root: Path
+    path: str
+
+    @property
+    def summary(self) -> str:
+        return f"create {self.path}/"
+
+    def apply(self) -> None:
+        """Make it, with the folders above it.
+
+        Raises:
+            RefusedError: the disk refuses.
+        """
+        try:
+            (self.root / self.path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RefusedError(f"cannot create {self.path}: {error.strerror}") from None

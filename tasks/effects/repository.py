@@ -1,0 +1,69 @@
+"""The GitOps repository as one tree of texts: the work tree, with planned changes laid over it."""
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from tasks.core.changes import Change
+from tasks.effects.files import WriteFile, read_text
+from tasks.effects.git import Git
+
+
+class Repository:
+    """Reads files through a cache. Paths are relative to the top folder, with forward slashes."""
+
+    def __init__(self, git: Git) -> None:
+        self.git = git
+        self.root = git.root
+        self._texts: dict[str, str | None] = {}
+        self._heads: dict[str, str | None] = {}
+        self._unknown: set[str] = set()
+
+    @cached_property
+    def yaml_files(self) -> tuple[str, ...]:
+        """Paths of all YAML files of the work tree that git tracks or would track."""
+        return self.git.yaml_files()
+
+    def read(self, path: str) -> str | None:
+        """The text of ``path`` as it would be after the planned changes; None if there is no such file."""
+        if path not in self._texts:
+            self._texts[path] = read_text(self.root / path)
+        return self._texts[path]
+
+    def head(self, path: str) -> str | None:
+        """The text of ``path`` in HEAD, or None."""
+        if path not in self._heads:
+            self.load_heads([path])
+        return self._heads[path]
+
+    def load_heads(self, paths: Iterable[str]) -> None:
+        """Read many paths of HEAD with one call of git; ``head`` then answers from memory."""
+        missing = [path for path in paths if path not in self._heads]
+        if missing:
+            self._heads.update(self.git.head_texts(missing))
+
+    def plan(self, changes: Iterable[Change]) -> None:
+        """Lay planned changes over the tree. The text of an encrypted file is not known beforehand."""
+        for change in changes:
+            if isinstance(change, WriteFile):
+                self._texts[change.path] = change.after
+            else:
+                self._unknown.update(change.paths)
+
+    def differs_from_head(self, path: str) -> bool:
+        """Whether ``path`` exists and, after the planned changes, holds something else than HEAD."""
+        if path in self._unknown:
+            return True
+        text, head = self.read(path), self.head(path)
+        return text is not None and (head is None or not same_text(text, head))
+
+    def forget(self) -> None:
+        """Drop what was read and planned, after the world has changed."""
+        self._texts.clear()
+        self._heads.clear()
+        self._unknown.clear()
+        self.__dict__.pop("yaml_files", None)
+
+
+def same_text(one: str, other: str) -> bool:
+    """Whether two texts are the same to git: line ends may differ between the work tree and HEAD."""
+    return one.replace("\r\n", "\n") == other.replace("\r\n", "\n")

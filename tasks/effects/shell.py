@@ -1,0 +1,85 @@
+"""The one place that runs programs: argument lists in, bytes out, no shell text, no secret in any message."""
+
+import io
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.core.errors import RefusedError
+
+# Not handed on to programs (git hooks, say) that have no use for them.
+_PRIVATE = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a program ended: its exit code (negative: the signal that ended it) and what it wrote."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without the white space at its end."""
+        return self.stdout.decode(errors="replace").rstrip()
+
+    @property
+    def said(self) -> str:
+        """What the program said about itself: standard error, then standard output, stripped."""
+        return "\n".join(part for part in (self.stderr.strip(), self.text.strip()) if part)
+
+
+def find(tool: str) -> str | None:
+    """The path of ``tool``: from PATH, or beside the running Python (a virtual environment not activated)."""
+    return shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+    missing_hint: str = "",
+) -> Result:
+    """Run ``argv`` to its end in ``cwd`` and return how it ended, whatever its exit code.
+
+    Raises:
+        RefusedError: the program is not installed; ``missing_hint`` says how to get it.
+    """
+    import sh
+
+    # At debug level it logs what it runs and is given.
+    logging.getLogger("sh").setLevel(logging.WARNING)
+    program = find(argv[0])
+    if program is None:
+        raise RefusedError(f"{argv[0]} is not installed", missing_hint)
+    out, err = io.BytesIO(), io.BytesIO()
+    inherited = {name: value for name, value in os.environ.items() if name not in _PRIVATE}
+    process = sh.Command(program)(
+        *argv[1:],
+        _cwd=str(cwd),
+        _in=stdin,
+        _out=out,
+        _err=err,
+        _env={**inherited, **(environment or {})},
+        _tty_out=False,
+        _bg=True,
+        _bg_exc=False,
+        _ok_code=list(range(256)),
+    )
+    try:
+        process.wait()
+    except sh.SignalException as ended:
+        return Result(ended.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
+    except BaseException:
+        # Interrupted: the program must not outlive us.
+        process.terminate()
+        process.process.wait()
+        raise
+    return Result(process.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))

@@ -1,0 +1,170 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pyrage import x25519
+
+from tasks.core.credentials import Secret
+from tasks.core.errors import RefusedError
+from tasks.effects import shell
+from tasks.effects.sops import EncryptSecret, Sops, inspect, secret_document
+
+PATH = "kubernetes/apps/monitoring/parseable/app/secret.sops.yaml"
+PLAIN = secret_document("name", "space", {"A": "canary-one", "B": "canary-two"})
+REGEX = "^(data|stringData)$"
+
+
+@pytest.fixture
+def identity() -> x25519.Identity:
+    return x25519.Identity.generate()
+
+
+@pytest.fixture
+def sops(tmp_path: Path, identity: x25519.Identity, monkeypatch: pytest.MonkeyPatch) -> Sops:
+    (tmp_path / "age.key").write_text(f"{identity}\n")
+    monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(tmp_path / "age.key"))
+    (tmp_path / PATH).parent.mkdir(parents=True)
+    rules(tmp_path, age=str(identity.to_public()))
+    return Sops(tmp_path)
+
+
+def rules(root: Path, *, folder: str = "", path_regex: str = r".*\.sops\.ya?ml", **keys: Any) -> None:
+    rule = {"path_regex": path_regex, "encrypted_regex": REGEX, **keys}
+    (root / folder / ".sops.yaml").write_text(yaml.safe_dump({"creation_rules": [rule]}))
+
+
+def recipient() -> str:
+    return str(x25519.Identity.generate().to_public())
+
+
+def test_what_goes_in_comes_out(sops: Sops, identity: x25519.Identity) -> None:
+    text = sops.encrypt(PATH, PLAIN)
+    assert "canary" not in text
+    (sops.root / PATH).write_text(text)
+    assert sops.decrypt(PATH) == {"A": Secret("canary-one"), "B": Secret("canary-two")}
+    seen = inspect(text)
+    assert seen is not None
+    assert (seen.name, seen.namespace, seen.keys) == ("name", "space", frozenset("AB"))
+    assert seen.recipients == {str(identity.to_public())}
+    assert not seen.plain_keys
+
+
+@pytest.mark.parametrize("form", ["string", "string of two", "list", "key_groups"])
+def test_every_form_of_recipients(sops: Sops, form: str) -> None:
+    one, two = recipient(), recipient()
+    age: dict[str, dict[str, Any]] = {
+        "string": {"age": one},
+        "string of two": {"age": f"{one},{two}"},
+        "list": {"age": [one, two]},
+        "key_groups": {"key_groups": [{"age": [one, two]}]},
+    }
+    rules(sops.root, **age[form])
+    assert sops.recipients(PATH, PLAIN) == ({one} if form == "string" else {one, two})
+
+
+def test_the_nearest_rules_count(sops: Sops) -> None:
+    nearer = recipient()
+    rules(sops.root, folder="kubernetes/apps", path_regex=r"^monitoring/.*", age=nearer)
+    assert sops.recipients(PATH, PLAIN) == {nearer}
+
+
+def test_no_private_key(sops: Sops, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sops.root / PATH).write_text(sops.encrypt(PATH, PLAIN))
+    monkeypatch.delenv("SOPS_AGE_KEY_FILE")
+    assert sops.decrypt(PATH) is None
+
+
+def test_a_file_that_was_changed_afterwards(sops: Sops) -> None:
+    text = sops.encrypt(PATH, PLAIN)
+    (sops.root / PATH).write_text(text.replace("name: name", "name: other"))
+    with pytest.raises(RefusedError, match=r"cannot decrypt .* MAC mismatch") as caught:
+        sops.decrypt(PATH)
+    assert "edited or damaged" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"age": ""}, "has no age recipients"),
+        ({}, "has no age recipients"),
+        ({"path_regex": "^other/", "age": "age1"}, r"no creation rule in \.sops\.yaml matches kubernetes/"),
+        ({"age": "age1nonsense"}, r"sops refuses the rules of \.sops\.yaml"),
+        ({"encrypted_regex": "^data$", "age": None}, "would leave A, B readable"),
+        ({"encrypted_regex": None, "age": None}, "encrypts more than values"),
+    ],
+)
+def test_rules_that_do_not_do(sops: Sops, keys: dict[str, object], message: str) -> None:
+    filled = {key: recipient() if key == "age" and value is None else value for key, value in keys.items()}
+    rule = {"path_regex": ".*", "encrypted_regex": REGEX, **filled}
+    kept = {key: value for key, value in rule.items() if value is not None}
+    (sops.root / ".sops.yaml").write_text(yaml.safe_dump({"creation_rules": [kept]}))
+    with pytest.raises(RefusedError, match=message) as caught:
+        sops.recipients(PATH, PLAIN)
+    assert caught.value.hint
+
+
+def test_no_rules_at_all(sops: Sops) -> None:
+    (sops.root / ".sops.yaml").unlink()
+    with pytest.raises(RefusedError, match=r"no \.sops\.yaml in the repository"):
+        sops.recipients(PATH, PLAIN)
+
+
+def test_sops_is_not_installed(sops: Sops, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "find", lambda tool: None)
+    with pytest.raises(RefusedError, match="sops is not installed") as caught:
+        sops.recipients(PATH, PLAIN)
+    assert "https://github.com/getsops/sops/releases" in caught.value.hint
+
+
+def test_a_failing_encryption_quotes_nothing(sops: Sops) -> None:
+    (sops.root / ".sops.yaml").write_text("creation_rules: [")
+    with pytest.raises(RefusedError) as caught:
+        sops.encrypt(PATH, PLAIN)
+    assert "canary" not in f"{caught.value.summary}{caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "kind: Secret\nmetadata: {name: a}\nstringData: {A: b}\n",
+        "kind: ConfigMap\nmetadata: {name: a}\nsops: {age: []}\n",
+        "kind: Secret\nmetadata: {name: 'ENC[AES256_GCM,data:x]'}\nsops: {age: []}\n",
+        "kind: Secret\nmetadata: {name: a}\nsops: {age: []}\n---\nkind: Secret\n",
+        "{{ not yaml",
+    ],
+)
+def test_what_is_no_encrypted_secret(text: str) -> None:
+    assert inspect(text) is None
+
+
+def test_a_value_left_readable_is_seen() -> None:
+    seen = inspect(
+        "kind: Secret\nmetadata: {name: a}\ndata: {A: 'ENC[x]'}\nstringData: {B: c}\nsops: {age: []}\n"
+    )
+    assert seen is not None
+    assert (seen.keys, seen.plain_keys) == (frozenset("AB"), frozenset("B"))
+
+
+def test_values_under_data_are_decoded(sops: Sops) -> None:
+    document = {**PLAIN, "stringData": {"B": "two"}, "data": {"A": "b25l"}}
+    (sops.root / PATH).write_text(sops.encrypt(PATH, document))
+    assert sops.decrypt(PATH) == {"A": Secret("one"), "B": Secret("two")}
+
+
+def test_the_change_generates_what_is_to_be_made_up(sops: Sops) -> None:
+    change = EncryptSecret(sops, PATH, None, "name", "space", {"A": Secret("canary")}, ("password",), "new")
+    assert "canary" not in repr(change) + change.summary + change.diff()
+    change.apply()
+    values = sops.decrypt(PATH)
+    assert values is not None
+    assert values["A"] == Secret("canary")
+    assert len(values["password"].reveal()) >= 32
+
+
+def test_the_change_does_not_overwrite_what_the_plan_did_not_see(sops: Sops) -> None:
+    change = EncryptSecret(sops, PATH, None, "name", "space", {"A": Secret("b")}, (), "new")
+    (sops.root / PATH).write_text("somebody was quicker")
+    with pytest.raises(RefusedError, match="was changed since the plan"):
+        change.apply()
