@@ -1,0 +1,273 @@
+"""What an S3 server or botocore says went wrong, in words for the user: one line, a hint, never a key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tasks.core.errors import PlaybookError, RefusedError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tasks.core.credentials import S3Credentials
+    from tasks.core.settings import S3
+
+REGION_CODES = frozenset(
+    {
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "InvalidLocationConstraint",
+        "InvalidRegion",
+        "PermanentRedirect",
+        "TemporaryRedirect",
+    }
+)
+"""Codes of a server that wants requests signed for, or sent to, another region."""
+
+
+class UnreachableError(RefusedError):
+    """The server could not be asked, or not answer: nothing is known about the bucket (exit code 4)."""
+
+
+class NamedRefusalError(RefusedError):
+    """The server refused, with ``server_code`` as its reason (exit code 4)."""
+
+    def __init__(self, summary: str, hint: str = "", server_code: str = "") -> None:
+        super().__init__(summary, hint)
+        self.server_code = server_code
+
+
+class Action(NamedTuple):
+    """One kind of request: ``verb`` goes before "bucket '…'", the rest is for a key that may not do it."""
+
+    verb: str
+    denied: str
+    remedy: str
+
+
+def _action(verb: str, permission: str) -> Action:
+    return Action(
+        verb,
+        f"this S3 key may not {verb} bucket '{{bucket}}' at {{endpoint}}",
+        f"allow it {permission} on the bucket",
+    )
+
+
+LIST = Action(
+    "list",
+    "{endpoint} denies bucket '{bucket}': it belongs to another account, or this key may not list it",
+    "use a key of the bucket's account, allow the key s3:ListBucket, or set s3.bucket to another name",
+)
+CREATE = _action("create", "")._replace(
+    remedy="let the server's administrator create it, or allow the key s3:CreateBucket; then run again"
+)
+READ_RULES = _action("read the lifecycle rules of", "s3:GetLifecycleConfiguration")
+SET_RULES = _action("set the lifecycle rules of", "s3:PutLifecycleConfiguration")
+WRITE = _action("write to", "s3:PutObject")
+READ = _action("read from", "s3:GetObject")
+DELETE = _action("delete from", "s3:DeleteObject")
+
+# Summary and hint of what means the same whatever was asked.
+_KNOWN = {
+    "InvalidAccessKeyId": (
+        "{endpoint} does not know the S3 access key (from {origin})",
+        "check that the key is of this server and not disabled",
+    ),
+    "SignatureDoesNotMatch": (
+        "the S3 secret key (from {origin}) is not the one that {endpoint} has for the access key",
+        "check the secret key; if it is right, a proxy before the server changes the Host header",
+    ),
+    "RequestTimeTooSkewed": (
+        "{endpoint} refused the request because its clock and this computer's differ",
+        "set both by a time server (NTP)",
+    ),
+    "BucketAlreadyExists": (
+        "bucket '{bucket}' at {endpoint} belongs to another account",
+        "set s3.bucket to a name that is free, or use a key of that account",
+    ),
+}
+_DENIED = frozenset({"AccessDenied", "AccessForbidden", "AllAccessDisabled", "Forbidden"})
+_NOT_IMPLEMENTED = frozenset({"MethodNotAllowed", "NotImplemented", "UnsupportedOperation"})
+_PASSING = frozenset({429, 500, 502, 503, 504})
+_REACH = "check s3.endpoint, the network and the name server"
+_LONGEST = 200  # characters of somebody else's text in one line of ours
+
+
+@dataclass(frozen=True)
+class Words:
+    """Puts errors into words for one bucket and key pair."""
+
+    settings: S3
+    credentials: S3Credentials
+
+    def refusal(self, action: Action, response: Mapping[str, Any]) -> PlaybookError:
+        """Describe an error answer of the server, as botocore parsed it."""
+        error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+        code, status = str(error.get("Code", "")), int(metadata.get("HTTPStatusCode", 0))
+        headers = metadata.get("HTTPHeaders", {})
+        if code.isdigit():  # botocore's code for an answer that is not in S3's form
+            return self._foreign(status, headers.get("location", ""))
+        message = self._clean(str(error.get("Message", ""))).rstrip(".")
+        wanted = _wanted_region(error, headers, message)
+        if code in REGION_CODES and wanted != self.settings.region:
+            return self._region(code, wanted)
+        known = self._known(action, code)
+        if known is not None:
+            return NamedRefusalError(self._filled(known[0]), self._filled(known[1]), code)
+        words = f"{self.settings.endpoint} refused to {action.verb} bucket '{self.settings.bucket}'"
+        if status in _PASSING:
+            return UnreachableError(f"{words} for now: {code}: {message}", "try again later")
+        return NamedRefusalError(f"{words}: {code}: {message}", server_code=code)
+
+    def silence(self, error: Exception) -> PlaybookError:
+        """Describe botocore's failure to ask, or to understand the answer."""
+        for kind in type(error).__mro__:
+            if kind.__name__ in _SILENCES:
+                cause = getattr(error, "kwargs", {}).get("error") or error
+                return _SILENCES[kind.__name__](self.settings, self._clean(str(cause)))
+        return SettingsError(
+            f"the S3 client cannot be used: {self._clean(str(error))}",
+            "correct the AWS configuration (AWS_* variables, AWS_PROFILE, its files)",
+        )
+
+    def _known(self, action: Action, code: str) -> tuple[str, str] | None:
+        if code in _KNOWN:
+            return _KNOWN[code]
+        if code in _DENIED:
+            return action.denied, action.remedy
+        if code in _NOT_IMPLEMENTED and action in {READ_RULES, SET_RULES}:
+            return (
+                f"{{endpoint}} has no lifecycle rules ({code}): nothing would delete old logs",
+                "use a server or version that implements them",
+            )
+        return None
+
+    def _region(self, code: str, wanted: str) -> RefusedError:
+        wish = f"it wants '{wanted}'" if wanted else "it does not say which one it wants"
+        return NamedRefusalError(
+            f"{self.settings.endpoint} refused region '{self.settings.region}': {wish}",
+            f"set s3.region to {wanted or 'the one the server is configured with'}",
+            code,
+        )
+
+    def _foreign(self, status: int, location: str) -> RefusedError:
+        endpoint, phrase = self.settings.endpoint, f"HTTP {status}"
+        if status in set(HTTPStatus):
+            phrase += f" {HTTPStatus(status).phrase}"
+        if location:
+            return RefusedError(
+                f"{endpoint} does not answer as an S3 server: "
+                f"it redirects to {self._clean(location.partition('?')[0])} ({phrase})",
+                "set s3.endpoint to where the server itself answers",
+            )
+        if status in _PASSING:
+            return UnreachableError(
+                f"{endpoint} answered {phrase}: the S3 server behind it does not answer", "try again later"
+            )
+        return _not_s3(self.settings, phrase)
+
+    def _filled(self, text: str) -> str:
+        values = {"endpoint": self.settings.endpoint, "bucket": self.settings.bucket}
+        return text.format(**values, origin=self.credentials.origin)
+
+    def _clean(self, text: str) -> str:
+        """Give somebody else's text as one short line without keys: servers quote what they were sent."""
+        for key in (self.credentials.secret_key, self.credentials.access_key):
+            text = text.replace(key.reveal(), "***")
+        text = " ".join(text.split())
+        return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _not_s3(settings: S3, answer: str) -> RefusedError:
+    """Describe an endpoint that answers, but as something else."""
+    return RefusedError(
+        f"{settings.endpoint} does not answer as an S3 server: {answer}",
+        "check s3.endpoint: a web console often has another port or name than the S3 server",
+    )
+
+
+def bad_endpoint(settings: S3, cause: str) -> SettingsError:
+    """Describe an endpoint that is no address."""
+    return SettingsError(
+        f"s3.endpoint is not a usable address: '{settings.endpoint}'",
+        f"{cause}; it looks like https://s3.example.com",
+    )
+
+
+def _wanted_region(error: Mapping[str, Any], headers: Mapping[str, str], message: str) -> str:
+    """Give the region that a refusal names: in the error, a header or its text; empty if nowhere."""
+    in_text = re.search(r"expect(?:ed|ing):? '([^']+)'", message)
+    return str(error.get("Region") or headers.get("x-amz-bucket-region") or (in_text[1] if in_text else ""))
+
+
+def _bad_region(settings: S3, _: str) -> SettingsError:
+    return SettingsError(f"s3.region cannot be '{settings.region}'", "it has letters, digits and '-' only")
+
+
+def _tls(settings: S3, cause: str) -> UnreachableError:
+    if not re.search("(?i)certificate|hostname", cause):
+        return UnreachableError(
+            f"{settings.endpoint} does not speak TLS: {cause}", "an endpoint without TLS starts with http://"
+        )
+    found = re.search(r"certificate verify failed: ([^(]+)", cause)
+    reason = found[1].strip() if found else cause
+    return UnreachableError(
+        f"the TLS certificate of {settings.endpoint} is not trusted: {reason}",
+        "set AWS_CA_BUNDLE to the file with the authority's certificate; Parseable must trust it too",
+    )
+
+
+def _no_connection(settings: S3, cause: str) -> UnreachableError:
+    essence = cause  # urllib3's text begins with the connection's description
+    for words in ("Connection refused", "Network is unreachable", "No route to host"):
+        if words in cause:
+            essence = words.lower()
+    if "resolve" in cause or "Name or service not known" in cause:
+        essence = "its name cannot be resolved"
+    return UnreachableError(f"{settings.endpoint} cannot be reached: {essence}", _REACH)
+
+
+def _no_connection_in_time(settings: S3, _: str) -> UnreachableError:
+    return UnreachableError(f"{settings.endpoint} cannot be reached: the connection timed out", _REACH)
+
+
+def _no_answer_in_time(settings: S3, _: str) -> UnreachableError:
+    return UnreachableError(
+        f"{settings.endpoint} accepted the connection, but did not answer in time",
+        "the server may be overloaded, or another program may listen there",
+    )
+
+
+def _closed(settings: S3, _: str) -> UnreachableError:
+    return UnreachableError(
+        f"{settings.endpoint} closed the connection without an answer",
+        "if it speaks TLS, s3.endpoint must start with https://; otherwise try again",
+    )
+
+
+def _transport(settings: S3, cause: str) -> UnreachableError:
+    return UnreachableError(f"asking {settings.endpoint} failed: {cause}", _REACH)
+
+
+def _no_xml(settings: S3, _: str) -> RefusedError:
+    return _not_s3(settings, "what it sends is not S3's XML")
+
+
+# By the name of botocore's class or of one above it, the nearest first: naming them needs no import.
+_SILENCES: dict[str, Callable[[S3, str], PlaybookError]] = {
+    "InvalidRegionError": _bad_region,
+    "EndpointProviderError": bad_endpoint,
+    "SSLError": _tls,
+    "ConnectTimeoutError": _no_connection_in_time,
+    "ReadTimeoutError": _no_answer_in_time,
+    "EndpointConnectionError": _no_connection,
+    "ProxyConnectionError": _no_connection,
+    "ConnectionClosedError": _closed,
+    "HTTPClientError": _transport,
+    "IncompleteReadError": _transport,
+    "ResponseParserError": _no_xml,
+    "ValueError": _no_xml,
+}

@@ -1,0 +1,98 @@
+"""The doors of one run, opened when first used: repository, git, sops, bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tasks.core.layout import Layout, discover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tasks.core.changes import Change
+    from tasks.core.credentials import S3Credentials
+    from tasks.core.settings import Settings
+    from tasks.effects.repository import Repository
+    from tasks.effects.s3 import Bucket, BucketFacts
+    from tasks.effects.sops import Sops
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What the user allowed: overwrite uncommitted edits, take foreign app folders over, push."""
+
+    force: bool = False
+    adopt: bool = False
+    push: bool = True
+
+
+NOTHING_SPECIAL = Permissions()
+
+
+class World:
+    """What facts are read from and changes are applied to.
+
+    ``probe`` says whether checks may write (and delete) a probe object in the bucket; ``ask`` reads a
+    credential from the user without showing it, None where there is nobody to ask.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        repository: Repository,
+        *,
+        permissions: Permissions = NOTHING_SPECIAL,
+        probe: bool = False,
+        ask: Callable[[str], str] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.repository = repository
+        self.permissions = permissions
+        self.probe = probe
+        self._ask = ask
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What the repository shows about its own layout."""
+        return discover(self.settings, self.repository.yaml_files, self.repository.read)
+
+    @cached_property
+    def credentials(self) -> S3Credentials:
+        """The S3 key pair.
+
+        Raises:
+            SettingsError: there is none, or it is malformed.
+        """
+        from tasks.effects.s3 import find_credentials
+
+        return find_credentials(ask=self._ask)
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """The door to the bucket."""
+        from tasks.effects.s3 import Bucket
+
+        return Bucket(self.settings.s3, self.credentials)
+
+    @cached_property
+    def bucket_facts(self) -> BucketFacts:
+        """What the S3 server says of the bucket."""
+        return self.bucket.facts()
+
+    @cached_property
+    def sops(self) -> Sops:
+        """The door to sops."""
+        from tasks.effects.sops import Sops
+
+        return Sops(self.repository.root)
+
+    def lay_over(self, changes: Iterable[Change]) -> None:
+        """Make later facts see ``changes`` as done."""
+        self.repository.plan(changes)
+
+    def refresh(self) -> None:
+        """Forget what was read, after something was changed. The layout stays: changes follow it."""
+        self.repository.forget()
+        self.__dict__.pop("bucket_facts", None)
