@@ -1,0 +1,1 @@
+"""The Definition of Done as functions: one check for each item."""

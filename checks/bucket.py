@@ -1,0 +1,172 @@
+"""DoD-001 and DoD-003-04: the bucket, access to it, and what its lifecycle rules delete."""
+
+from collections.abc import Sequence
+
+from checks.model import Outcome, failed, passed
+from checks.objects import NotThereError
+from tasks.core.errors import RefusedError
+from tasks.effects.lifecycle import LifecycleRule, expires_logs, log_prefix
+from tasks.effects.s3 import BucketFacts
+from tasks.effects.s3_errors import UnreachableError
+from tasks.effects.world import World
+
+_NO_STORAGE = "Parseable could not use its storage: it would not get ready, and no log would be kept"
+_NEVER_DELETED = "log data would never be deleted, and the bucket grow without end"
+_COMMAND = "invoke task-001"
+
+
+def bucket_exists(world: World) -> Outcome:
+    """DoD-001-01."""
+    _existing(world)
+    return passed(f"bucket '{world.settings.s3.bucket}' exists at {world.settings.s3.endpoint}")
+
+
+def access_is_path_style(world: World) -> Outcome:
+    """DoD-001-02: proved by a listing; with ``world.probe`` also by writing, reading and deleting."""
+    _existing(world)
+    s3 = world.settings.s3
+    evidence = (
+        f"the server answered a path-style request for {s3.endpoint.rstrip('/')}/{s3.bucket} "
+        f"signed for region '{s3.region}'"
+    )
+    if not world.probe:
+        return passed(evidence)
+    try:
+        world.bucket.probe()
+    except UnreachableError:
+        raise
+    except RefusedError as refused:
+        return failed(refused.summary, _NO_STORAGE, refused.hint)
+    return passed(f"{evidence}; a probe object was written, read back and deleted with these credentials")
+
+
+def old_logs_expire(world: World) -> Outcome:
+    """DoD-001-03: a rule expires the log data in time, and none expires what Parseable cannot lose."""
+    rules = _rules(world)
+    harmless = [rule for rule in rules if not _lost_files(world, rule)]
+    problems = [
+        *_missing_expiry(world, rules),
+        *_lost_metadata(world, rules),
+        *_early_expiry(world, harmless),
+    ]
+    if problems:
+        evidence, consequence, remedy = zip(*problems, strict=True)
+        return failed("; ".join(evidence), "; ".join(consequence), "; ".join(dict.fromkeys(remedy)))
+    doubtful = [rule for rule in rules if rule.enabled and rule.expires and rule.limits]
+    notes = "".join(
+        f"; rule '{rule.id}' also deletes objects, but only those {' and '.join(rule.limits)}: "
+        "whether it meets Parseable's metadata is not known"
+        for rule in doubtful
+    )
+    return passed(_expiry(world, rules) + notes)
+
+
+def retention_applies(world: World) -> Outcome:
+    """DoD-003-04: the chart has no value for retention, the bucket's lifecycle rule does it."""
+    rules = _rules(world)
+    problems = [*_missing_expiry(world, rules), *_early_expiry(world, rules)]
+    return failed(*problems[0]) if problems else passed(_expiry(world, rules))
+
+
+def _existing(world: World) -> BucketFacts:
+    """What is known of the bucket.
+
+    Raises:
+        NotThereError: there is no such bucket, or the server refuses these credentials or this region.
+        UnreachableError: the server did not answer.
+        SettingsError: it could not be asked.
+    """
+    try:
+        found = world.bucket_facts
+    except UnreachableError:
+        raise
+    except RefusedError as refused:
+        raise NotThereError(failed(refused.summary, _NO_STORAGE, refused.hint)) from None
+    if not found.exists:
+        s3 = world.settings.s3
+        raise NotThereError(
+            failed(f"bucket '{s3.bucket}' does not exist at {s3.endpoint}", _NO_STORAGE, _COMMAND)
+        )
+    return found
+
+
+def _rules(world: World) -> tuple[LifecycleRule, ...]:
+    found = _existing(world)
+    if found.unread is not None:
+        raise NotThereError(failed(found.unread.summary, _NEVER_DELETED, found.unread.hint))
+    return found.rules
+
+
+_Problem = tuple[str, str, str]
+"""Evidence, consequence and remedy of a failure."""
+
+
+def _expiry(world: World, rules: Sequence[LifecycleRule]) -> str:
+    prefix, days = log_prefix(world.settings.parseable.stream), world.settings.s3.retention_days
+    rule = next(rule for rule in rules if expires_logs(rule, prefix, days))
+    return f"rule '{rule.id}' deletes {prefix}… after {_days(days)}"
+
+
+def _missing_expiry(world: World, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+    prefix, days = log_prefix(world.settings.parseable.stream), world.settings.s3.retention_days
+    if any(expires_logs(rule, prefix, days) for rule in rules):
+        return []
+    there = [rule for rule in rules if rule.prefix == prefix]
+    found = "; it has " + " and ".join(_told(rule) for rule in there) if there else ""
+    evidence = (
+        f"no lifecycle rule of bucket '{world.settings.s3.bucket}' deletes {prefix}… after {_days(days)}"
+    )
+    return [(evidence + found, "log data would be kept for another time than was set, or for ever", _COMMAND)]
+
+
+def _lost_metadata(world: World, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+    """Rules that delete Parseable's own files, which lie in the same bucket and are rarely rewritten."""
+    problems = []
+    for rule in rules:
+        lost = _lost_files(world, rule)
+        if lost:
+            when = f"about {_days(rule.days)} after the push" if rule.days else f"from {rule.date} on"
+            problems.append(
+                (
+                    f"rule {_told(rule)}, Parseable's own metadata included",
+                    f"{when} Parseable loses {' and '.join(lost)}: a restart then begins empty or fails",
+                    f"remove rule '{rule.id}', or limit it to a prefix that is not Parseable's",
+                )
+            )
+    return problems
+
+
+def _lost_files(world: World, rule: LifecycleRule) -> list[str]:
+    """What ``rule`` would certainly delete of Parseable's metadata, in words."""
+    stream = world.settings.parseable.stream
+    files = {
+        ".parseable/.parseable.json": "its deployment id, users and roles",
+        f"{stream}/.stream/.stream.json": f"the description of stream '{stream}'",
+        f"{stream}/.stream/.schema": f"the schema of stream '{stream}'",
+    }
+    return [what for name, what in files.items() if rule.deletes(name)]
+
+
+def _early_expiry(world: World, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+    """Rules that delete the log data before its time."""
+    prefix, days = log_prefix(world.settings.parseable.stream), world.settings.s3.retention_days
+    return [
+        (
+            f"rule {_told(rule)}, before the {_days(days)} that logs are to be kept",
+            "logs would be lost early",
+            f"remove rule '{rule.id}', or give it {_days(days)}",
+        )
+        for rule in rules
+        if rule.deletes(prefix) and rule.days is not None and rule.days < days
+    ]
+
+
+def _told(rule: LifecycleRule) -> str:
+    what = f"{rule.prefix}…" if rule.prefix else "every object of the bucket"
+    when = f"after {_days(rule.days)}" if rule.days else f"from {rule.date} on" if rule.date else "at no time"
+    state = "" if rule.enabled else " (disabled)"
+    return f"'{rule.id}'{state} deletes {what} {when}"
+
+
+def _days(count: int | None) -> str:
+    return "1 day" if count == 1 else f"{count} days"

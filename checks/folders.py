@@ -1,0 +1,62 @@
+"""DoD-002 and DoD-006: the folders of the two apps."""
+
+import os
+
+from checks.model import Outcome, failed, passed
+from checks.objects import differences, find_object
+from tasks.effects.world import World
+from tasks.manifests import app_folder
+
+
+def parseable_folder_exists(world: World) -> Outcome:
+    """DoD-002-01."""
+    return _exists(world, "parseable", "TASK-002")
+
+
+def parseable_folder_is_complete(world: World) -> Outcome:
+    """DoD-002-02."""
+    return _is_complete(world, "parseable", "TASK-002")
+
+
+def parseable_folder_is_ready(world: World) -> Outcome:
+    """DoD-002-03: ready means that Flux is pointed at it, and that it can be written to."""
+    folder = app_folder(world, "parseable")
+    kustomization = find_object(world, f"{folder}/ks.yaml", "Kustomization", "TASK-002")
+    problems = differences(kustomization, [(("spec", "path"), f"./{folder}/app")])
+    if problems:
+        return failed(problems[0], "Flux would apply another folder", "invoke task-002")
+    if not os.access(world.repository.root / folder / "app", os.W_OK):
+        return failed(f"{folder}/app cannot be written to", "the manifests cannot be put there", "chmod u+w")
+    return passed(f"{folder}/ks.yaml points to {folder}/app, which can be written to")
+
+
+def vector_folder_exists(world: World) -> Outcome:
+    """DoD-006-01."""
+    return _exists(world, "vector", "TASK-006")
+
+
+def vector_folder_is_complete(world: World) -> Outcome:
+    """DoD-006-02."""
+    return _is_complete(world, "vector", "TASK-006")
+
+
+def _exists(world: World, app: str, task: str) -> Outcome:
+    folder = app_folder(world, app)
+    if (world.repository.root / folder).is_dir():
+        return passed(f"{folder}/ exists")
+    return failed(f"{folder}/ does not exist", "there is nothing to deploy", f"invoke {task.lower()}")
+
+
+def _is_complete(world: World, app: str, task: str) -> Outcome:
+    folder = app_folder(world, app)
+    root = world.repository.root / folder
+    missing = [
+        name
+        for name, found in (("ks.yaml", (root / "ks.yaml").is_file()), ("app/", (root / "app").is_dir()))
+        if not found
+    ]
+    if missing:
+        return failed(
+            f"{folder} lacks {' and '.join(missing)}", "Flux would not see the app", f"invoke {task.lower()}"
+        )
+    return passed(f"{folder} holds ks.yaml and app/")

@@ -1,0 +1,98 @@
+"""How checks read the repository: an object of a file, values by path, and the answer when they lack."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from checks.model import Outcome, failed, unknown
+from tasks.core.documents import load_documents
+from tasks.core.errors import PlaybookError
+from tasks.core.layout import MissingError
+from tasks.effects.world import World
+
+NEEDS_CHART = "whether the chart makes that of it is not known before the chart is rendered"
+NEEDS_CLUSTER = "only the running cluster can answer this"
+
+
+class NotThereError(Exception):
+    """What a check looks at does not exist; ``outcome`` is the answer that follows."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.evidence)
+        self.outcome = outcome
+
+
+def answered(run: Callable[[World], Outcome], world: World) -> Outcome:
+    """Run a check, turning what it could not find or do into its answer."""
+    try:
+        return run(world)
+    except NotThereError as error:
+        return error.outcome
+    except MissingError as error:
+        return failed(error.summary, "nothing would be deployed", error.hint)
+    except PlaybookError as error:
+        return unknown(error.summary, error.hint)
+
+
+def read(world: World, path: str, task: str) -> str:
+    """The text of ``path``, which ``task`` writes.
+
+    Raises:
+        NotThereError: there is no such file.
+    """
+    text = world.repository.read(path)
+    if text is None:
+        raise NotThereError(
+            failed(f"{path} does not exist", "Flux has nothing to apply", f"invoke {task.lower()}")
+        )
+    return text
+
+
+def find_object(world: World, path: str, kind: str, task: str) -> dict[str, Any]:
+    """The first object of ``kind`` in ``path``, which ``task`` writes.
+
+    Raises:
+        NotThereError: the file or the object does not exist.
+    """
+    for document in load_documents(read(world, path, task)):
+        if isinstance(document, dict) and document.get("kind") == kind:
+            return document
+    raise NotThereError(
+        failed(f"{path} holds no {kind}", "Flux would not create it", f"invoke {task.lower()}")
+    )
+
+
+def dig(data: Any, *path: str | int) -> Any:
+    """The value at ``path`` in nested mappings and lists; None where the path ends early."""
+    for key in path:
+        if isinstance(data, dict):
+            data = data.get(key)
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            data = data[key]
+        else:
+            return None
+    return data
+
+
+def items(data: Any) -> Sequence[Any]:
+    """``data`` if it is a list; an empty one otherwise."""
+    return data if isinstance(data, list) else ()
+
+
+def differences(data: Any, wanted: Iterable[tuple[tuple[str | int, ...], object]]) -> list[str]:
+    """A line for each path of ``wanted`` whose value in ``data`` is not, in type too, the one wanted."""
+    return [
+        f"{'.'.join(map(str, path))} is {_shown(found)}, not {_shown(value)}"
+        for path, value in wanted
+        if (found := dig(data, *path)) != value or type(found) is not type(value)
+    ]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "not set"
+    return f"a {type(value).__name__}" if isinstance(value, dict | list) else repr(value)
+
+
+def judged(problems: Sequence[str], otherwise: Outcome, *, consequence: str, remedy: str) -> Outcome:
+    """A failure that names the problems, or ``otherwise`` if there are none."""
+    return failed("; ".join(problems), consequence, remedy) if problems else otherwise

@@ -1,0 +1,206 @@
+"""DoD-003 to DoD-005: Parseable's release, its Secret and its metrics, as far as the repository can tell."""
+
+from typing import Any
+
+from checks.model import Outcome, failed, passed, unknown
+from checks.objects import (
+    NEEDS_CHART,
+    NEEDS_CLUSTER,
+    differences,
+    dig,
+    find_object,
+    items,
+    judged,
+    read,
+)
+from tasks.core.documents import load_documents
+from tasks.core.layout import need
+from tasks.effects.sops import EncryptedFile, inspect
+from tasks.effects.world import World
+from tasks.manifests import app_folder
+
+_SECRET_KEYS = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+
+
+def _release(world: World) -> dict[str, Any]:
+    path = f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
+    return find_object(world, path, "HelmRelease", "TASK-003")
+
+
+def release_names_official_chart(world: World) -> Outcome:
+    """DoD-003-01: the HelmRepository itself is TASK-011's to write and to mend."""
+    charts = need(world.layout.parseable_charts)
+    url = world.settings.parseable.chart_repository
+    problems = differences(
+        _release(world),
+        [
+            (("spec", "chart", "spec", "chart"), "parseable"),
+            (("spec", "chart", "spec", "sourceRef", "kind"), "HelmRepository"),
+            (("spec", "chart", "spec", "sourceRef", "name"), charts.name),
+            (("spec", "chart", "spec", "sourceRef", "namespace"), charts.namespace),
+        ],
+    )
+    if problems:
+        return failed("; ".join(problems), "Flux would not find the chart", "invoke task-003")
+    path = charts.path or f"{need(world.layout.repositories)}/parseable.yaml"
+    source = load_documents(world.repository.read(path) or "")
+    if not source or str(dig(source[0], "spec", "url")).rstrip("/") != url.rstrip("/"):
+        return unknown(f"{path} does not define {url} yet", "TASK-011 writes it, DoD-011-01 proves it")
+    return passed(f"chart parseable from HelmRepository {charts.name} ({url})")
+
+
+def release_connects_to_s3(world: World) -> Outcome:
+    """DoD-003-02."""
+    s3 = world.settings.s3
+    env = ("spec", "values", "parseable", "env")
+    problems = differences(
+        _release(world),
+        [
+            (("spec", "values", "parseable", "store"), "s3-store"),
+            ((*env, "P_S3_URL"), s3.endpoint),
+            ((*env, "P_S3_REGION"), s3.region),
+            ((*env, "P_S3_BUCKET"), s3.bucket),
+            ((*env, "P_S3_PATH_STYLE"), "true"),
+        ],
+    )
+    return judged(
+        problems,
+        unknown(f"the values say s3-store, {s3.endpoint}, path-style; {NEEDS_CHART}"),
+        consequence="Parseable would not start, or keep its logs in an emptyDir",
+        remedy="invoke task-003",
+    )
+
+
+def release_has_resources(world: World) -> Outcome:
+    """DoD-003-03."""
+    wanted = world.settings.parseable
+    base = ("spec", "values", "parseable", "resources")
+    release = _release(world)
+    problems = differences(
+        release,
+        [
+            ((*base, "limits", "memory"), wanted.memory_limit),
+            ((*base, "requests", "cpu"), wanted.cpu_request),
+        ],
+    )
+    if "cpu" not in (dig(release, *base, "limits") or {}):
+        problems.append("limits.cpu is not set, so that the chart's default of 500m stays")
+    return judged(
+        problems,
+        unknown(f"memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}; {NEEDS_CHART}"),
+        consequence="the pod would have other limits than the specified ones",
+        remedy="invoke task-003",
+    )
+
+
+def _secret(world: World) -> EncryptedFile | Outcome:
+    path = f"{app_folder(world, 'parseable')}/app/secret.sops.yaml"
+    found = inspect(read(world, path, "TASK-004"))
+    if found is not None:
+        return found
+    return failed(
+        f"{path} is not a Secret encrypted by sops",
+        "the credentials are readable, or Flux cannot apply them",
+        "if it was pushed, rotate the S3 key; then invoke task-004",
+    )
+
+
+def secret_has_documented_keys(world: World) -> Outcome:
+    """DoD-004-01."""
+    found = _secret(world)
+    if isinstance(found, Outcome):
+        return found
+    missing = [key for key in _SECRET_KEYS if key not in found.keys]
+    if missing:
+        return failed(
+            f"the Secret lacks {', '.join(missing)}", "Parseable has no S3 credentials", "invoke task-004"
+        )
+    return passed(f"the Secret {found.name} has {' and '.join(_SECRET_KEYS)}")
+
+
+def secret_is_encrypted(world: World) -> Outcome:
+    """DoD-004-02."""
+    found = _secret(world)
+    if isinstance(found, Outcome):
+        return found
+    if found.plain_keys:
+        return failed(
+            f"not encrypted: {', '.join(sorted(found.plain_keys))}",
+            "everyone with the repository could read it",
+            "rotate that value if it was pushed; then invoke task-004",
+        )
+    if not found.recipients:
+        return failed(
+            "the Secret has no age recipients",
+            "Flux could not decrypt it",
+            "add age recipients to .sops.yaml, then invoke task-004",
+        )
+    return passed(f"every value is encrypted, for {len(found.recipients)} age recipient(s)")
+
+
+def secret_reaches_parseable(world: World) -> Outcome:
+    """DoD-004-03: statically only that something hands the two keys to the variables Parseable reads."""
+    release = _release(world)
+    values = dig(release, "spec", "values", "parseable", "s3ModeSecret") or {}
+    if dig(values, "enabled") is True:
+        return unknown(f"the chart's s3ModeSecret passes the credentials; {NEEDS_CLUSTER}")
+    wanted = {"P_S3_ACCESS_KEY": _SECRET_KEYS[0], "P_S3_SECRET_KEY": _SECRET_KEYS[1]}
+    mapped = _patched_variables(release)
+    secret = world.settings.parseable.secret
+    problems = [
+        f"{variable} is not set from key {key} of {secret}"
+        for variable, key in wanted.items()
+        if mapped.get(variable) != (secret, key)
+    ]
+    return judged(
+        problems,
+        unknown(f"both variables come from {secret}; whether S3 accepts them there: {NEEDS_CLUSTER}"),
+        consequence="Parseable would start without S3 credentials",
+        remedy="invoke task-003",
+    )
+
+
+def _patched_variables(release: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Variables that post-render patches take from a Secret: name -> (Secret, key)."""
+    found = {}
+    for renderer in items(dig(release, "spec", "postRenderers")):
+        for patch in items(dig(renderer, "kustomize", "patches")):
+            for document in load_documents(str(dig(patch, "patch"))):
+                for container in items(dig(document, "spec", "template", "spec", "containers")):
+                    for variable in items(dig(container, "env")):
+                        reference = dig(variable, "valueFrom", "secretKeyRef")
+                        found[dig(variable, "name")] = (dig(reference, "name"), dig(reference, "key"))
+    return found
+
+
+def metrics_are_discovered(world: World) -> Outcome:
+    """DoD-005-01."""
+    path = f"{app_folder(world, 'parseable')}/app/servicemonitor.yaml"
+    monitor = find_object(world, path, "ServiceMonitor", "TASK-005")
+    secret = world.settings.parseable.secret
+    endpoint = ("spec", "endpoints", 0)
+    problems = differences(
+        monitor,
+        [
+            ((*endpoint, "path"), "/api/v1/metrics"),
+            ((*endpoint, "basicAuth", "username", "name"), secret),
+            ((*endpoint, "basicAuth", "username", "key"), "username"),
+            ((*endpoint, "basicAuth", "password", "name"), secret),
+            ((*endpoint, "basicAuth", "password", "key"), "password"),
+        ],
+    )
+    if dig(monitor, *endpoint, "targetPort") is None:
+        problems.append("no targetPort, and the chart's Service has no named port to select")
+    return judged(
+        problems,
+        unknown(f"path and login are those Parseable serves; {NEEDS_CHART}"),
+        consequence="Prometheus would scrape nothing, or be refused",
+        remedy="invoke task-005",
+    )
+
+
+def metrics_show_ingestion(world: World) -> Outcome:
+    """DoD-005-02."""
+    return unknown(
+        f"{NEEDS_CLUSTER}: parseable_events_ingested and parseable_query_execute_time in Prometheus"
+    )

@@ -1,0 +1,113 @@
+"""DoD-010 and DoD-011: Grafana, and what Flux is told to reconcile, as far as the repository can tell."""
+
+from typing import Any
+
+from checks.model import Outcome, failed, unknown
+from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged
+from tasks.core.documents import load_documents
+from tasks.core.layout import HelmSource, need
+from tasks.effects.world import World
+from tasks.manifests import parseable_url
+from tasks.shared_files import is_same_path, values_at
+
+
+def _grafana(world: World) -> Any:
+    place = need(world.layout.grafana)
+    return values_at(place, world.repository.read(place.path) or "")
+
+
+def plugin_is_installed(world: World) -> Outcome:
+    """DoD-010-01."""
+    grafana = world.settings.grafana
+    wanted = f"{grafana.plugin_url};{grafana.plugin_folder}"
+    if wanted not in items(dig(_grafana(world), "plugins")):
+        return failed(
+            f"{need(world.layout.grafana).path} does not list the plugin {grafana.datasource_type}",
+            "Grafana would not know the data source's type",
+            "invoke task-010",
+        )
+    return unknown(f"the plugin is listed; whether Grafana can download it: {NEEDS_CLUSTER}")
+
+
+def datasource_connects(world: World) -> Outcome:
+    """DoD-010-02."""
+    grafana, values = world.settings.grafana, _grafana(world)
+    listed = items(dig(values, "datasources", "datasources.yaml", "datasources"))
+    named = [item for item in listed if dig(item, "name") == grafana.datasource_name]
+    if not named:
+        return failed(
+            f"{need(world.layout.grafana).path} has no data source {grafana.datasource_name}",
+            "Grafana would not show the logs",
+            "invoke task-010",
+        )
+    problems = differences(
+        named[0],
+        [
+            (("type",), grafana.datasource_type),
+            (("url",), parseable_url(world)),
+            (("basicAuth",), True),
+            (("basicAuthUser",), "$PARSEABLE_USERNAME"),
+            (("secureJsonData", "basicAuthPassword"), "$PARSEABLE_PASSWORD"),
+        ],
+    )
+    secret = world.settings.parseable.secret
+    for variable, key in (("PARSEABLE_USERNAME", "username"), ("PARSEABLE_PASSWORD", "password")):
+        reference = dig(values, "envValueFrom", variable, "secretKeyRef")
+        if (dig(reference, "name"), dig(reference, "key")) != (secret, key):
+            problems.append(f"envValueFrom.{variable} is not key {key} of {secret}")
+    return judged(
+        problems,
+        unknown(f"the data source points to {parseable_url(world)} with its login; {NEEDS_CLUSTER}"),
+        consequence="queries from Grafana would be refused or go nowhere",
+        remedy="invoke task-010",
+    )
+
+
+def queries_are_fast(world: World) -> Outcome:
+    """DoD-010-03."""
+    return unknown(f"{NEEDS_CLUSTER}: a query over 15 minutes within 5 seconds")
+
+
+def flux_is_told(world: World) -> Outcome:
+    """DoD-011-01: statically that both kustomizations list what Flux is to reconcile."""
+    settings, layout = world.settings, world.layout
+    path = need(layout.apps_kustomization)
+    problems = []
+    wanted = [(path, f"{name}/ks.yaml") for name in (settings.parseable.name, settings.vector.name)]
+    for app, charts in (("parseable", layout.parseable_charts), ("vector", layout.vector_charts)):
+        source = charts if isinstance(charts, HelmSource) else need(charts)
+        file = source.path or f"{need(layout.repositories)}/{app}.yaml"
+        found = str(dig(find_object(world, file, "HelmRepository", "TASK-011"), "spec", "url"))
+        url = getattr(settings, app).chart_repository
+        if found.rstrip("/") != url.rstrip("/"):
+            problems.append(f"{file} has the URL {found}, not {url}")
+        if source.path in (None, f"{layout.repositories}/{app}.yaml"):
+            wanted.append((need(layout.repositories_kustomization), f"{app}.yaml"))
+    problems += [f"{file} does not list {entry}" for file, entry in wanted if not _lists(world, file, entry)]
+    return judged(
+        problems,
+        unknown(f"both apps and their HelmRepositories are listed; {NEEDS_CLUSTER}"),
+        consequence="Flux would not reconcile it",
+        remedy="invoke task-011",
+    )
+
+
+def _lists(world: World, path: str, entry: str) -> bool:
+    documents = load_documents(world.repository.read(path) or "")
+    resources = items(dig(documents[0], "resources")) if documents else ()
+    return any(is_same_path(item, entry) for item in resources)
+
+
+def pods_run(world: World) -> Outcome:
+    """DoD-011-02."""
+    return unknown(f"{NEEDS_CLUSTER}: every pod Running")
+
+
+def logs_are_found(world: World) -> Outcome:
+    """DoD-011-03."""
+    return unknown(f"{NEEDS_CLUSTER}: recent logs of all namespaces in Grafana")
+
+
+def ingestion_is_fast(world: World) -> Outcome:
+    """DoD-011-04."""
+    return unknown(f"{NEEDS_CLUSTER}: more than 1000 events per second")

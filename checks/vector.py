@@ -1,0 +1,217 @@
+"""DoD-007 to DoD-009: Vector's rights, pipeline and release, as far as the repository can tell."""
+
+import re
+from typing import Any
+
+from checks.model import Outcome, failed, passed, unknown
+from checks.objects import (
+    NEEDS_CHART,
+    NotThereError,
+    differences,
+    dig,
+    find_object,
+    items,
+    judged,
+)
+from tasks.core.documents import load_documents
+from tasks.effects.world import World
+from tasks.manifests import app_folder, parseable_url
+
+_READ = {"get", "list", "watch"}
+_RESOURCES = ("pods", "namespaces", "nodes")
+# Options of the source kubernetes_logs that leave pods out.
+_NARROWING = ("extra_label_selector", "extra_namespace_label_selector", "extra_field_selector")
+_METADATA = ("namespace", "pod_name", "container_name", "node_name")
+
+
+def _file(world: World, name: str) -> str:
+    return f"{app_folder(world, 'vector')}/app/{name}"
+
+
+def _release(world: World) -> dict[str, Any]:
+    return find_object(world, _file(world, "helmrelease.yaml"), "HelmRelease", "TASK-009")
+
+
+def service_account_is_used(world: World) -> Outcome:
+    """DoD-007-01: only what TASK-007 itself writes; that the release names it is DoD-009-02."""
+    name = world.settings.vector.name
+    account = find_object(world, _file(world, "rbac.yaml"), "ServiceAccount", "TASK-007")
+    if dig(account, "metadata", "name") != name:
+        return failed(f"there is no ServiceAccount {name}", "the pods would not start", "invoke task-007")
+    return unknown(f"ServiceAccount {name} exists; {NEEDS_CHART}")
+
+
+def account_may_read(world: World) -> Outcome:
+    """DoD-007-02."""
+    path, name = _file(world, "rbac.yaml"), world.settings.vector.name
+    role = find_object(world, path, "ClusterRole", "TASK-007")
+    binding = find_object(world, path, "ClusterRoleBinding", "TASK-007")
+    granted: dict[str, set[str]] = {resource: set() for resource in _RESOURCES}
+    for rule in items(role.get("rules")):
+        if "" in items(dig(rule, "apiGroups")) or "*" in items(dig(rule, "apiGroups")):
+            for resource in _RESOURCES:
+                if {resource, "*"} & set(items(dig(rule, "resources"))):
+                    granted[resource] |= set(items(dig(rule, "verbs")))
+    problems = [
+        f"no {', '.join(sorted(_READ - verbs))} on {resource}"
+        for resource, verbs in granted.items()
+        if not verbs >= _READ and "*" not in verbs
+    ]
+    wanted = {"kind": "ServiceAccount", "name": name, "namespace": world.layout.namespace}
+    if wanted not in items(binding.get("subjects")):
+        problems.append(f"the binding does not name ServiceAccount {world.layout.namespace}/{name}")
+    if dig(binding, "roleRef", "name") != dig(role, "metadata", "name"):
+        problems.append("the binding names another role")
+    return judged(
+        problems,
+        passed(f"{name} may get, list and watch {', '.join(_RESOURCES)}"),
+        consequence="Vector would be refused by the Kubernetes API and collect nothing",
+        remedy="invoke task-007",
+    )
+
+
+def _pipeline(world: World) -> dict[str, Any]:
+    path = _file(world, "configmap.yaml")
+    text = dig(find_object(world, path, "ConfigMap", "TASK-008"), "data", "vector.yaml")
+    documents = load_documents(text) if isinstance(text, str) else []
+    if len(documents) == 1 and isinstance(documents[0], dict):
+        return documents[0]
+    raise NotThereError(
+        failed(
+            f"{path} holds no pipeline that parses under vector.yaml",
+            "Vector does not start",
+            "invoke task-008",
+        )
+    )
+
+
+def _named(pipeline: dict[str, Any], section: str, kind: str) -> dict[str, dict[str, Any]]:
+    components = pipeline.get(section)
+    if not isinstance(components, dict):
+        return {}
+    return {name: item for name, item in components.items() if dig(item, "type") == kind}
+
+
+def all_pods_are_collected(world: World) -> Outcome:
+    """DoD-008-01."""
+    sources = _named(_pipeline(world), "sources", "kubernetes_logs")
+    if not sources:
+        return failed("there is no source of type kubernetes_logs", "no log is read", "invoke task-008")
+    for name, source in sources.items():
+        narrowing = [option for option in _NARROWING if option in source]
+        if not narrowing:
+            return passed(f"source {name} reads every pod's logs")
+    return failed(
+        f"the source is narrowed by {', '.join(narrowing)}", "some pods' logs are not read", "invoke task-008"
+    )
+
+
+def metadata_is_added(world: World) -> Outcome:
+    """DoD-008-02."""
+    pipeline = _pipeline(world)
+    sources = _named(pipeline, "sources", "kubernetes_logs")
+    for name, transform in _named(pipeline, "transforms", "remap").items():
+        program = str(transform.get("source"))
+        missing = [key for key in _METADATA if not re.search(rf"(?m)^\s*\.k8s\.{key}\s*=", program)]
+        if missing or not set(items(transform.get("inputs"))) & set(sources):
+            continue
+        if any(name in items(dig(sink, "inputs")) for sink in _named(pipeline, "sinks", "http").values()):
+            return passed(f"transform {name} adds {', '.join(_METADATA)} on the way to the sink")
+    return failed(
+        f"no remap between the pod logs and the sink sets .k8s. {', '.join(_METADATA)}",
+        "the logs could not be told apart by pod",
+        "invoke task-008",
+    )
+
+
+def sink_posts_to_parseable(world: World) -> Outcome:
+    """DoD-008-03."""
+    pipeline = _pipeline(world)
+    vector, stream = world.settings.vector, world.settings.parseable.stream
+    sink = _parseable_sink(world, pipeline)
+    problems = differences(
+        sink,
+        [
+            (("encoding", "codec"), "json"),
+            (("buffer", "type"), "disk"),
+            (("buffer", "max_size"), vector.buffer_bytes),
+            (("request", "headers", "X-P-Stream"), stream),
+            (("auth", "strategy"), "basic"),
+        ],
+    )
+    # Vector's http sink posts unless told otherwise.
+    if sink.get("method", "post") != "post":
+        problems.append(f"method is {sink['method']!r}, not 'post'")
+    if pipeline.get("data_dir") is None:
+        problems.append("data_dir is not set, so that the disk buffer would lie on a read-only mount")
+    return judged(
+        problems,
+        passed(
+            f"POST of JSON to stream {stream}, with a login and a disk buffer of {vector.buffer_bytes} bytes"
+        ),
+        consequence="Vector would not start, or Parseable would refuse every batch",
+        remedy="invoke task-008",
+    )
+
+
+def _parseable_sink(world: World, pipeline: dict[str, Any]) -> dict[str, Any]:
+    uri = f"{parseable_url(world)}/api/v1/ingest"
+    sinks = _named(pipeline, "sinks", "http")
+    for sink in sinks.values():
+        if sink.get("uri") == uri:
+            return sink
+    found = ", ".join(str(sink.get("uri")) for sink in sinks.values()) or "none at all"
+    raise NotThereError(
+        failed(f"no http sink posts to {uri} (found: {found})", "no log reaches Parseable", "invoke task-008")
+    )
+
+
+def runs_on_every_node(world: World) -> Outcome:
+    """DoD-009-01."""
+    return judged(
+        differences(_release(world), [(("spec", "values", "role"), "Agent")]),
+        unknown(f"role Agent; {NEEDS_CHART}"),
+        consequence="Vector would not run on every node",
+        remedy="invoke task-009",
+    )
+
+
+def uses_config_and_account(world: World) -> Outcome:
+    """DoD-009-02."""
+    release, name = _release(world), world.settings.vector.config_map
+    values = ("spec", "values")
+    problems = differences(
+        release,
+        [
+            ((*values, "serviceAccount", "create"), False),
+            ((*values, "serviceAccount", "name"), world.settings.vector.name),
+            ((*values, "rbac", "create"), False),
+        ],
+    )
+    if name not in items(dig(release, "spec", "values", "existingConfigMaps")):
+        problems.append(f"existingConfigMaps does not name {name}")
+    if dig(release, "spec", "values", "customConfig"):
+        problems.append("customConfig makes the chart write a ConfigMap of its own")
+    return judged(
+        problems,
+        unknown(
+            f"the values name ConfigMap {name} and ServiceAccount {world.settings.vector.name}; {NEEDS_CHART}"
+        ),
+        consequence="Vector would run with another pipeline or without its rights",
+        remedy="invoke task-009",
+    )
+
+
+def sends_to_parseable(world: World) -> Outcome:
+    """DoD-009-03."""
+    _parseable_sink(world, _pipeline(world))
+    path = f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
+    release = find_object(world, path, "HelmRelease", "TASK-003")
+    return judged(
+        differences(
+            release, [(("spec", "values", "parseable", "service", "port"), world.settings.parseable.port)]
+        ),
+        unknown(f"the sink's URL and the Service's port agree on {parseable_url(world)}; {NEEDS_CHART}"),
+        consequence="no log would reach Parseable",
+        remedy="invoke task-003",
+    )

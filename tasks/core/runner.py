@@ -1,0 +1,201 @@
+"""Plans tasks, carries plans out in the graph's order, and proves each step before the next one."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from tasks.core.catalogue import CATALOGUE, TaskSpec
+from tasks.core.changes import Change, Remark
+from tasks.core.errors import PlaybookError, PrerequisiteError, StepFailedError
+from tasks.core.graph import ancestors
+from tasks.core.outcomes import Status, Verdict
+
+W_contra = TypeVar("W_contra", bound="Refreshable", contravariant=True)
+
+
+class Refreshable(Protocol):
+    """What the runner needs of the world: planned changes can be laid over it, and it can be read anew."""
+
+    def lay_over(self, changes: Iterable[Change]) -> None:
+        """Make later facts see ``changes`` as done."""
+
+    def refresh(self) -> None:
+        """Read anew what may have changed, without planned changes."""
+
+
+class Step(Protocol[W_contra]):
+    """A task's module: facts are read, the plan is derived from them without touching anything."""
+
+    SPEC: TaskSpec
+
+    def facts(self, world: W_contra, /) -> Any:
+        """Read what the plan needs to know."""
+
+    def plan(self, world: W_contra, found: Any, /) -> Iterator[Change | Remark]:
+        """Derive what is missing, and say what is worth saying."""
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """What one task would do: its changes, or the error that keeps it from knowing.
+
+    ``remarks`` are sentences for the user; ``blocked_by`` is the nearest task before it that cannot run.
+    """
+
+    spec: TaskSpec
+    changes: tuple[Change, ...] = ()
+    remarks: tuple[str, ...] = ()
+    error: PlaybookError | None = None
+    blocked_by: str | None = None
+
+    @property
+    def state(self) -> str:
+        """``done``, ``changes`` or ``blocked``."""
+        if self.error is not None or self.blocked_by is not None:
+            return "blocked"
+        return "changes" if self.changes else "done"
+
+
+class Progress(Protocol):
+    """Who is told what happens while it happens."""
+
+    def started(self, plan: TaskPlan) -> None:
+        """``plan`` is about to be carried out."""
+
+    def changed(self, change: Change) -> None:
+        """``change`` was applied."""
+
+    def proved(self, plan: TaskPlan, verdicts: Sequence[Verdict], seconds: float) -> None:
+        """The checks of the task answered, and none of them failed."""
+
+
+def make_plans(steps: Mapping[str, Step[W_contra]], world: W_contra, tasks: Iterable[str]) -> list[TaskPlan]:
+    """Plan ``tasks`` in the order given, each as if those before it were done. Changes nothing."""
+    plans: list[TaskPlan] = []
+    stuck: set[str] = set()
+    for name in tasks:
+        step = steps[name]
+        blocker = next((need for need in reversed(ancestors(name)) if need in stuck), None)
+        try:
+            planned = tuple(step.plan(world, step.facts(world)))
+        except PlaybookError as error:
+            stuck.add(name)
+            plans.append(TaskPlan(step.SPEC, error=error, blocked_by=blocker))
+            continue
+        changes = tuple(item for item in planned if isinstance(item, Change))
+        remarks = tuple(item.text for item in planned if isinstance(item, Remark))
+        world.lay_over(changes)
+        plans.append(TaskPlan(step.SPEC, changes, remarks, blocked_by=blocker))
+    world.refresh()
+    return plans
+
+
+def check_plans(plans: Sequence[TaskPlan]) -> None:
+    """Check that every task of ``plans`` can run.
+
+    Raises:
+        PlaybookError: the first error, with all others in its text, each said once.
+    """
+    errors = {plan.error.summary: plan for plan in reversed(plans) if plan.error is not None}
+    stuck = [plan for plan in plans if plan.error is not None and errors[plan.error.summary] is plan]
+    if not stuck:
+        return
+    first = stuck[0].error
+    assert first is not None
+    lines = [_told(plan) for plan in stuck]
+    if len(lines) == 1:
+        raise type(first)(lines[0][0], lines[0][1])
+    told = "\n".join(f"- {summary}" + (f"\n  hint: {hint}" if hint else "") for summary, hint in lines)
+    raise type(first)(f"{len(lines)} things are in the way; nothing was written\n{told}")
+
+
+def _told(plan: TaskPlan) -> tuple[str, str]:
+    assert plan.error is not None
+    return f"{plan.spec.id}: {plan.error.summary}", plan.error.hint
+
+
+def check_prerequisites(
+    plans: Sequence[TaskPlan], task: str, verify: Callable[[str], Sequence[Verdict]]
+) -> None:
+    """Check that all that ``task`` needs is done: nothing left to change there, and no check of it fails.
+
+    Raises:
+        PrerequisiteError: the first that is not, with the command for it.
+    """
+    for plan in plans:
+        if plan.spec.id not in ancestors(task):
+            continue
+        command = f"run: invoke {plan.spec.command} (or this one with --with-prerequisites)"
+        if plan.error is not None:
+            raise PrerequisiteError(
+                f"{task} needs {plan.spec.id}, which cannot be checked: {plan.error.summary}",
+                plan.error.hint or command,
+            )
+        if plan.changes:
+            raise PrerequisiteError(f"{task} needs {plan.spec.id} ({plan.spec.title}), not done yet", command)
+        failure = _first_failure(verify(plan.spec.id))
+        if failure is not None:
+            raise PrerequisiteError(
+                f"{task} needs {plan.spec.id}, whose {failure.id} fails: {failure.outcome.evidence}",
+                failure.outcome.remedy or command,
+            )
+
+
+def carry_out(
+    plans: Sequence[TaskPlan],
+    world: Refreshable,
+    verify: Callable[[str], Sequence[Verdict]],
+    progress: Progress,
+) -> list[Verdict]:
+    """Apply each plan and prove it, then the next one. Returns every verdict.
+
+    Raises:
+        StepFailedError: a check failed; nothing after it was touched.
+        PlaybookError: a change was refused.
+    """
+    verdicts: list[Verdict] = []
+    for position, plan in enumerate(plans):
+        started = time.monotonic()
+        left = [later.spec.id for later in plans[position + 1 :]]
+        progress.started(plan)
+        try:
+            for change in plan.changes:
+                if change.needs_proof:
+                    world.refresh()
+                    _prove([item for task in CATALOGUE for item in verify(task)], plan.spec, left)
+                change.apply()
+                progress.changed(change)
+        except PlaybookError as error:
+            if isinstance(error, StepFailedError):
+                raise
+            raise type(error)(f"{plan.spec.id}: {error.summary}", _and_left(error.hint, left)) from None
+        if plan.changes:
+            world.refresh()
+        answered = verify(plan.spec.id)
+        _prove(answered, plan.spec, left)
+        verdicts += answered
+        progress.proved(plan, answered, time.monotonic() - started)
+    return verdicts
+
+
+def _prove(verdicts: Sequence[Verdict], spec: TaskSpec, left: Sequence[str]) -> None:
+    failure = _first_failure(verdicts)
+    if failure is None:
+        return
+    outcome = failure.outcome
+    raise StepFailedError(
+        f"{spec.id} stops: {failure.id} fails: {outcome.evidence}; {outcome.consequence}",
+        _and_left(outcome.remedy, left),
+    )
+
+
+def _and_left(hint: str, left: Sequence[str]) -> str:
+    if not left:
+        return hint
+    span = left[0] if len(left) == 1 else f"{left[0]} to {left[-1]}"
+    return f"{hint + '; ' if hint else ''}not done: {span}. Running the same again continues here"
+
+
+def _first_failure(verdicts: Iterable[Verdict]) -> Verdict | None:
+    return next((verdict for verdict in verdicts if verdict.outcome.status is Status.FAIL), None)

@@ -1,0 +1,26 @@
+"""TASK-002: the folder of Parseable with its ks.yaml and an app/ folder that is ready for files."""
+
+from collections.abc import Iterator
+
+from tasks.core.catalogue import CATALOGUE
+from tasks.core.changes import Change
+from tasks.core.layout import need_all
+from tasks.effects.world import World
+from tasks.manifests import FolderFacts, folder_facts, plan_folder
+
+SPEC = CATALOGUE["TASK-002"]
+
+
+def facts(world: World) -> FolderFacts:
+    """The state of the folder and its ks.yaml.
+
+    Raises:
+        RefusedError: the repository shows no folder of apps or no Flux source, or the folder is not ours.
+    """
+    need_all(world.layout.apps, world.layout.source)
+    return folder_facts(world, "parseable")
+
+
+def plan(world: World, found: FolderFacts) -> Iterator[Change]:
+    """Make what is missing; write ks.yaml where it says something else."""
+    return plan_folder(world, found)

@@ -1,0 +1,26 @@
+"""TASK-007: the ServiceAccount, ClusterRole and ClusterRoleBinding that let Vector read pods."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.core.catalogue import CATALOGUE
+from tasks.core.changes import Change
+from tasks.core.layout import need_all
+from tasks.effects.world import World
+from tasks.manifests import ManifestFacts, app_facts, plan_files
+
+SPEC = CATALOGUE["TASK-007"]
+
+
+def facts(world: World) -> list[ManifestFacts]:
+    """The state of the files.
+
+    Raises:
+        RefusedError: the repository does not show where apps are, or the folder is not ours.
+    """
+    need_all(world.layout.apps)
+    return app_facts(world, "vector", ("app/rbac.yaml",))
+
+
+def plan(world: World, found: Sequence[ManifestFacts]) -> Iterator[Change]:
+    """Write each file that is missing or says something else."""
+    return plan_files(world, found)

@@ -1,0 +1,160 @@
+"""TASK-011: the entries in both kustomizations, the HelmRepositories, then one commit and its push."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tasks.core.catalogue import CATALOGUE
+from tasks.core.changes import Change
+from tasks.core.documents import same_documents
+from tasks.core.errors import RefusedError
+from tasks.core.layout import HelmSource, need, need_all
+from tasks.core.render import MARKER, render
+from tasks.core.settings import DOCUMENTED
+from tasks.effects.git import Commit, Push
+from tasks.effects.world import World
+from tasks.manifests import (
+    ManifestFacts,
+    file_facts,
+    own_files,
+    placeholder_values,
+    plan_files,
+    template,
+)
+from tasks.shared_files import SharedFile, apps_list, grafana_file, repositories_list
+
+SPEC = CATALOGUE["TASK-011"]
+
+# How the playbook's own commits are known again.
+_MARK = "Implements: specs/parseable-deployment/"
+_MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
+
+- Add Parseable HelmRelease with S3 backend (Minio)
+- Add Vector DaemonSet for log collection
+- Configure Grafana Parseable datasource plugin
+- Encrypt S3 credentials with SOPS
+- Add ServiceMonitor for Parseable metrics
+
+{_MARK}
+"""
+
+
+@dataclass(frozen=True)
+class PushFacts:
+    """Where a push would go, and how many commits wait for it: all, and the playbook's own among them."""
+
+    remote: str
+    target: str
+    waiting: int
+    ours: int
+
+
+@dataclass(frozen=True)
+class CommitFacts:
+    """All that TASK-011 looks at. ``push`` is None where pushing is not wanted."""
+
+    sources: tuple[ManifestFacts, ...]
+    lists: tuple[SharedFile, ...]
+    grafana: SharedFile
+    branch: str
+    push: PushFacts | None
+
+
+def facts(world: World) -> CommitFacts:
+    """Read the files that others share with us, the HelmRepository files and the state of git.
+
+    Raises:
+        RefusedError: the layout is not known, HEAD is detached, an operation is in progress, or there is no
+            remote to push to.
+    """
+    layout = world.layout
+    need_all(
+        layout.apps_kustomization,
+        layout.parseable_charts,
+        layout.vector_charts,
+        layout.grafana,
+    )
+    sources = _source_facts(world)
+    lists = [apps_list(world)]
+    if sources:
+        lists.append(repositories_list(world, [source.path for source in sources]))
+    git = world.repository.git
+    branch = git.branch()
+    push = None
+    if world.permissions.push:
+        remote = git.remote(branch, world.settings.gitops.remote)
+        target = git.target(branch, remote)
+        push = PushFacts(remote, target, *git.unpushed(remote, target, _MARK))
+    return CommitFacts(
+        sources=sources,
+        lists=tuple(lists),
+        grafana=grafana_file(world),
+        branch=branch,
+        push=push,
+    )
+
+
+def plan(world: World, found: CommitFacts) -> Iterator[Change]:
+    """Write and list what is missing, commit what of ours differs from HEAD, push what is not yet pushed.
+
+    Raises:
+        RefusedError: edits that are not committed are in the way, or git does not know who commits.
+    """
+    edits = list(_plan_sources(world, found))
+    edits += [change for item in found.lists if (change := item.change(world)) is not None]
+    yield from edits
+    paths = _uncommitted(world, found, edits)
+    git = world.repository.git
+    if paths:
+        git.check_identity()
+        yield Commit(git, paths, message(world.settings.gitops.issue))
+    if found.push is not None and (paths or found.push.ours):
+        others = found.push.waiting - found.push.ours
+        yield Push(git, found.push.remote, found.branch, found.push.target, others)
+
+
+def message(issue: int | None) -> str:
+    """The documented commit message; ``Closes:`` only with an issue's number."""
+    return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
+
+
+def _source_facts(world: World) -> tuple[ManifestFacts, ...]:
+    """Facts of the HelmRepository files that are ours to write: those whose URL nobody else defines."""
+    layout = world.layout
+    facts = []
+    for app, charts in (("parseable", layout.parseable_charts), ("vector", layout.vector_charts)):
+        if not isinstance(charts, HelmSource):
+            continue
+        path = charts.path or f"{need(layout.repositories)}/{app}.yaml"
+        text = world.repository.read(path)
+        if charts.path is not None and MARKER not in (text or ""):
+            continue
+        wanted = render(template(f"{DOCUMENTED.gitops.repositories}/{app}.yaml"), placeholder_values(world))
+        facts.append(file_facts(world, path, wanted))
+    return tuple(facts)
+
+
+def _plan_sources(world: World, found: CommitFacts) -> Iterator[Change]:
+    """Write our HelmRepository files, but not over one that somebody else wrote."""
+    for file in found.sources:
+        foreign = file.current is not None and MARKER not in file.current
+        if foreign and not same_documents(file.current or "", file.wanted) and not world.permissions.adopt:
+            raise RefusedError(
+                f"{file.path} exists and the playbook did not write it",
+                "move it away, or take it over with --adopt",
+            )
+    return plan_files(world, found.sources)
+
+
+def _uncommitted(world: World, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
+    """Our paths that will differ from HEAD once everything planned is done.
+
+    Raises:
+        RefusedError: a shared file would take somebody else's uncommitted edits along.
+    """
+    repository = world.repository
+    own = own_files(world, [source.path for source in found.sources])
+    repository.load_heads(own)
+    repository.plan(edits)
+    paths = [path for path in own if repository.differs_from_head(path)]
+    shared = (*found.lists, found.grafana)
+    return (*paths, *(item.path for item in shared if item.needs_commit(world)))
