@@ -1,0 +1,159 @@
+"""The commands a user types. Everything heavy is imported when a command runs, so that --list stays quick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+from tasks.configuration import load, say_loading_errors_plainly
+from tasks.core.catalogue import CATALOGUE, TaskSpec
+
+if TYPE_CHECKING:
+    from tasks.commands import Options
+
+say_loading_errors_plainly()
+
+_REPO = {"repo": "the GitOps repository (setting gitops.path)"}
+_JSON = {"json": "write one JSON document to stdout"}
+_RUN = {
+    **_REPO,
+    **_JSON,
+    "yes": "do not ask before changing anything",
+    "no-push": "commit, but do not push",
+    "force": "overwrite, or commit, edits that were not committed",
+    "adopt": "take over app folders that the playbook did not write",
+}
+
+
+def _options(*, yes: bool, no_push: bool, force: bool, adopt: bool, json: bool) -> Options:
+    from tasks.commands import Options
+    from tasks.effects.world import Permissions
+
+    return Options(yes=yes, as_json=json, permissions=Permissions(force=force, adopt=adopt, push=not no_push))
+
+
+@task(name="all", help=_RUN, auto_shortflags=False)
+def all_tasks(
+    context: Context,
+    repo: str = "",
+    yes: bool = False,
+    no_push: bool = False,
+    force: bool = False,
+    adopt: bool = False,
+    json: bool = False,
+) -> None:
+    """Run: TASK-001 to TASK-011 in order, each applied and proved before the next."""
+    from tasks import commands
+
+    with commands.interruptible():
+        options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json)
+        commands.run_all(load(context, repo), options)
+
+
+@task(help={key: _RUN[key] for key in ("repo", "no-push", "force", "adopt", "json")}, auto_shortflags=False)
+def plan(
+    context: Context,
+    repo: str = "",
+    no_push: bool = False,
+    force: bool = False,
+    adopt: bool = False,
+    json: bool = False,
+) -> None:
+    """Look: what `all` would change, with diffs; changes nothing (exit code 5: there are changes)."""
+    from tasks import commands
+
+    with commands.interruptible():
+        options = _options(yes=False, no_push=no_push, force=force, adopt=adopt, json=json)
+        code = commands.plan(load(context, repo), options)
+    if code:
+        raise Exit(code=code)
+
+
+@task(help={**_REPO, **_JSON}, auto_shortflags=False)
+def status(context: Context, repo: str = "", json: bool = False) -> None:
+    """Look: the eleven tasks with phase, risk and state, from the checks."""
+    from tasks import commands
+
+    with commands.interruptible():
+        commands.status(load(context, repo), commands.Options(as_json=json))
+
+
+@task(
+    help={
+        **_REPO,
+        **_JSON,
+        "only": "one item or several, as in DoD-004-02,DoD-001-03",
+        "task": "the items of one task, as in 004",
+        "strict": "count unknown as failed",
+    },
+    auto_shortflags=False,
+)
+def verify(
+    context: Context,
+    repo: str = "",
+    only: str = "",
+    task: str = "",
+    strict: bool = False,
+    json: bool = False,
+) -> None:
+    """Look: the 32 items of the Definition of Done, each with its evidence."""
+    from tasks import commands
+
+    with commands.interruptible():
+        options = commands.Options(as_json=json)
+        commands.verify(load(context, repo), options, only=only, task=task, strict=strict)
+
+
+@task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
+def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
+    """Look: which task needs which."""
+    from tasks import commands
+
+    commands.graph(as_mermaid=mermaid, as_json=json)
+
+
+@task(
+    help={"path": "folder of the sandbox", "stop": "end the sandbox's S3 server and delete the folder"},
+    auto_shortflags=False,
+)
+def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
+    """Try: run everything in a sandbox with its own repository, age key and S3 server."""
+    from tasks import commands
+    from tasks.demo import sandbox
+
+    with commands.interruptible():
+        if stop:
+            sandbox.stop(path)
+        else:
+            sandbox.run(path)
+
+
+def _single(spec: TaskSpec) -> Task[Any]:
+    def run(
+        context: Context,
+        repo: str = "",
+        yes: bool = False,
+        no_push: bool = False,
+        force: bool = False,
+        adopt: bool = False,
+        json: bool = False,
+        with_prerequisites: bool = False,
+    ) -> None:
+        from tasks import commands
+
+        with commands.interruptible():
+            options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json)
+            commands.run_one(load(context, repo), options, spec.id, with_prerequisites=with_prerequisites)
+
+    run.__doc__ = f"Phase {spec.phase}: {spec.title}."
+    described = {**_RUN, "with-prerequisites": "run the tasks it needs first"}
+    return task(name=spec.command, help=described, auto_shortflags=False)(run)  # type: ignore[no-any-return]
+
+
+ns = Collection()
+for command in (all_tasks, plan, status, verify, graph, demo, *map(_single, CATALOGUE.values())):
+    ns.add_task(command)

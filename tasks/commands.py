@@ -1,0 +1,230 @@
+"""What each command does, between the flags a user types and the runner."""
+
+import getpass
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from checks import registry
+from checks.model import Check
+from tasks.core.catalogue import CATALOGUE
+from tasks.core.console import Console, plan_data, progress, task_state, verdict_data
+from tasks.core.errors import InterruptedRunError, SettingsError, StepFailedError
+from tasks.core.graph import ancestors, mermaid, order, tree
+from tasks.core.outcomes import Status, Verdict
+from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
+from tasks.core.settings import Settings
+from tasks.effects.git import Git
+from tasks.effects.lock import locked
+from tasks.effects.repository import Repository
+from tasks.effects.world import NOTHING_SPECIAL, Permissions, World
+from tasks.steps import STEPS
+
+CHANGES_PLANNED = 5
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the common flags say."""
+
+    yes: bool = False
+    as_json: bool = False
+    permissions: Permissions = NOTHING_SPECIAL
+
+
+def plan(settings: Settings, options: Options) -> int:
+    """Show what `all` would do. Returns the exit code: 0 nothing, 5 changes.
+
+    Raises:
+        PlaybookError: after the plan is shown, what keeps it from being carried out.
+    """
+    console = Console(as_json=options.as_json)
+    plans = make_plans(STEPS, _world(settings, options, ask=True), order())
+    if options.as_json:
+        console.write_json({"tasks": [plan_data(item) for item in plans]})
+    else:
+        console.show_plan(plans)
+    check_plans(plans)
+    return CHANGES_PLANNED if any(item.changes for item in plans) else 0
+
+
+def run_all(settings: Settings, options: Options) -> None:
+    """Plan everything, ask, then apply and prove one task after the other.
+
+    Raises:
+        PlaybookError: what refused or failed; a run that is repeated continues there.
+    """
+    world = _world(settings, options, probe=True, ask=True)
+    with _locked(world, "all"):
+        _run(world, options, order())
+
+
+def run_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> None:
+    """Run one task, after its prerequisites have been proved, or with them.
+
+    Raises:
+        PrerequisiteError: one of them is not done.
+        PlaybookError: what refused or failed.
+    """
+    world = _world(settings, options, probe=True, ask=True)
+    needed = ancestors(task)
+    with _locked(world, task.lower()):
+        if with_prerequisites:
+            _run(world, options, (*needed, task))
+            return
+        plans = make_plans(STEPS, world, (*needed, task))
+        check_prerequisites(plans[:-1], task, lambda name: registry.run(registry.of_task(name), world))
+        check_plans(plans[-1:])
+        _carry_out(world, options, plans[-1:])
+
+
+def status(settings: Settings, options: Options) -> None:
+    """Show the state of every task as the checks find it."""
+    console = Console(as_json=options.as_json)
+    world = _world(settings, options)
+    plans = make_plans(STEPS, world, order())
+    verdicts = {name: registry.run(registry.of_task(name), world) for name in order()}
+    if options.as_json:
+        console.write_json(_report(plans, verdicts, plans))
+    else:
+        console.show_status(plans, verdicts)
+
+
+def verify(settings: Settings, options: Options, *, only: str, task: str, strict: bool) -> None:
+    """Answer the Definition of Done, or one item or task of it.
+
+    Raises:
+        StepFailedError: an item fails; with ``strict``, or is unknown.
+    """
+    console = Console(as_json=options.as_json)
+    chosen = _chosen_checks(only, task)
+    verdicts = registry.run(chosen, _world(settings, options, probe=True))
+    if options.as_json:
+        console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
+    else:
+        console.show_verdicts(verdicts)
+    counted = (Status.FAIL, Status.UNKNOWN) if strict else (Status.FAIL,)
+    bad = [verdict.id for verdict in verdicts if verdict.outcome.status in counted]
+    if bad:
+        what = "do not pass" if strict else "fail"
+        raise StepFailedError(f"{len(bad)} of {len(verdicts)} checks {what}: {', '.join(bad)}")
+
+
+def graph(*, as_mermaid: bool, as_json: bool) -> None:
+    """Show the documented dependencies."""
+    console = Console(as_json=as_json)
+    if as_json:
+        console.write_json({name: list(CATALOGUE[name].needs) for name in order()})
+    else:
+        console.say(mermaid() if as_mermaid else tree())
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C into the documented exit code, wherever it strikes.
+
+    Raises:
+        InterruptedRunError: Ctrl-C was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            "interrupted; no file is half written", "run the same again to continue"
+        ) from None
+
+
+def _world(settings: Settings, options: Options, *, probe: bool = False, ask: bool = False) -> World:
+    if not settings.gitops.path:
+        raise SettingsError(
+            "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
+        )
+    git = Git(Path(settings.gitops.path).expanduser())
+    return World(
+        settings,
+        Repository(git),
+        permissions=options.permissions,
+        probe=probe,
+        ask=getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None,
+    )
+
+
+@contextmanager
+def _locked(world: World, command: str) -> Iterator[None]:
+    with locked(world.repository.git.directory, f"invoke {command}"):
+        yield
+
+
+def _run(world: World, options: Options, tasks: Iterable[str]) -> None:
+    """Plan ``tasks``, ask if there is anything to do, and carry the plan out."""
+    plans = make_plans(STEPS, world, tasks)
+    check_plans(plans)
+    if any(item.changes for item in plans):
+        _approve(plans, options)
+    _carry_out(world, options, plans)
+
+
+def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "there is no terminal to ask on", "look at invoke plan, then approve it with --yes"
+        )
+    console = Console()
+    console.show_summary(plans)
+    console.note("Do this? [y/N] ", style="bold")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise StepFailedError("not approved; nothing was changed")
+
+
+def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> None:
+    console = Console(as_json=options.as_json)
+    found = carry_out(
+        plans, world, lambda name: registry.run(registry.of_task(name), world), progress=console
+    )
+    verdicts: dict[str, list[Verdict]] = {item.spec.id: [] for item in plans}
+    for verdict in found:
+        verdicts[verdict.task].append(verdict)
+    changes = sum(len(item.changes) for item in plans)
+    if options.as_json:
+        console.write_json(_report([TaskPlan(item.spec) for item in plans], verdicts, plans))
+        return
+    made = f"{changes} change{'s' if changes != 1 else ''}" if changes else "nothing to change"
+    console.say(f"{len(plans)}/{len(plans)} done, {made}")
+
+
+def _report(
+    plans: Sequence[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]], planned: Sequence[TaskPlan]
+) -> dict[str, object]:
+    """Tasks as they are now, with the changes that are ``planned``, or were until they were made."""
+    tasks = [
+        {
+            **plan_data(before),
+            "state": task_state(now, verdicts[now.spec.id]),
+            "checks": [verdict_data(verdict) for verdict in verdicts[now.spec.id]],
+        }
+        for now, before in zip(plans, planned, strict=True)
+    ]
+    return {"progress": progress(plans, verdicts), "tasks": tasks}
+
+
+def _chosen_checks(only: str, task: str) -> list[Check]:
+    """The checks that --only and --task name; all of them if neither is given."""
+    chosen = list(registry.CHECKS.values())
+    if task:
+        name = f"TASK-{task.upper().removeprefix('TASK-'):0>3}"
+        if name not in CATALOGUE:
+            raise SettingsError(f"there is no {name}", f"there are {order()[0]} to {max(CATALOGUE)}")
+        chosen = [check for check in chosen if check.task == name]
+    if only:
+        wanted = {item.strip().upper() for item in only.split(",")}
+        unknown = wanted - {check.id.upper() for check in registry.CHECKS.values()}
+        if unknown:
+            raise SettingsError(
+                f"there is no check {', '.join(sorted(unknown))}", "invoke verify lists those that are open"
+            )
+        chosen = [check for check in chosen if check.id.upper() in wanted]
+    return chosen

@@ -1,0 +1,204 @@
+"""Everything a person reads: results on stdout, progress on stderr, colour on terminals only."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tasks.core.catalogue import CATALOGUE, PHASES
+from tasks.core.changes import Change
+from tasks.core.outcomes import Status, Verdict
+from tasks.core.runner import TaskPlan
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+_STYLES = {
+    "done": "green",
+    "pass": "green",
+    "changes": "yellow",
+    "unknown": "yellow",
+    "blocked": "red",
+    "failed": "red",
+    "fail": "red",
+}
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+class Console:
+    """Where a command writes. With ``as_json`` stdout gets one JSON document and nothing else."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+
+    @cached_property
+    def _out(self) -> "RichConsole":
+        return _rich(stderr=False)
+
+    @cached_property
+    def _err(self) -> "RichConsole":
+        return _rich(stderr=True)
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """One line of result."""
+        self._out.print(text, style=style, soft_wrap=True)
+
+    def note(self, text: str = "", style: str = "") -> None:
+        """One line of progress."""
+        self._err.print(text, style=style, soft_wrap=True)
+
+    def write_json(self, data: object) -> None:
+        """The one JSON document of a command."""
+        json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+
+    # Progress of a run ------------------------------------------------------------------------------------
+
+    def started(self, plan: TaskPlan) -> None:
+        """Head the lines of a task that changes something."""
+        if plan.changes:
+            self.note(f"{plan.spec.id}  {plan.spec.title}", style="bold")
+
+    def changed(self, change: Change) -> None:
+        """Tell of a change that was made."""
+        self.note(f"    {change.summary}")
+
+    def proved(self, plan: TaskPlan, verdicts: Sequence[Verdict], seconds: float) -> None:
+        """Tell that a task is done, and what its checks said."""
+        if plan.changes:
+            self.note(f"    checks: {counted(verdicts)} ({seconds:.1f} s)", style="green")
+        else:
+            self.note(f"{plan.spec.id}  {plan.spec.title}: unchanged, {counted(verdicts)}")
+        for remark in plan.remarks:
+            self.note(f"    note: {remark}")
+
+    # Views ------------------------------------------------------------------------------------------------
+
+    def show_summary(self, plans: Iterable[TaskPlan]) -> None:
+        """What `all` is about to do, one line for each change."""
+        for plan in plans:
+            if plan.changes:
+                self.note(f"{plan.spec.id}  {plan.spec.title}", style="bold")
+                for change in plan.changes:
+                    self.note(f"    {change.summary}")
+
+    def show_plan(self, plans: Sequence[TaskPlan]) -> None:
+        """Every task's state, with the diffs of its changes."""
+        for plan in plans:
+            self.say(f"{plan.spec.id}  {plan.spec.title}: {plan.state}", style=_STYLES[plan.state])
+            if plan.error is not None:
+                self.say(f"    {plan.error.summary}")
+                if plan.error.hint:
+                    self.say(f"    hint: {plan.error.hint}")
+            elif plan.blocked_by is not None:
+                self.say(f"    by {plan.blocked_by}")
+            for remark in plan.remarks:
+                self.say(f"    note: {remark}")
+            for change in plan.changes:
+                self.say(f"    {change.summary}")
+                for line in change.diff().splitlines():
+                    self.say(f"      {line}", style=_DIFF_STYLES.get(line[:1], ""))
+        states = [plan.state for plan in plans]
+        self.say("  ".join(f"{state}: {states.count(state)}" for state in ("done", "changes", "blocked")))
+
+    def show_status(self, plans: Sequence[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> None:
+        """The table of the tasks with their state, and the progress."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("Task", "Phase", "Risk", "State", "Checks"):
+            table.add_column(name, no_wrap=name != "Phase")
+        for plan in plans:
+            state = task_state(plan, verdicts[plan.spec.id])
+            table.add_row(
+                plan.spec.id,
+                f"{plan.spec.phase} {PHASES[plan.spec.phase]}",
+                plan.spec.risk,
+                Text(state, style=_STYLES[state]),
+                counted(verdicts[plan.spec.id]),
+            )
+        self._out.print(table)
+        for plan in plans:
+            if plan.error is not None:
+                self.say(f"{plan.spec.id}: {plan.error.summary}")
+            elif plan.blocked_by is not None:
+                self.say(f"{plan.spec.id}: blocked by {plan.blocked_by}")
+            for remark in plan.remarks:
+                self.say(f"{plan.spec.id}: {remark}")
+        self.say(progress(plans, verdicts))
+
+    def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
+        """Failures first, then unknowns, then the count."""
+        for status in (Status.FAIL, Status.UNKNOWN):
+            for verdict in verdicts:
+                outcome = verdict.outcome
+                if outcome.status is not status:
+                    continue
+                self.say(f"{status.upper():<8}{verdict.id}  {verdict.text}", style=_STYLES[status])
+                self.say(f"        found: {outcome.evidence}")
+                if outcome.consequence:
+                    self.say(f"        after a push: {outcome.consequence}")
+                if outcome.remedy:
+                    self.say(f"        do: {outcome.remedy}")
+        self.say(counted(verdicts))
+
+
+def counted(verdicts: Iterable[Verdict]) -> str:
+    """How many of each answer: "2 pass, 1 unknown"."""
+    statuses = [verdict.outcome.status for verdict in verdicts]
+    return ", ".join(f"{statuses.count(status)} {status}" for status in Status if status in statuses)
+
+
+def task_state(plan: TaskPlan, verdicts: Iterable[Verdict]) -> str:
+    """A task's state: what its plan says, and ``failed`` where all is in place and yet a check fails."""
+    failing = any(verdict.outcome.status is Status.FAIL for verdict in verdicts)
+    return "failed" if plan.state == "done" and failing else plan.state
+
+
+def progress(plans: Iterable[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> str:
+    """How far it is: "Progress 7/11"."""
+    done = sum(task_state(plan, verdicts[plan.spec.id]) == "done" for plan in plans)
+    return f"Progress {done}/{len(CATALOGUE)}"
+
+
+def plan_data(plan: TaskPlan) -> dict[str, Any]:
+    """A task's plan for --json."""
+    return {
+        "id": plan.spec.id,
+        "title": plan.spec.title,
+        "phase": plan.spec.phase,
+        "risk": plan.spec.risk,
+        "state": plan.state,
+        "blocked_by": plan.blocked_by,
+        "remarks": list(plan.remarks),
+        "error": None
+        if plan.error is None
+        else {"message": plan.error.summary, "hint": plan.error.hint, "exit_code": plan.error.exit_code},
+        "changes": [
+            {"summary": change.summary, "paths": list(change.paths), "diff": change.diff()}
+            for change in plan.changes
+        ],
+    }
+
+
+def verdict_data(verdict: Verdict) -> dict[str, str]:
+    """A verdict for --json."""
+    outcome = verdict.outcome
+    return {
+        "id": verdict.id,
+        "task": verdict.task,
+        "text": verdict.text,
+        "status": outcome.status.value,
+        "evidence": outcome.evidence,
+        "consequence": outcome.consequence,
+        "remedy": outcome.remedy,
+    }
+
+
+def _rich(*, stderr: bool) -> "RichConsole":
+    from rich.console import Console as RichConsole
+
+    # What is printed is other people's text: no markup, no emoji, no guessing at highlights.
+    return RichConsole(stderr=stderr, highlight=False, markup=False, emoji=False)

@@ -1,0 +1,138 @@
+"""The demo: a Flux repository with its remote, an age key and an S3 server, and a run of everything in it."""
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from string import Template
+
+from tasks import commands
+from tasks.core.console import Console
+from tasks.core.errors import RefusedError, SettingsError
+from tasks.core.settings import S3, Gitops, Settings
+from tasks.demo import s3_server
+from tasks.effects.files import read_text, write_text
+from tasks.effects.git import Git, start_repository
+
+_SAMPLE = Path(__file__).resolve().parent / "sample"
+_ENVIRONMENT = "env"
+_KEY_FILE = "age.key"
+
+
+def run(path: str) -> None:
+    """Make the sandbox in ``path`` or continue with it, run everything, show the result.
+
+    Raises:
+        SettingsError: the folder holds something else.
+        PlaybookError: a part of the demo is missing, or the run failed.
+    """
+    console = Console()
+    folder = Path(path).resolve()
+    if folder.exists() and any(folder.iterdir()) and not (folder / _ENVIRONMENT).exists():
+        raise SettingsError(f"{folder} is no sandbox of the demo", "give another folder with --path")
+    folder.mkdir(parents=True, exist_ok=True)
+    repository = folder / "home-kubernetes"
+    if not (folder / _ENVIRONMENT).exists():
+        console.note(f"making a Flux repository with its remote and an age key in {path}/ …")
+        make_repository(repository, folder / "home-kubernetes.git", make_key(folder / _KEY_FILE))
+        write_environment(folder)
+    secrets = _read_environment(folder)
+    console.note("starting an S3 server …")
+    endpoint = s3_server.ensure(folder / "s3", secrets["S3_ACCESS_KEY_ID"], secrets["S3_SECRET_ACCESS_KEY"])
+    settings = replace(Settings(), gitops=Gitops(path=str(repository)), s3=replace(S3(), endpoint=endpoint))
+    _write_settings(folder, settings)
+    os.environ.update(secrets)
+    options = commands.Options(yes=True)
+    console.note("running invoke all --yes …")
+    commands.run_all(settings, options)
+    console.say()
+    commands.status(settings, options)
+    console.say()
+    console.say(Git(repository).last_commit())
+    _say_next(console, path)
+
+
+def stop(path: str) -> None:
+    """End the sandbox's S3 server and delete its folder.
+
+    Raises:
+        SettingsError: there is no sandbox in ``path``.
+    """
+    folder = Path(path).resolve()
+    if not (folder / _ENVIRONMENT).exists():
+        raise SettingsError(f"there is no sandbox in {folder}", "give its folder with --path")
+    s3_server.stop(folder / "s3")
+    shutil.rmtree(folder)
+    Console().say(f"{path} is gone, its S3 server has ended")
+
+
+def make_key(path: Path) -> str:
+    """Write a new age identity to ``path``, readable by its owner only; returns the recipient.
+
+    Raises:
+        RefusedError: the part that makes keys is not installed.
+    """
+    try:
+        from pyrage import x25519
+    except ModuleNotFoundError:
+        raise RefusedError(
+            "the demo's parts are not installed", "pip install '.[demo]' in the playbook's folder"
+        ) from None
+    identity = x25519.Identity.generate()
+    _write_private(path, f"{identity}\n")
+    return str(identity.to_public())
+
+
+def make_repository(root: Path, remote: Path, recipient: str) -> None:
+    """Make the sample repository in ``root``, with secrets for ``recipient``, pushed to a bare ``remote``."""
+    shutil.copytree(_SAMPLE, root, ignore=shutil.ignore_patterns("*.template"))
+    rules = (_SAMPLE / "sops.yaml.template").read_text(encoding="utf-8")
+    write_text(root, ".sops.yaml", Template(rules).safe_substitute(recipient=recipient))
+    start_repository(root, remote, ("Demo", "demo@example.com"))
+
+
+def write_environment(folder: Path) -> None:
+    """Write the credentials of the sandbox as a file for the shell."""
+    from secrets import token_hex
+
+    values = {
+        "S3_ACCESS_KEY_ID": token_hex(10),
+        "S3_SECRET_ACCESS_KEY": token_hex(20),
+        "SOPS_AGE_KEY_FILE": str(folder / _KEY_FILE),
+    }
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
+    _write_private(folder / _ENVIRONMENT, "".join(lines))
+
+
+def _read_environment(folder: Path) -> dict[str, str]:
+    words = shlex.split(read_text(folder / _ENVIRONMENT) or "")
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _write_settings(folder: Path, settings: Settings) -> None:
+    text = (
+        "# Settings of the demo's sandbox.\n"
+        f"gitops:\n  path: {settings.gitops.path}\n"
+        f"s3:\n  endpoint: {settings.s3.endpoint}\n"
+    )
+    write_text(folder, "settings.yaml", text)
+
+
+def _write_private(path: Path, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _say_next(console: Console, path: str) -> None:
+    program = sys.argv[0] if os.sep in sys.argv[0] and shutil.which("invoke") != sys.argv[0] else "invoke"
+    invoke = os.path.relpath(program) if os.sep in program else program
+    console.say()
+    console.say("Type next:", style="bold")
+    console.say(f"    . {path}/{_ENVIRONMENT}")
+    console.say(f"    {invoke} -f {path}/settings.yaml status")
+    console.say(f"    {invoke} -f {path}/settings.yaml verify")
+    console.say(f"    {invoke} demo           # again: nothing to change")
+    console.say(f"    {invoke} demo --stop    # ends the S3 server, deletes {path}")

@@ -1,0 +1,358 @@
+"""`invoke all`: first run, second run, drift, interruptions, refusals."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.core.documents import same_documents
+from tests import shapes
+from tests.playground import APPS, GRAFANA, SECRET, Playground, wait_for
+from tests.storage import prefix, rule
+from tests.whole.conftest import PlaygroundMaker
+
+ALL_STEPS = [f"TASK-{number:03}" for number in range(1, 12)]
+
+
+def test_first_and_second_run(play: Playground) -> None:
+    start = play.head()
+    first = play.all()
+    assert first.code == 0, first.err
+    assert first.out == "11/11 done, 21 changes\n"
+    assert [line[:8] for line in first.err.splitlines() if line.startswith("TASK")] == ALL_STEPS
+    assert play.git("rev-list", "--count", f"{start}..HEAD") == "1"
+    assert play.git("status", "--porcelain") == ""
+    assert play.head() == play.remote_head()
+    before = (play.tree(), play.head(), play.s3().rules())
+
+    second = play.all()
+    assert second.code == 0
+    assert second.out == "11/11 done, nothing to change\n"
+    assert (play.tree(), play.head(), play.s3().rules()) == before
+    assert play.on_repository("plan").code == 0
+
+
+def test_the_commit_is_the_documented_one(play: Playground) -> None:
+    assert play.all(INVOKE_GITOPS_ISSUE="42").code == 0
+    message = play.git("log", "-1", "--format=%B")
+    assert message.splitlines()[0] == "feat(monitoring): deploy Parseable log aggregation with Vector"
+    assert message.splitlines()[-2:] == ["Implements: specs/parseable-deployment/", "Closes: #42"]
+
+
+def test_without_an_issue_nothing_is_closed(play: Playground) -> None:
+    assert play.all().code == 0
+    assert "Closes" not in play.git("log", "-1", "--format=%B")
+
+
+def test_what_is_written(play: Playground) -> None:
+    play.all()
+    apps = play.load(f"{APPS}/kustomization.yaml")["resources"]
+    assert apps[-2:] == ["./parseable/ks.yaml", "./vector/ks.yaml"]
+    repositories = play.load("kubernetes/flux/meta/repos/kustomization.yaml")["resources"]
+    assert repositories == sorted(repositories)
+    assert set(play.decrypted()) == {"S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "username", "password"}
+    assert play.decrypted()["S3_SECRET_ACCESS_KEY"] == play.secret_key
+    release = play.load(f"{APPS}/parseable/app/helmrelease.yaml")["spec"]["values"]["parseable"]
+    assert release["store"] == "s3-store"
+    assert release["env"]["P_S3_URL"] == play.endpoint
+    assert release["env"]["P_S3_BUCKET"] == play.bucket
+
+
+@pytest.mark.parametrize("shape", shapes.GOOD.values(), ids=shapes.GOOD.keys())
+def test_every_layout(playground: PlaygroundMaker, shape: shapes.Shape) -> None:
+    play = playground(shape)
+    before = play.tree()
+    first = play.all()
+    assert first.code == 0, first.err
+    assert play.git("status", "--porcelain") == ""
+    assert play.head() == play.remote_head()
+    after = play.tree()
+    # What was there is still there, line by line.
+    for path, content in before.items():
+        lines = iter(after[path].splitlines(keepends=True))
+        assert all(line in lines for line in content.splitlines(keepends=True)), path
+    status = play.on_repository("status", "--json").data
+    assert status["progress"] == "Progress 11/11"
+    assert play.all().out == "11/11 done, nothing to change\n"
+    assert play.tree() == after
+
+
+def test_layout_details(playground: PlaygroundMaker) -> None:
+    play = playground(shapes.other_repositories_folder)
+    play.all()
+    release = play.load(f"{APPS}/vector/app/helmrelease.yaml")["spec"]["chart"]["spec"]
+    assert release["sourceRef"]["name"] == "vectordotdev"
+    listed = play.load("kubernetes/flux/repositories/helm/kustomization.yaml")["resources"]
+    assert listed.count("./vector.yaml") == 1
+    assert "./parseable.yaml" in listed
+
+
+def test_another_namespace_reaches_every_reference(playground: PlaygroundMaker) -> None:
+    play = playground(shapes.observability)
+    play.all()
+    written = "".join(play.read(path) for path in play.tree() if "/parseable/" in path or "/vector/" in path)
+    assert "monitoring." not in written.replace("monitoring.coreos.com", "")
+    assert "parseable.observability.svc.cluster.local" in written
+
+
+def test_a_foreign_app_is_not_touched(playground: PlaygroundMaker) -> None:
+    play = playground(shapes.foreign_vector)
+    before = play.tree()
+    done = play.all()
+    assert done.code == 4
+    assert f"{APPS}/vector holds an app that the playbook did not write" in done.err
+    assert "--adopt" in done.err
+    assert play.tree() == before
+    assert not play.s3().facts().exists
+
+    assert play.all(INVOKE_VECTOR_NAME="vector-parseable").code == 0
+    assert {path: content for path, content in play.tree().items() if "/vector/" in path} == {
+        path: content for path, content in before.items() if "/vector/" in path
+    }
+
+
+def test_a_foreign_app_can_be_adopted(playground: PlaygroundMaker) -> None:
+    play = playground(shapes.foreign_vector)
+    assert play.all("--adopt").code == 0
+    assert play.load(f"{APPS}/vector/app/helmrelease.yaml")["spec"]["values"]["role"] == "Agent"
+    assert play.all().out == "11/11 done, nothing to change\n"
+
+
+def test_a_repository_that_uses_none_of_it(playground: PlaygroundMaker) -> None:
+    play = playground(shapes.none_of_it)
+    before = play.tree()
+    done = play.all()
+    assert done.code == 4
+    for missing in (
+        "no folder of monitoring apps",
+        "no Flux source",
+        "no folder of HelmRepositories",
+        "no Grafana",
+    ):
+        assert missing in done.err
+    assert "Traceback" not in done.err
+    assert play.tree() == before
+    assert not play.s3().facts().exists
+
+
+@pytest.mark.parametrize(
+    ("path", "good", "drifted"),
+    [
+        (f"{APPS}/parseable/ks.yaml", "interval: 30m", "interval: 31m"),
+        (f"{APPS}/parseable/app/kustomization.yaml", "  - ./secret.sops.yaml\n", ""),
+        (f"{APPS}/parseable/app/helmrelease.yaml", "store: s3-store", "store: local-store"),
+        (f"{APPS}/parseable/app/servicemonitor.yaml", "/api/v1/metrics", "/metrics"),
+        (f"{APPS}/vector/app/rbac.yaml", "      - nodes\n", ""),
+        (f"{APPS}/vector/app/configmap.yaml", "X-P-Stream: kubernetes", "X-P-Stream: other"),
+        (f"{APPS}/vector/app/helmrelease.yaml", "role: Agent", "role: Aggregator"),
+        (f"{APPS}/kustomization.yaml", "  - ./vector/ks.yaml\n", ""),
+        ("kubernetes/flux/meta/repos/kustomization.yaml", "  - ./parseable.yaml\n", ""),
+        ("kubernetes/flux/meta/repos/parseable.yaml", "charts.parseable.com", "old.example.com"),
+        ("kubernetes/flux/meta/repos/vector.yaml", "helm.vector.dev", "old.example.com"),
+        (GRAFANA, "datasource-1.0.0.zip", "datasource-0.9.0.zip"),
+        (GRAFANA, "parseable.monitoring.svc.cluster.local:8000", "old.example.com"),
+        (GRAFANA, "name: Parseable", "name: Logs"),
+        (GRAFANA, "            editable: false\n", ""),
+    ],
+)
+def test_drift_is_repaired(done: Playground, path: str, good: str, drifted: str) -> None:
+    right = done.read(path)
+    assert good in right
+    done.write(path, right.replace(good, drifted))
+    done.commit_all("drift")
+    planned = done.on_repository("plan", "--json")
+    assert planned.code == 5
+    written = [
+        name for task in planned.data["tasks"] for change in task["changes"] for name in change["paths"]
+    ]
+    assert written == [path]
+    assert done.all().code == 0
+    assert same_documents(done.read(path), right)
+    assert done.git("status", "--porcelain") == ""
+    assert done.all().out == "11/11 done, nothing to change\n"
+
+
+def test_deleted_files_come_back_without_a_commit(play: Playground) -> None:
+    play.all()
+    head = play.head()
+    (play.root / f"{APPS}/vector/app/rbac.yaml").unlink()
+    assert play.all().code == 0
+    assert play.head() == head
+    assert play.git("status", "--porcelain") == ""
+
+
+def test_formatting_is_no_drift(play: Playground) -> None:
+    play.all()
+    path = f"{APPS}/vector/ks.yaml"
+    play.write(path, yaml.safe_dump(play.load(path)))
+    play.commit_all("reformatted")
+    assert play.all().out == "11/11 done, nothing to change\n"
+
+
+def test_uncommitted_edits_are_not_overwritten(play: Playground) -> None:
+    play.all()
+    path = f"{APPS}/vector/app/helmrelease.yaml"
+    edited = play.read(path).replace("memory: 512Mi", "memory: 1Gi")
+    play.write(path, edited)
+    done = play.all()
+    assert done.code == 4
+    assert f"{path} has changes that are not committed" in done.err
+    assert "--force" in done.err
+    assert play.read(path) == edited
+    assert play.all("--force").code == 0
+    assert "memory: 512Mi" in play.read(path)
+
+
+def test_foreign_work_stays_as_it_is(play: Playground) -> None:
+    play.write("staged.txt", "staged")
+    play.git("add", "staged.txt")
+    play.write("README.md", "edited")
+    play.write("new.txt", "new")
+    assert play.all().code == 0
+    assert play.git("status", "--porcelain").splitlines() == [" M README.md", "A  staged.txt", "?? new.txt"]
+    assert "README.md" not in play.git("show", "--name-only", "--format=", "HEAD")
+
+
+def test_foreign_edits_in_a_shared_file_are_not_taken_along(play: Playground) -> None:
+    path = f"{APPS}/kustomization.yaml"
+    play.write(path, play.read(path) + "  - ./loki/ks.yaml\n")
+    before = play.tree()
+    done = play.all()
+    assert done.code == 4
+    assert f"{path} has changes of yours that are not committed" in done.err
+    assert play.tree() == before
+    play.git("stash")
+    assert play.all().code == 0
+    # Once ours is committed, work on the same file is nobody's obstacle, and is not committed.
+    play.write(path, play.read(path) + "  - ./loki/ks.yaml\n")
+    head = play.head()
+    assert play.all().code == 0
+    assert play.head() == head
+
+
+def test_without_a_terminal_yes_is_needed(play: Playground) -> None:
+    done = play.on_repository("all")
+    assert done.code == 2
+    assert "--yes" in done.err
+    assert play.git("status", "--porcelain") == ""
+
+
+def test_no_push_then_push(play: Playground) -> None:
+    start = play.remote_head()
+    assert play.all("--no-push").code == 0
+    assert play.head() != start == play.remote_head()
+    head = play.head()
+    again = play.all("--no-push")
+    assert again.out == "11/11 done, nothing to change\n"
+    pushed = play.all()
+    assert pushed.out == "11/11 done, 1 change\n"
+    assert play.remote_head() == head == play.head()
+
+
+def test_json_is_all_there_is_on_stdout(play: Playground) -> None:
+    first = play.all("--json").data
+    assert first["progress"] == "Progress 11/11"
+    assert [task["state"] for task in first["tasks"]] == ["done"] * 11
+    assert sum(len(task["changes"]) for task in first["tasks"]) == 21
+    assert sum(len(task["checks"]) for task in first["tasks"]) == 32
+
+
+def test_two_runs_do_not_interleave(play: Playground) -> None:
+    hooks = play.root / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-commit").write_text(
+        "#!/bin/sh\ntouch .git/waiting\nwhile [ ! -e .git/go ]; do sleep 0.05; done\n"
+    )
+    (hooks / "pre-commit").chmod(0o755)
+    with play.started("all", "--yes") as first:
+        wait_for((play.root / ".git/waiting").exists)
+        second = play.all()
+        assert second.code == 4
+        assert "another run works on this repository: 'invoke all' by" in second.err
+        assert f"process {first.pid}" in second.err
+        (play.root / ".git/go").touch()
+        assert first.wait(60) == 0
+
+
+def test_interrupted_anywhere_the_next_run_continues(play: Playground) -> None:
+    hooks = play.root / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-commit").write_text("#!/bin/sh\ntouch .git/waiting\nexec sleep 60\n")
+    (hooks / "pre-commit").chmod(0o755)
+    start = play.head()
+    with play.started("all", "--yes") as process:
+        wait_for((play.root / ".git/waiting").exists)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "interrupted" in err
+        assert "Traceback" not in err
+    assert play.head() == start
+    assert not list(play.root.rglob("*.tmp"))
+    (hooks / "pre-commit").unlink()
+    assert play.all().code == 0
+    assert play.git("status", "--porcelain") == ""
+
+
+def test_killed_anywhere_the_next_run_continues(play: Playground) -> None:
+    with play.started("all", "--yes") as process:
+        wait_for((play.root / SECRET).exists)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert play.all().code == 0
+    assert play.all().out == "11/11 done, nothing to change\n"
+    assert play.git("status", "--porcelain") == ""
+
+
+def test_a_failing_check_stops_before_anything_is_committed(play: Playground) -> None:
+    # A hand-made rule that would delete Parseable's own metadata.
+    play.s3().create()
+    play.s3().put_rules([rule("all", prefix(""), "30")])
+    head = play.head()
+    done = play.all()
+    assert done.code == 1
+    assert "DoD-001-03" in done.err
+    assert "not done: TASK-002 to TASK-011" in done.err
+    assert play.head() == head
+    assert play.git("status", "--porcelain") == ""
+
+
+def test_a_hook_that_refuses(play: Playground) -> None:
+    hooks = play.root / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-commit").write_text("#!/bin/sh\necho 'yamllint: too long' >&2\nexit 1\n")
+    (hooks / "pre-commit").chmod(0o755)
+    done = play.all()
+    assert done.code == 4
+    assert "pre-commit hook refused" in done.err
+    assert "yamllint: too long" in done.err
+    (hooks / "pre-commit").unlink()
+    assert play.all().code == 0
+    assert play.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (["checkout", "-q", "--detach"], "HEAD is detached"),
+        (["remote", "remove", "origin"], "no remote to push to"),
+        (["config", "--unset", "user.name"], "git does not know who commits"),
+    ],
+)
+def test_git_is_not_ready(play: Playground, prepare: list[str], message: str) -> None:
+    play.git(*prepare)
+    before = play.tree()
+    done = play.all()
+    assert done.code == 4
+    assert message in done.err
+    assert play.tree() == before
+
+
+def test_no_repository(play: Playground, tmp_path: Path) -> None:
+    assert play.invoke("all", "--yes").code == 2
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = play.invoke("all", "--yes", "--repo", str(empty))
+    assert done.code == 4
+    assert "is not a git repository" in done.err

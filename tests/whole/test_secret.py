@@ -1,0 +1,280 @@
+"""TASK-004 as a user meets it, and a hunt for the secrets afterwards."""
+
+import os
+import subprocess
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from pyrage import x25519
+
+from tests import shapes
+from tests.playground import APPS, SECRET, Playground
+from tests.storage import Storage, credentials
+from tests.whole.conftest import PlaygroundMaker
+
+
+@pytest.fixture
+def ready(play: Playground) -> Playground:
+    """A playground in which TASK-004 is next."""
+    assert play.on_repository("task-003", "--with-prerequisites", "--yes").code == 0
+    return play
+
+
+def recipient() -> str:
+    return str(x25519.Identity.generate().to_public())
+
+
+def test_unchanged_values_leave_the_file(ready: Playground) -> None:
+    assert ready.on_repository("task-004").code == 0
+    before = ready.read(SECRET)
+    again = ready.on_repository("task-004")
+    assert (again.code, again.out) == (0, "1/1 done, nothing to change\n")
+    assert ready.read(SECRET) == before
+
+
+def test_changed_credentials_are_encrypted_and_the_login_stays(ready: Playground) -> None:
+    ready.on_repository("task-004")
+    before = ready.decrypted()
+    other = credentials("rival")
+    changed = {
+        "S3_ACCESS_KEY_ID": other.access_key.reveal(),
+        "S3_SECRET_ACCESS_KEY": other.secret_key.reveal(),
+    }
+    done = ready.on_repository("task-004", **changed)
+    assert done.code == 0, done.err
+    assert "S3 credentials changed" in done.err
+    assert ready.decrypted() == {**before, **changed}
+    assert before["password"] not in ("", "admin")
+
+
+def test_keys_that_somebody_added_are_kept(ready: Playground) -> None:
+    ready.on_repository("task-004")
+    subprocess.run(
+        ("sops", "set", SECRET, '["stringData"]["EXTRA"]', '"kept"'),
+        cwd=ready.root,
+        env={**os.environ, **ready.environment},
+        check=True,
+    )
+    rules = ready.load(".sops.yaml")
+    rules["creation_rules"][0]["age"] += f",{recipient()}"
+    ready.write(".sops.yaml", yaml.safe_dump(rules))
+    done = ready.on_repository("task-004")
+    assert "recipients changed, for 2 recipients" in done.err
+    assert ready.decrypted()["EXTRA"] == "kept"
+
+
+@pytest.mark.parametrize("form", ["string", "list", "key_groups"])
+def test_every_form_of_sops_rules(playground: PlaygroundMaker, form: str) -> None:
+    def shape(root: Path) -> None:
+        path = root / ".sops.yaml"
+        rules = yaml.safe_load(path.read_text())
+        rule = rules["creation_rules"][0]
+        both = [rule.pop("age"), recipient()]
+        forms = {
+            "string": {"age": ",".join(both)},
+            "list": {"age": both},
+            "key_groups": {"key_groups": [{"age": both}]},
+        }
+        rule.update(forms[form])
+        path.write_text(yaml.safe_dump(rules))
+
+    play = playground(shape)
+    assert play.all().code == 0
+    encrypted = play.load(SECRET)["sops"]
+    groups = encrypted.get("key_groups") or [encrypted]
+    assert len(groups[0]["age"]) == 2
+    assert play.decrypted()["S3_SECRET_ACCESS_KEY"] == play.secret_key
+    assert play.all().out == "11/11 done, nothing to change\n"
+
+
+def test_without_a_private_key_names_and_recipients_are_compared(done: Playground) -> None:
+    again = done.all(SOPS_AGE_KEY_FILE=None)
+    assert (again.code, again.out) == (0, "11/11 done, nothing to change\n")
+    assert "no private key here opens" in again.err
+    rules = done.load(".sops.yaml")
+    rules["creation_rules"][0]["age"] = recipient()
+    done.write(".sops.yaml", yaml.safe_dump(rules))
+    done.commit_all("another recipient")
+    changed = done.all(SOPS_AGE_KEY_FILE=None)
+    assert changed.code == 0
+    assert "recipients changed" in changed.err
+
+
+def test_credentials_are_missing(ready: Playground) -> None:
+    nothing = {"S3_ACCESS_KEY_ID": None, "S3_SECRET_ACCESS_KEY": None}
+    done = ready.all(**nothing)
+    assert done.code == 2
+    assert "no S3 credentials" in done.err
+    half = ready.all(S3_SECRET_ACCESS_KEY=None)
+    assert half.code == 2
+    assert "S3_ACCESS_KEY_ID is set, but S3_SECRET_ACCESS_KEY is not" in half.err
+
+
+@pytest.mark.parametrize("around", ["{} ", " {}", "{}\n"])
+def test_credentials_with_white_space(ready: Playground, around: str) -> None:
+    done = ready.all(S3_SECRET_ACCESS_KEY=around.format(ready.secret_key))
+    assert done.code == 2
+    assert "the S3 secret key from" in done.err
+    assert "spaces or line ends" in done.err
+    assert ready.secret_key not in done.err + done.out
+
+
+def without_rules(play: Playground) -> None:
+    (play.root / ".sops.yaml").unlink()
+
+
+def without_a_rule_for_the_path(play: Playground) -> None:
+    shapes.edit(play.root / ".sops.yaml", "kubernetes/", "elsewhere/")
+
+
+def without_recipients(play: Playground) -> None:
+    rules = play.load(".sops.yaml")
+    del rules["creation_rules"][0]["age"]
+    play.write(".sops.yaml", yaml.safe_dump(rules))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (without_rules, "no .sops.yaml in the repository"),
+        (without_a_rule_for_the_path, f"no creation rule in .sops.yaml matches {SECRET}"),
+        (without_recipients, f"the rule for {SECRET} in .sops.yaml has no age recipients"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_rules_that_do_not_do(
+    ready: Playground, break_it: Callable[[Playground], None], message: str
+) -> None:
+    break_it(ready)
+    done = ready.on_repository("task-004")
+    assert done.code == 4
+    assert message in done.err
+    assert "hint:" in done.err
+    assert not (ready.root / SECRET).exists()
+
+
+def test_sops_is_not_installed(ready: Playground, tmp_path: Path) -> None:
+    import shutil
+    import sys
+
+    # A Python without sops beside it, and a PATH with git only.
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    (bare / "git").symlink_to(shutil.which("git") or "")
+    (bare / "python3").symlink_to(Path(sys.executable).resolve())
+    packages = os.pathsep.join(path for path in sys.path if "site-packages" in path)
+    done = subprocess.run(
+        (str(bare / "python3"), "-m", "invoke", "task-004", "--repo", str(ready.root)),
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, **ready.environment, "PATH": str(bare), "PYTHONPATH": packages},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "sops is not installed" in done.stderr
+    assert "https://github.com/getsops/sops/releases" in done.stderr
+
+
+PLAIN = (
+    "apiVersion: v1\nkind: Secret\nmetadata:\n  name: parseable-s3-secret\n  namespace: monitoring\n"
+    "stringData:\n  S3_SECRET_ACCESS_KEY: canary-in-plain-text\n"
+)
+
+
+@pytest.mark.parametrize("path", [SECRET, f"{APPS}/old/secret.yaml"])
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_plaintext_secret_stops_everything(ready: Playground, path: str, committed: bool) -> None:
+    ready.write(path, PLAIN)
+    if committed:
+        ready.commit_all("oops")
+    before = ready.tree()
+    done = ready.on_repository("task-004")
+    assert done.code == 4
+    assert path in done.err
+    assert ("rotate the S3 key" in done.err) is committed
+    assert "canary" not in done.err + done.out
+    assert ready.tree() == before
+
+
+def test_a_damaged_secret_is_not_replaced_silently(ready: Playground) -> None:
+    ready.on_repository("task-004")
+    damaged = ready.read(SECRET).replace(",data:", ",data:AAAA", 1)
+    ready.write(SECRET, damaged)
+    done = ready.on_repository("task-004")
+    assert done.code == 4
+    assert "sops cannot decrypt" in done.err
+    assert ready.read(SECRET) == damaged
+
+
+# The hunt ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def watched_processes() -> Iterator[set[bytes]]:
+    """Sample the command lines of all processes while the block runs."""
+    seen: set[bytes] = set()
+    over = threading.Event()
+
+    def sample() -> None:
+        while not over.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    seen.add(path.read_bytes())
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def inflated(repository: Path) -> Iterator[bytes]:
+    """Every object of a git repository."""
+    listed = subprocess.run(
+        ("git", "cat-file", "--batch-all-objects", "--batch"), cwd=repository, check=True, capture_output=True
+    )
+    yield listed.stdout
+    for path in (repository / ".git" if (repository / ".git").exists() else repository).rglob("objects/??/*"):
+        yield zlib.decompress(path.read_bytes())
+
+
+def test_no_secret_is_anywhere_afterwards(play: Playground, storage: Storage, tmp_path: Path) -> None:
+    canaries = {play.secret_key, play.access_key}
+    with watched_processes() as command_lines:
+        outputs = [
+            play.on_repository("plan"),
+            play.on_repository("plan", "--json"),
+            play.all("--json"),
+            play.all(),
+            play.on_repository("status", "--json"),
+            play.on_repository("verify", "--json"),
+            play.on_repository("plan", S3_SECRET_ACCESS_KEY="canary-changed"),
+            play.all(S3_SECRET_ACCESS_KEY="canary-changed"),
+            play.invoke("-d", "plan", "--repo", str(play.root)),
+        ]
+    login = play.decrypted()
+    canaries |= {login["username"], login["password"], "canary-changed"}
+    assert outputs[2].code == 0
+    assert any(b"sops" in line for line in command_lines)
+
+    said = "".join(output.out + output.err for output in outputs)
+    everything = {
+        "the output": said.encode(),
+        "a command line": b"\n".join(command_lines),
+        **{str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()},
+        **{f"git object {number}": data for number, data in enumerate(inflated(play.root))},
+        **{f"remote object {number}": data for number, data in enumerate(inflated(tmp_path / "remote.git"))},
+    }
+    for canary in canaries:
+        found = [place for place, data in everything.items() if canary.encode() in data]
+        assert not found, f"a secret lies in {found}"

@@ -1,0 +1,212 @@
+"""Commands that only look, settings errors, and what a terminal sees."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import shapes
+from tests.playground import APPS, GRAFANA, ROOT, Playground
+from tests.whole.conftest import PlaygroundMaker
+
+
+def test_plan_changes_nothing_and_shows_everything(play: Playground) -> None:
+    before, head = play.tree(), play.head()
+    refs = play.git("for-each-ref")
+    stat = {path: path.stat().st_mtime_ns for path in (play.root / ".git").rglob("*")}
+    done = play.on_repository("plan")
+    assert done.code == 5
+    assert (play.tree(), play.head(), play.git("for-each-ref")) == (before, head, refs)
+    assert {path: path.stat().st_mtime_ns for path in (play.root / ".git").rglob("*")} == stat
+    assert not play.s3().facts().exists
+    for path in (f"{APPS}/parseable/ks.yaml", f"{APPS}/kustomization.yaml", GRAFANA):
+        assert f"+++ b/{path}" in done.out
+    assert f"create bucket '{play.bucket}'" in done.out
+    assert "push main to origin/main" in done.out
+    assert "ENC[" not in done.out
+
+
+def test_what_was_shown_is_what_is_done(play: Playground) -> None:
+    shown = play.on_repository("plan", "--json").data
+    done = play.all("--json").data
+    for planned, made in zip(shown["tasks"], done["tasks"], strict=True):
+        assert planned["changes"] == made["changes"]
+    assert [task["state"] for task in shown["tasks"]] == ["changes"] * 11
+
+
+def test_plan_names_what_blocks(playground: PlaygroundMaker) -> None:
+    play = playground(shapes.none_of_it)
+    done = play.on_repository("plan", "--json")
+    assert done.code == 4
+    states = {task["id"]: (task["state"], task["blocked_by"]) for task in done.data["tasks"]}
+    assert states["TASK-001"] == ("changes", None)
+    assert states["TASK-002"] == ("blocked", None)
+    assert states["TASK-005"][0] == "blocked"
+    assert done.data["tasks"][9]["error"]["exit_code"] == 4
+
+
+def test_status(play: Playground) -> None:
+    before = play.on_repository("status")
+    assert before.code == 0
+    assert "Progress 0/11" in before.out
+    assert play.on_repository("task-001").code == 0
+    assert "Progress 1/11" in play.on_repository("status").out
+    assert play.all().code == 0
+    after = play.on_repository("status")
+    assert "Progress 11/11" in after.out
+    assert len(re.findall(r"(?m)^TASK-\d{3} .* done ", after.out)) == 11
+    assert all(len(line) <= 80 for line in after.out.splitlines())
+
+
+def test_status_without_credentials_says_so(done: Playground) -> None:
+    shown = done.on_repository("status", S3_ACCESS_KEY_ID=None, S3_SECRET_ACCESS_KEY=None)
+    assert shown.code == 0
+    assert "TASK-001: no S3 credentials" in shown.out
+    assert "Progress 0/11" not in shown.out
+
+
+def test_verify(play: Playground) -> None:
+    nothing = play.on_repository("verify", "--json")
+    assert nothing.code == 1
+    assert play.all().code == 0
+    found = play.on_repository("verify", "--json")
+    assert found.code == 0
+    statuses = {check["id"]: check["status"] for check in found.data["checks"]}
+    assert len(statuses) == 32
+    assert "fail" not in statuses.values()
+    assert statuses["DoD-001-03"] == statuses["DoD-004-02"] == statuses["DoD-008-03"] == "pass"
+    assert statuses["DoD-011-02"] == "unknown"
+    assert all(check["evidence"] for check in found.data["checks"])
+    assert play.on_repository("verify", "--strict").code == 1
+
+
+def test_verify_leaves_no_probe_behind(done: Playground) -> None:
+    assert done.on_repository("verify", "--only", "DoD-001-02").code == 0
+    client = done.s3()._client
+    assert client.list_objects_v2(Bucket=done.bucket)["KeyCount"] == 0
+
+
+def test_verify_some(done: Playground) -> None:
+    only = done.on_repository("verify", "--only", "dod-004-02,DoD-001-03", "--json").data
+    assert [check["id"] for check in only["checks"]] == ["DoD-001-03", "DoD-004-02"]
+    for name in ("4", "004", "TASK-004"):
+        task = done.on_repository("verify", "--task", name, "--json").data
+        assert [check["id"] for check in task["checks"]] == ["DoD-004-01", "DoD-004-02", "DoD-004-03"]
+    assert done.on_repository("verify", "--task", "012").code == 2
+    assert done.on_repository("verify", "--only", "DoD-099-01").code == 2
+
+
+def test_verify_shows_failures_first(done: Playground) -> None:
+    path = f"{APPS}/vector/app/configmap.yaml"
+    done.write(path, done.read(path).replace("X-P-Stream: kubernetes", "X-P-Stream: other"))
+    shown = done.on_repository("verify")
+    assert shown.code == 1
+    assert shown.out.startswith("FAIL    DoD-008-03")
+    assert "after a push: " in shown.out
+    assert "do: invoke task-008" in shown.out
+    assert "1 of 32 checks fail: DoD-008-03" in shown.err
+
+
+def test_graph(play: Playground) -> None:
+    assert "└─ TASK-011" in play.invoke("graph").out
+    assert "TASK-006 --> TASK-007" in play.invoke("graph", "--mermaid").out
+    assert play.invoke("graph", "--json").data["TASK-007"] == ["TASK-005", "TASK-006"]
+
+
+def test_list_names_every_command(play: Playground) -> None:
+    listed = play.invoke("--list").out
+    for name in ("all", "plan", "verify", "status", "graph", "demo", "task-001", "task-011"):
+        assert re.search(rf"(?m)^  {name}\s", listed)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("missing.yaml", None, "no settings file"),
+        ("wrong.yaml", "s3: {buket: x}\n", "unknown setting 's3.buket' in"),
+        ("broken.yaml", "s3: {bucket: [\n", "a settings file cannot be loaded"),
+        ("list.yaml", "- s3\n", "a settings file"),
+        ("scalar.yaml", "s3: logs\n", "a settings file cannot be loaded"),
+        ("settings.ini", "", "a settings file cannot be loaded"),
+    ],
+)
+def test_settings_files(play: Playground, tmp_path: Path, name: str, text: str | None, message: str) -> None:
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    done = play.invoke("-f", str(path), "status", "--repo", str(play.root))
+    assert done.code == 2, done.err
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert done.err.startswith("error: ")
+
+
+def test_settings_from_a_file(play: Playground, tmp_path: Path) -> None:
+    path = tmp_path / "my.yaml"
+    path.write_text(f"gitops: {{path: {play.root}}}\nparseable: {{memory_limit: 4Gi}}\n")
+    assert play.invoke("-f", str(path), "all", "--yes").code == 0
+    release = play.load(f"{APPS}/parseable/app/helmrelease.yaml")
+    assert release["spec"]["values"]["parseable"]["resources"]["limits"]["memory"] == "4Gi"
+
+
+@pytest.mark.parametrize("variable", ["INVOKE_S3_BUKET", "INVOKE_S3_RETENTION_DAYS"])
+def test_a_wrong_variable(play: Playground, variable: str) -> None:
+    done = play.on_repository("status", **{variable: "soon"})
+    assert done.code == 2
+    assert variable in done.err
+    assert "Traceback" not in done.err
+
+
+def on_terminal(play: Playground, *arguments: str, answer: str) -> tuple[int, str]:
+    """Run a command on its own terminal, type ``answer`` when asked; the exit code and all that was shown."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        (sys.executable, "-m", "invoke", *arguments, "--repo", str(play.root)),
+        cwd=ROOT,
+        env={**os.environ, **play.environment, "TERM": "xterm", "COLUMNS": "80"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            data = os.read(leader, 4096)
+        except OSError:
+            break
+        shown += data
+        if b"[y/N]" in data:
+            os.write(leader, answer.encode())
+        if not data:
+            break
+    os.close(leader)
+    return process.wait(), shown.decode()
+
+
+def test_the_approval_gate(play: Playground) -> None:
+    before = play.tree()
+    code, shown = on_terminal(play, "all", answer="n\n")
+    assert code == 1
+    assert "not approved; nothing was changed" in shown
+    assert "push main to origin/main" in shown
+    assert play.tree() == before
+    code, shown = on_terminal(play, "all", answer="y\n")
+    assert code == 0
+    assert "11/11 done" in shown
+    assert "\x1b[" in shown
+    # Nothing to change: nothing to ask.
+    code, shown = on_terminal(play, "all", answer="n\n")
+    assert (code, "[y/N]" in shown) == (0, False)
+
+
+def test_colour_is_for_terminals_only(play: Playground) -> None:
+    assert "\x1b[" not in play.on_repository("plan").out
+    play.environment["NO_COLOR"] = "1"
+    _, shown = on_terminal(play, "plan", answer="")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", shown)
