@@ -18,10 +18,12 @@ import yaml
 from tasks.core.credentials import S3Credentials, Secret
 from tasks.core.settings import S3
 from tasks.demo.sandbox import make_key, make_repository
+from tasks.effects import shell
 from tasks.effects.s3 import Bucket
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = "kubernetes/apps/monitoring"
+SOPS = shell.find("sops") or "sops"
 SECRET = f"{APPS}/parseable/app/secret.sops.yaml"
 GRAFANA = f"{APPS}/grafana/app/helmrelease.yaml"
 
@@ -170,7 +172,7 @@ class Playground:
     def decrypted(self) -> dict[str, str]:
         """The values of the Secret."""
         done = subprocess.run(
-            ("sops", "decrypt", "--output-type", "json", SECRET),
+            (SOPS, "decrypt", "--output-type", "json", SECRET),
             cwd=self.root,
             env=self._environment({}),
             check=True,

@@ -54,12 +54,12 @@ class Git:
         )
 
     def yaml_files(self) -> tuple[str, ...]:
-        """Paths of the YAML files that are tracked, or untracked and not ignored, sorted."""
+        """Paths of the YAML files that are there, and tracked or at least not ignored, sorted."""
         listed = self._run(
             "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.yaml", "*.yml"
         )
         names = {name for name in listed.stdout.decode(errors="surrogateescape").split("\0") if name}
-        return tuple(sorted(names))
+        return tuple(sorted(name for name in names if (self.root / name).is_file()))
 
     def head_texts(self, paths: Iterable[str]) -> dict[str, str | None]:
         """For each path its text in HEAD, or None where HEAD has no such file (or there is no HEAD yet)."""
@@ -177,7 +177,7 @@ class Git:
 
     def last_commit(self) -> str:
         """HEAD as a person reads it: id, message and the files with their sizes."""
-        return self._run("show", "--stat=78", "--format=commit %h%n%n%B", "HEAD").text
+        return self._run("show", "--stat=78", "--format=commit %h%n%n%s%n%n%b", "HEAD").text
 
     def push(self, remote: str, branch: str, target: str) -> None:
         """Push ``branch`` to ``target`` on ``remote``; never by force.

@@ -67,7 +67,9 @@ class World:
         """
         from tasks.effects.s3 import find_credentials
 
-        return find_credentials(ask=self._ask)
+        # Two tasks need them; whoever left the question unanswered is not asked again.
+        ask, self._ask = self._ask, None
+        return find_credentials(ask=ask)
 
     @cached_property
     def bucket(self) -> Bucket:

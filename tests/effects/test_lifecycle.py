@@ -35,6 +35,7 @@ def wanted(*rules: LifecycleRule) -> tuple[LifecycleRule, ...]:
         ("<Prefix>a</Prefix>", ("a", ())),
         ("<Filter><And><Prefix>a</Prefix></And></Filter>", ("a", ())),
         ("<Prefix></Prefix><Filter><Prefix>a</Prefix></Filter>", ("a", ())),
+        ("<Prefix>a</Prefix><Filter><Prefix></Prefix></Filter>", ("a", ())),
         ("<Filter/>", ("", ())),
         ("", ("", ())),
         ("<Filter><Prefix>a&amp;b</Prefix></Filter>", ("a&b", ())),

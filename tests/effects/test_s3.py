@@ -456,6 +456,13 @@ def test_a_server_that_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.summary == f"{double.endpoint} closed the connection without an answer"
 
 
+def test_an_answer_that_breaks_off() -> None:
+    half = Reply(200, "half of it", {"Content-Length": "20", "Connection": "close"})
+    with serving(_probing(half)) as double:
+        found = refusal(door(double.endpoint).probe, UnreachableError)
+    assert found.summary.startswith(f"asking {double.endpoint} failed: ")
+
+
 # --- settings and environment that cannot work -----------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import yaml
 from pyrage import x25519
 
 from tests import shapes
-from tests.playground import APPS, SECRET, Playground
+from tests.playground import APPS, SECRET, SOPS, Playground
 from tests.storage import Storage, credentials
 from tests.whole.conftest import PlaygroundMaker
 
@@ -55,7 +55,7 @@ def test_changed_credentials_are_encrypted_and_the_login_stays(ready: Playground
 def test_keys_that_somebody_added_are_kept(ready: Playground) -> None:
     ready.on_repository("task-004")
     subprocess.run(
-        ("sops", "set", SECRET, '["stringData"]["EXTRA"]', '"kept"'),
+        (SOPS, "set", SECRET, '["stringData"]["EXTRA"]', '"kept"'),
         cwd=ready.root,
         env={**os.environ, **ready.environment},
         check=True,
