@@ -64,6 +64,9 @@ class S3Server:
 def ensure(folder: Path, access_key: str, secret_key: str) -> str:
     """Have the server of ``folder`` running, with one account that may do all; returns its endpoint.
 
+    A server that ended (the computer was restarted, say) is started again on its old port if that is free:
+    its endpoint is written into the repository.
+
     Raises:
         RefusedError: it is not installed, or did not start.
     """
@@ -88,8 +91,12 @@ def start(folder: Path, identities: Sequence[Identity], certificate: Certificate
     data, config = folder / "data", folder / "identities.json"
     data.mkdir(parents=True, exist_ok=True)
     _write_identities(config, identities)
-    for _ in range(_STARTS):
-        server = _started(program, folder, _options(data, config, certificate))
+    old = _last(folder)
+    for attempt in range(_STARTS):
+        options = _options(data, config, certificate)
+        if old is not None and attempt == 0:
+            options["s3.port"] = int(old.endpoint.rpartition(":")[2])
+        server = _started(program, folder, options)
         if server is not None:
             return server
     raise RefusedError("the demo's S3 server (weed) did not start", _last_lines(folder / "weed.log"))
@@ -129,6 +136,8 @@ def _started(program: str, folder: Path, options: dict[str, object]) -> S3Server
         process = subprocess.Popen(
             [program, "server", *arguments],
             cwd=folder,
+            # Where it would put a second set of logs.
+            env={**os.environ, "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -155,12 +164,17 @@ def _started(program: str, folder: Path, options: dict[str, object]) -> S3Server
 
 def _running_in(folder: Path) -> S3Server | None:
     """Give the server that ``folder`` tells of, if it still runs."""
+    server = _last(folder)
+    return None if server is None or _gone(server.pid, folder, 0) else server
+
+
+def _last(folder: Path) -> S3Server | None:
+    """Give the server that was last started in ``folder`` and not stopped, whether it runs or not."""
     try:
         state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    server = S3Server(state["endpoint"], state["tls_endpoint"], state["pid"], tuple(state["ports"]))
-    return None if _gone(server.pid, folder, 0) else server
+    return S3Server(state["endpoint"], state["tls_endpoint"], state["pid"], tuple(state["ports"]))
 
 
 def _options(data: Path, config: Path, certificate: Certificate | None) -> dict[str, object]:
@@ -250,8 +264,11 @@ def _is_alive(pid: int, folder: Path) -> bool:
     child = _CHILDREN.get(pid)
     if child is not None:
         return child.poll() is None
-    shown = shell.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], cwd=folder)
-    return f"-dir={folder / 'data'} " in shown.text
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return f"-dir={folder / 'data'}".encode() in command.split(b"\0")
 
 
 def _remove_sockets(ports: Sequence[int]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -24,8 +25,11 @@ PROGRAM = (
 
 def is_there(pid: int) -> bool:
     """Whether the process runs; one that ended and waits for its parent to notice does not."""
-    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False, text=True)
-    return bool(shown.stdout.strip()) and not shown.stdout.startswith("Z")
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def sockets(ports: tuple[int, ...]) -> list[Path]:
@@ -156,3 +160,13 @@ def test_a_server_that_will_not_end_is_ended(weed: Path, tmp_path: Path) -> None
     s3_server.stop(folder, grace=0.2)
     assert time.monotonic() - began < 5
     assert not is_there(server.pid)
+
+
+def test_a_server_that_was_killed_comes_back_where_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "s3"
+    try:
+        endpoint = s3_server.ensure(folder, "access-of-owner", "secret-of-owner")
+        os.kill(json.loads((folder / "server.json").read_text())["pid"], signal.SIGKILL)
+        assert s3_server.ensure(folder, "access-of-owner", "secret-of-owner") == endpoint
+    finally:
+        s3_server.stop(folder, grace=0)
