@@ -9,9 +9,8 @@ from unittest import mock
 import pytest
 import yaml
 
-from tasks.core import yamlnodes
 from tasks.core.errors import RefusedError
-from tasks.core.yamledit import EditRefusedError, YamlValue, ensure
+from tasks.core.yamledit import EditRefusedError, YamlValue, ensure, nodes
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "yamledit").iterdir())
 
@@ -43,7 +42,7 @@ class TestFiles:
         self.after = (folder / "after.yaml").read_bytes().decode()
         ask = yaml.safe_load((folder / "ask.yaml").read_text(encoding="utf-8"))
         self.path, self.want, self.document = ask["path"], ask["want"], ask.get("document", 0)
-        with mock.patch.object(yamlnodes, "_LOADER", loader):
+        with mock.patch.object(nodes, "_LOADER", loader):
             yield
 
     def test_as_it_is(self) -> None:
@@ -313,7 +312,7 @@ SCALARS: list[tuple[str, str, str, YamlValue, str]] = [
 def test_texts(before: str, path: str, want: YamlValue, after: str, loader: type[yaml.SafeLoader]) -> None:
     if loader is yaml.SafeLoader and "\t" in before:
         pytest.skip("the Python parser has no tabs in flow style")
-    with mock.patch.object(yamlnodes, "_LOADER", loader):
+    with mock.patch.object(nodes, "_LOADER", loader):
         assert edit(before, [key for key in path.split(".") if key], want) == after
 
 

@@ -10,8 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.core import yamlnodes
-from tasks.core.yamledit import EditRefusedError, YamlValue, ensure
+from tasks.core.yamledit import EditRefusedError, YamlValue, ensure, nodes
 
 PLACE = re.compile(r"some\.yaml:[1-9][0-9]*:[1-9][0-9]*: \S")
 FLOW = re.compile(r"[\[{]")
@@ -450,5 +449,5 @@ def test_any_file_is_edited_or_refused_with_a_place(asked: Case) -> None:
 @given(cases(ordinary=False))
 def test_the_parser_in_python_gives_the_same(asked: Case) -> None:
     result = outcome(asked)
-    with mock.patch.object(yamlnodes, "_LOADER", yaml.SafeLoader):
+    with mock.patch.object(nodes, "_LOADER", yaml.SafeLoader):
         assert outcome(asked) == result

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import trustme
+from botocore.exceptions import IncompleteReadError
 from invoke.exceptions import Exit
 
 from tasks.core.credentials import S3Credentials, Secret
@@ -25,7 +26,7 @@ from tasks.core.settings import S3, Layer, load
 from tasks.demo.s3_server import Identity
 from tasks.effects import s3
 from tasks.effects.s3 import Bucket, CreateBucket, PutLifecycle, find_credentials
-from tasks.effects.s3_errors import UnreachableError
+from tasks.effects.s3_errors import READ, UnreachableError
 from tests.s3_double import Minio, Reply, Request, error, listing, serving
 from tests.storage import ACCOUNTS, Storage, credentials, prefix, rule
 
@@ -461,6 +462,15 @@ def test_an_answer_that_breaks_off() -> None:
     with serving(_probing(half)) as double:
         found = refusal(door(double.endpoint).probe, UnreachableError)
     assert found.summary.startswith(f"asking {double.endpoint} failed: ")
+
+
+def test_an_answer_shorter_than_announced_which_older_urllib3_leaves_to_botocore() -> None:
+    def short(_: object) -> None:
+        raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+
+    bucket = door("http://127.0.0.1:1")
+    found = refusal(lambda: bucket._ask(READ, short), UnreachableError)
+    assert found.summary == ("asking http://127.0.0.1:1 failed: 1 read, but total bytes expected is 2.")
 
 
 # --- settings and environment that cannot work -----------------------------------------------------------

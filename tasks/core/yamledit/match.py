@@ -3,9 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from tasks.core import yamlnodes
-from tasks.core.yamlnodes import MAP, SEQ, STR, Alias, Mapping, Node, Scalar, resolved
-from tasks.core.yamlrender import YamlValue, scalar_content
+from tasks.core.yamledit import nodes
+from tasks.core.yamledit.nodes import MAP, SEQ, STR, Alias, Mapping, Node, Scalar, resolved
+from tasks.core.yamledit.render import YamlValue, scalar_content
 
 Same = Callable[[object, object], bool]
 
@@ -29,7 +29,7 @@ def exact(node: Node, want: YamlValue) -> bool:
         )
     if isinstance(want, list):
         return (
-            isinstance(node, yamlnodes.Sequence)
+            isinstance(node, nodes.Sequence)
             and (node.tag, len(node.items)) == (SEQ, len(want))
             and all(map(exact, node.items, want))
         )
@@ -94,7 +94,7 @@ def canonical(node: Node | None) -> object:
     """Return all that matters of a node tree: kinds, tags, values, order, anchors and aliases; no style."""
     if isinstance(node, Scalar):
         return "scalar", node.anchor, node.tag, node.value
-    if isinstance(node, yamlnodes.Sequence):
+    if isinstance(node, nodes.Sequence):
         return "sequence", node.anchor, node.tag, tuple(map(canonical, node.items))
     if isinstance(node, Mapping):
         return (
@@ -121,7 +121,7 @@ def expected(node: Node | None, want: YamlValue, same: Same) -> object:
         return canonical(node)  # what aliases refer to is never changed
     if isinstance(want, dict) and isinstance(node, Mapping):
         return "mapping", node.anchor, node.tag, _expected_entries(node, want, same)
-    if isinstance(want, list) and isinstance(node, yamlnodes.Sequence):
+    if isinstance(want, list) and isinstance(node, nodes.Sequence):
         return "sequence", node.anchor, node.tag, _expected_items(node, want, same)
     if node is not None and holds(node, want):
         return canonical(node)
@@ -138,7 +138,7 @@ def _expected_entries(node: Mapping, want: dict[str, YamlValue], same: Same) -> 
     return *entries, *((fresh(key), fresh(want[key])) for key in new)
 
 
-def _expected_items(node: yamlnodes.Sequence, want: list[YamlValue], same: Same) -> tuple[object, ...]:
+def _expected_items(node: nodes.Sequence, want: list[YamlValue], same: Same) -> tuple[object, ...]:
     trees = list(map(canonical, node.items))
     for wanted in want:
         index = find_item(node.items, wanted, want, same)

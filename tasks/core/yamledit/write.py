@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tasks.core import yamlnodes
 from tasks.core.errors import RefusedError
-from tasks.core.yamlmatch import placed
-from tasks.core.yamlnodes import Mapping, Node, Scalar
-from tasks.core.yamlrender import (
+from tasks.core.yamledit import nodes
+from tasks.core.yamledit.match import placed
+from tasks.core.yamledit.nodes import Mapping, Node, Scalar
+from tasks.core.yamledit.render import (
     Style,
     YamlValue,
     block_entries,
@@ -18,7 +18,7 @@ from tasks.core.yamlrender import (
     flow_text,
     scalar_text,
 )
-from tasks.core.yamlscan import Source
+from tasks.core.yamledit.scan import Source
 
 BY_HAND = "make this change by hand, then run again"
 
@@ -91,7 +91,7 @@ class Writer:
         else:
             self._append_block(node, values, spot)
 
-    def add_items(self, node: yamlnodes.Sequence, new: list[YamlValue], spot: Spot) -> None:
+    def add_items(self, node: nodes.Sequence, new: list[YamlValue], spot: Spot) -> None:
         """Add new items to a list, each at its place."""
         if not node.items:
             self.fill(node, new, spot)
@@ -149,11 +149,11 @@ class Writer:
     def _style(self) -> Style:
         """How the document indents most of its block mappings and lists."""
         steps, offsets = Counter[int](), Counter[int]()
-        for node in yamlnodes.descendants(self._root) if self._root else ():
+        for node in nodes.descendants(self._root) if self._root else ():
             if not isinstance(node, Mapping) or node.flow:
                 continue
             for _, value in node.entries:
-                if isinstance(value, Mapping | yamlnodes.Sequence) and not value.flow:
+                if isinstance(value, Mapping | nodes.Sequence) and not value.flow:
                     counter = steps if isinstance(value, Mapping) else offsets
                     counter[self.column(value) - self.column(node)] += 1
         step = steps.most_common(1)[0][0] if steps else 2
@@ -210,7 +210,7 @@ class Writer:
         self._insert_lines(line, self._block(values, column), spot)
 
     def _append_flow(
-        self, node: Mapping | yamlnodes.Sequence, last: tuple[int, int], texts: Sequence[str], spot: Spot
+        self, node: Mapping | nodes.Sequence, last: tuple[int, int], texts: Sequence[str], spot: Spot
     ) -> None:
         """Add behind the last part of a flow collection, on a line of its own where that one is."""
         source, (start, end) = self._source, last
@@ -230,9 +230,7 @@ class Writer:
         lines[-1] = lines[-1] if comma else indent + texts[-1]
         self._insert_lines(source.line(place) + 1, lines, spot)
 
-    def _insert_items(
-        self, node: yamlnodes.Sequence, index: int, values: list[YamlValue], spot: Spot
-    ) -> None:
+    def _insert_items(self, node: nodes.Sequence, index: int, values: list[YamlValue], spot: Spot) -> None:
         """Insert strings before an item of a sorted list, above the comment that belongs to it."""
         source = self._source
         end = source.content_end(node.items[index - 1]) if index else None

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from tasks.core import yamlnodes
-from tasks.core.yamlmatch import (
+from tasks.core.yamledit import nodes
+from tasks.core.yamledit.match import (
     Same,
     canonical,
     exact,
@@ -23,10 +23,10 @@ from tasks.core.yamlmatch import (
     missing_items,
     unique,
 )
-from tasks.core.yamlnodes import MAP, SEQ, TAG, Alias, Document, Mapping, Node, Scalar
-from tasks.core.yamlrender import YamlValue
-from tasks.core.yamlscan import Source
-from tasks.core.yamlwrite import Edit, EditRefusedError, Spot, Writer, refusal
+from tasks.core.yamledit.nodes import MAP, SEQ, TAG, Alias, Document, Mapping, Node, Scalar
+from tasks.core.yamledit.render import YamlValue
+from tasks.core.yamledit.scan import Source
+from tasks.core.yamledit.write import Edit, EditRefusedError, Spot, Writer, refusal
 
 __all__ = ["EditRefusedError", "Same", "YamlValue", "ensure"]
 
@@ -83,7 +83,7 @@ def ensure(
 def _parsed(source: Source, name: str) -> list[Document]:
     """Parse, turning the parser's complaint into a refusal that quotes no values."""
     try:
-        return yamlnodes.parse(source.text)
+        return nodes.parse(source.text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem, index = error.problem or error.context, mark.index if mark else 0
@@ -117,7 +117,7 @@ def _applied(text: str, edits: Sequence[Edit]) -> str:
 def _proved(changed: str, documents: Sequence[Document], request: _Request) -> bool:
     """Whether the changed text is YAML that holds what was wanted and is otherwise what it was before."""
     try:
-        after = yamlnodes.parse(changed)
+        after = nodes.parse(changed)
     except (yaml.YAMLError, UnicodeError):
         return False
     number = request.document
@@ -146,13 +146,13 @@ class _Plan:
 
     def _visit(self, node: Node, want: YamlValue, spot: Spot) -> None:
         spot = self._locked(node, spot)
-        node = yamlnodes.resolved(node)
+        node = nodes.resolved(node)
         collection = isinstance(want, dict | list)
         if collection and isinstance(node, Scalar) and node.is_null:
             self._writer.fill(node, want, spot)
         elif isinstance(want, dict) and isinstance(node, Mapping):
             self._mapping(node, want, spot)
-        elif isinstance(want, list) and isinstance(node, yamlnodes.Sequence):
+        elif isinstance(want, list) and isinstance(node, nodes.Sequence):
             self._sequence(node, want, spot)
         elif collection or not isinstance(node, Scalar):
             raise self._wrong_kind(node, want, spot)
@@ -190,7 +190,7 @@ class _Plan:
             self._writer.refuse_tag(node, spot, MAP)
             self._writer.add_entries(node, missing, spot)
 
-    def _sequence(self, node: yamlnodes.Sequence, want: list[YamlValue], spot: Spot) -> None:
+    def _sequence(self, node: nodes.Sequence, want: list[YamlValue], spot: Spot) -> None:
         for wanted in unique(want):
             index = find_item(node.items, wanted, want, self._same)
             if index is not None and not exact(node.items[index], wanted):
@@ -203,7 +203,7 @@ class _Plan:
     def _refuse_duplicates(self, node: Mapping, spot: Spot) -> None:
         seen = set()
         for place, _ in node.entries:
-            key = yamlnodes.resolved(place)
+            key = nodes.resolved(place)
             if isinstance(key, Scalar):
                 if (key.tag, key.value) in seen:
                     raise self._writer.refuse(place, f"{spot} has the key {key.value} twice", _CORRECT)
