@@ -1,5 +1,6 @@
 """Commands that only look, settings errors, and what a terminal sees."""
 
+import contextlib
 import os
 import pty
 import re
@@ -161,52 +162,65 @@ def test_a_wrong_variable(play: Playground, variable: str) -> None:
     assert "Traceback" not in done.err
 
 
-def on_terminal(play: Playground, *arguments: str, answer: str) -> tuple[int, str]:
-    """Run a command on its own terminal, type ``answer`` when asked; the exit code and all that was shown."""
+def on_terminal(
+    play: Playground, *arguments: str, answers: dict[str, str], **environment: str | None
+) -> tuple[int, str]:
+    """Run a command on its own terminal and answer its questions; the exit code and what was shown."""
     leader, follower = pty.openpty()
+    variables = {**os.environ, **play.environment, "TERM": "xterm", "COLUMNS": "80", **environment}
     process = subprocess.Popen(
-        (sys.executable, "-m", "invoke", *arguments, "--repo", str(play.root)),
+        # Of a session whose terminal it is: passwords are read from there.
+        ("setsid", "--ctty", sys.executable, "-m", "invoke", *arguments, "--repo", str(play.root)),
         cwd=ROOT,
-        env={**os.environ, **play.environment, "TERM": "xterm", "COLUMNS": "80"},
+        env={name: value for name, value in variables.items() if value is not None},
         stdin=follower,
         stdout=follower,
         stderr=follower,
-        start_new_session=True,
     )
     os.close(follower)
-    shown = b""
-    while True:
-        try:
-            data = os.read(leader, 4096)
-        except OSError:
-            break
-        shown += data
-        if b"[y/N]" in data:
-            os.write(leader, answer.encode())
-        if not data:
-            break
+    shown, waiting = b"", dict(answers)
+    # A closed terminal is an error to read from.
+    with contextlib.suppress(OSError):
+        while data := os.read(leader, 4096):
+            shown += data
+            for question in [question for question in waiting if question.encode() in shown]:
+                os.write(leader, f"{waiting.pop(question)}\n".encode())
     os.close(leader)
     return process.wait(), shown.decode()
 
 
+def test_credentials_are_asked_for_and_not_shown(play: Playground) -> None:
+    answers = {
+        "S3 access key: ": play.access_key,
+        "S3 secret key (not shown): ": play.secret_key,
+        "[y/N]": "y",
+    }
+    nothing = {"S3_ACCESS_KEY_ID": None, "S3_SECRET_ACCESS_KEY": None}
+    code, shown = on_terminal(play, "all", answers=answers, **nothing)
+    assert code == 0, shown
+    assert shown.count("S3 access key: ") == 1
+    assert play.secret_key not in shown
+    assert play.decrypted()["S3_SECRET_ACCESS_KEY"] == play.secret_key
+
+
 def test_the_approval_gate(play: Playground) -> None:
     before = play.tree()
-    code, shown = on_terminal(play, "all", answer="n\n")
+    code, shown = on_terminal(play, "all", answers={"[y/N]": "n"})
     assert code == 1
     assert "not approved; nothing was changed" in shown
     assert "push main to origin/main" in shown
     assert play.tree() == before
-    code, shown = on_terminal(play, "all", answer="y\n")
+    code, shown = on_terminal(play, "all", answers={"[y/N]": "y"})
     assert code == 0
     assert "11/11 done" in shown
     assert "\x1b[" in shown
     # Nothing to change: nothing to ask.
-    code, shown = on_terminal(play, "all", answer="n\n")
+    code, shown = on_terminal(play, "all", answers={"[y/N]": "n"})
     assert (code, "[y/N]" in shown) == (0, False)
 
 
 def test_colour_is_for_terminals_only(play: Playground) -> None:
     assert "\x1b[" not in play.on_repository("plan").out
     play.environment["NO_COLOR"] = "1"
-    _, shown = on_terminal(play, "plan", answer="")
+    _, shown = on_terminal(play, "plan", answers={})
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", shown)
