@@ -273,6 +273,10 @@ class Push(Change):
         along = f" (with {self.others} unpushed of yours)" if self.others else ""
         return f"push {self.branch} to {self.remote}/{self.target}{along}"
 
+    @property
+    def needs_proof(self) -> bool:
+        return True
+
     def apply(self) -> None:
         """Push, never by force."""
         self.git.push(self.remote, self.branch, self.target)
