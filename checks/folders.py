@@ -2,8 +2,9 @@
 
 import os
 
-from checks.model import Outcome, failed, passed
-from checks.objects import differences, find_object
+from checks.model import Outcome, Status, failed, passed
+from checks.objects import differences, dig, find_object
+from tasks.core.layout import need
 from tasks.effects.world import World
 from tasks.manifests import app_folder
 
@@ -19,12 +20,15 @@ def parseable_folder_is_complete(world: World) -> Outcome:
 
 
 def parseable_folder_is_ready(world: World) -> Outcome:
-    """DoD-002-03: ready means that Flux is pointed at it, and that it can be written to."""
+    """DoD-002-03: ready means that Flux is pointed at it, can decrypt it, and that it can be written to."""
     folder = app_folder(world, "parseable")
+    problems = _pointing_problems(world, "parseable", "TASK-002")
     kustomization = find_object(world, f"{folder}/ks.yaml", "Kustomization", "TASK-002")
-    problems = differences(kustomization, [(("spec", "path"), f"./{folder}/app")])
+    decryption = world.layout.decryption
+    if decryption is not None and dig(kustomization, "spec", "decryption") != dict(decryption):
+        problems.append("spec.decryption is not the one that the repository's other secrets need")
     if problems:
-        return failed(problems[0], "Flux would apply another folder", "invoke task-002")
+        return failed("; ".join(problems), "Flux would not apply what is in it", "invoke task-002")
     if not os.access(world.repository.root / folder / "app", os.W_OK):
         return failed(f"{folder}/app cannot be written to", "the manifests cannot be put there", "chmod u+w")
     return passed(f"{folder}/ks.yaml points to {folder}/app, which can be written to")
@@ -36,8 +40,27 @@ def vector_folder_exists(world: World) -> Outcome:
 
 
 def vector_folder_is_complete(world: World) -> Outcome:
-    """DoD-006-02."""
-    return _is_complete(world, "vector", "TASK-006")
+    """DoD-006-02: complete means that Flux is pointed at it, too."""
+    outcome = _is_complete(world, "vector", "TASK-006")
+    problems = _pointing_problems(world, "vector", "TASK-006") if outcome.status is Status.PASS else []
+    if problems:
+        return failed("; ".join(problems), "Flux would not apply what is in it", "invoke task-006")
+    return outcome
+
+
+def _pointing_problems(world: World, app: str, task: str) -> list[str]:
+    """What keeps Flux from finding the manifests of ``app``."""
+    folder, source = app_folder(world, app), need(world.layout.source)
+    return differences(
+        find_object(world, f"{folder}/ks.yaml", "Kustomization", task),
+        [
+            (("spec", "path"), f"./{folder}/app"),
+            (("spec", "targetNamespace"), world.layout.namespace),
+            (("spec", "sourceRef", "kind"), source.kind),
+            (("spec", "sourceRef", "name"), source.name),
+            (("spec", "sourceRef", "namespace"), source.namespace),
+        ],
+    )
 
 
 def _exists(world: World, app: str, task: str) -> Outcome:

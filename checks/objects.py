@@ -8,6 +8,7 @@ from tasks.core.documents import load_documents
 from tasks.core.errors import PlaybookError
 from tasks.core.layout import MissingError
 from tasks.effects.world import World
+from tasks.shared_files import is_same_path
 
 NEEDS_CHART = "whether the chart makes that of it is not known before the chart is rendered"
 NEEDS_CLUSTER = "only the running cluster can answer this"
@@ -47,17 +48,19 @@ def read(world: World, path: str, task: str) -> str:
     return text
 
 
-def find_object(world: World, path: str, kind: str, task: str) -> dict[str, Any]:
-    """The first object of ``kind`` in ``path``, which ``task`` writes.
+def find_object(world: World, path: str, kind: str, task: str, name: str | None = None) -> dict[str, Any]:
+    """The object of ``kind``, and called ``name`` if that is given, in ``path``, which ``task`` writes.
 
     Raises:
         NotThereError: the file or the object does not exist.
     """
     for document in load_documents(read(world, path, task)):
-        if isinstance(document, dict) and document.get("kind") == kind:
-            return document
+        is_kind = isinstance(document, dict) and document.get("kind") == kind
+        if is_kind and name in (None, dig(document, "metadata", "name")):
+            return dict(document)
+    wanted = kind if name is None else f"{kind} {name}"
     raise NotThereError(
-        failed(f"{path} holds no {kind}", "Flux would not create it", f"invoke {task.lower()}")
+        failed(f"{path} holds no {wanted}", "Flux would not create it", f"invoke {task.lower()}")
     )
 
 
@@ -84,6 +87,17 @@ def differences(data: Any, wanted: Iterable[tuple[tuple[str | int, ...], object]
         f"{'.'.join(map(str, path))} is {_shown(found)}, not {_shown(value)}"
         for path, value in wanted
         if (found := dig(data, *path)) != value or type(found) is not type(value)
+    ]
+
+
+def unlisted(world: World, folder: str, files: Iterable[str], task: str) -> list[str]:
+    """A line for each of ``files`` that the kustomization in ``folder`` does not list."""
+    path = f"{folder}/kustomization.yaml"
+    listed = items(find_object(world, path, "Kustomization", task).get("resources"))
+    return [
+        f"{path} does not list {file}"
+        for file in files
+        if not any(is_same_path(item, file) for item in listed)
     ]
 
 

@@ -12,13 +12,16 @@ from checks.objects import (
     items,
     judged,
     read,
+    unlisted,
 )
 from tasks.core.documents import load_documents
 from tasks.core.layout import need
 from tasks.effects.sops import EncryptedFile, inspect
 from tasks.effects.world import World
-from tasks.manifests import app_folder
+from tasks.manifests import PARSEABLE_FILES, app_folder
 
+# Of Parseable's container in the chart; a setting changes only the Service's.
+_CONTAINER_PORT = 8000
 _SECRET_KEYS = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
 
 
@@ -40,11 +43,15 @@ def release_names_official_chart(world: World) -> Outcome:
             (("spec", "chart", "spec", "sourceRef", "namespace"), charts.namespace),
         ],
     )
+    problems += unlisted(world, f"{app_folder(world, 'parseable')}/app", PARSEABLE_FILES[1:], "TASK-003")
     if problems:
-        return failed("; ".join(problems), "Flux would not find the chart", "invoke task-003")
+        return failed(
+            "; ".join(problems), "Flux would not find the chart, or not apply it all", "invoke task-003"
+        )
     path = charts.path or f"{need(world.layout.repositories)}/parseable.yaml"
-    source = load_documents(world.repository.read(path) or "")
-    if not source or str(dig(source[0], "spec", "url")).rstrip("/") != url.rstrip("/"):
+    sources = load_documents(world.repository.read(path) or "")
+    urls = [str(dig(item, "spec", "url")) for item in sources if dig(item, "metadata", "name") == charts.name]
+    if url.rstrip("/") not in [found.rstrip("/") for found in urls]:
         return unknown(f"{path} does not define {url} yet", "TASK-011 writes it, DoD-011-01 proves it")
     return passed(f"chart parseable from HelmRepository {charts.name} ({url})")
 
@@ -110,6 +117,13 @@ def secret_has_documented_keys(world: World) -> Outcome:
     found = _secret(world)
     if isinstance(found, Outcome):
         return found
+    wanted = (world.settings.parseable.secret, world.layout.namespace)
+    if (found.name, found.namespace) != wanted:
+        return failed(
+            f"the Secret is {found.namespace}/{found.name}, not {wanted[1]}/{wanted[0]}",
+            "the pods would not find it",
+            "invoke task-004",
+        )
     missing = [key for key in _SECRET_KEYS if key not in found.keys]
     if missing:
         return failed(
@@ -189,8 +203,8 @@ def metrics_are_discovered(world: World) -> Outcome:
             ((*endpoint, "basicAuth", "password", "key"), "password"),
         ],
     )
-    if dig(monitor, *endpoint, "targetPort") is None:
-        problems.append("no targetPort, and the chart's Service has no named port to select")
+    if dig(monitor, *endpoint, "targetPort") != _CONTAINER_PORT:
+        problems.append(f"targetPort is not {_CONTAINER_PORT}, the only port, which has no name to select")
     return judged(
         problems,
         unknown(f"path and login are those Parseable serves; {NEEDS_CHART}"),

@@ -1,13 +1,14 @@
 """DoD-010 and DoD-011: Grafana, and what Flux is told to reconcile, as far as the repository can tell."""
 
+import posixpath
 from typing import Any
 
 from checks.model import Outcome, failed, unknown
 from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged
 from tasks.core.documents import load_documents
-from tasks.core.layout import HelmSource, need
+from tasks.core.layout import need
 from tasks.effects.world import World
-from tasks.manifests import parseable_url
+from tasks.manifests import charts_files, parseable_url
 from tasks.shared_files import is_same_path, values_at
 
 
@@ -74,15 +75,16 @@ def flux_is_told(world: World) -> Outcome:
     path = need(layout.apps_kustomization)
     problems = []
     wanted = [(path, f"{name}/ks.yaml") for name in (settings.parseable.name, settings.vector.name)]
-    for app, charts in (("parseable", layout.parseable_charts), ("vector", layout.vector_charts)):
-        source = charts if isinstance(charts, HelmSource) else need(charts)
-        file = source.path or f"{need(layout.repositories)}/{app}.yaml"
-        found = str(dig(find_object(world, file, "HelmRepository", "TASK-011"), "spec", "url"))
-        url = getattr(settings, app).chart_repository
-        if found.rstrip("/") != url.rstrip("/"):
-            problems.append(f"{file} has the URL {found}, not {url}")
-        if source.path in (None, f"{layout.repositories}/{app}.yaml"):
-            wanted.append((need(layout.repositories_kustomization), f"{app}.yaml"))
+    wanted += [
+        (need(layout.repositories_kustomization), posixpath.basename(file)) for file in charts_files(world)
+    ]
+    for app, found in (("parseable", layout.parseable_charts), ("vector", layout.vector_charts)):
+        charts = need(found)
+        file = charts.path or f"{need(layout.repositories)}/{app}.yaml"
+        url = str(dig(find_object(world, file, "HelmRepository", "TASK-011", charts.name), "spec", "url"))
+        official = getattr(settings, app).chart_repository
+        if url.rstrip("/") != official.rstrip("/"):
+            problems.append(f"{file} has the URL {url}, not {official}")
     problems += [f"{file} does not list {entry}" for file, entry in wanted if not _lists(world, file, entry)]
     return judged(
         problems,

@@ -49,7 +49,7 @@ def all_tasks(
     """Run: TASK-001 to TASK-011 in order, each applied and proved before the next."""
     from tasks import commands
 
-    with commands.interruptible():
+    with commands.reported(as_json=json):
         options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json)
         commands.run_all(load(context, repo), options)
 
@@ -66,7 +66,7 @@ def plan(
     """Look: what `all` would change, with diffs; changes nothing (exit code 5: there are changes)."""
     from tasks import commands
 
-    with commands.interruptible():
+    with commands.reported(as_json=json):
         options = _options(yes=False, no_push=no_push, force=force, adopt=adopt, json=json)
         code = commands.plan(load(context, repo), options)
     if code:
@@ -78,7 +78,7 @@ def status(context: Context, repo: str = "", json: bool = False) -> None:
     """Look: the eleven tasks with phase, risk and state, from the checks."""
     from tasks import commands
 
-    with commands.interruptible():
+    with commands.reported(as_json=json):
         commands.status(load(context, repo), commands.Options(as_json=json))
 
 
@@ -103,7 +103,7 @@ def verify(
     """Look: the 32 items of the Definition of Done, each with its evidence."""
     from tasks import commands
 
-    with commands.interruptible():
+    with commands.reported(as_json=json):
         options = commands.Options(as_json=json)
         commands.verify(load(context, repo), options, only=only, task=task, strict=strict)
 
@@ -125,7 +125,7 @@ def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
     from tasks import commands
     from tasks.demo import sandbox
 
-    with commands.interruptible():
+    with commands.reported():
         if stop:
             sandbox.stop(path)
         else:
@@ -145,7 +145,7 @@ def _single(spec: TaskSpec) -> Task[Any]:
     ) -> None:
         from tasks import commands
 
-        with commands.interruptible():
+        with commands.reported(as_json=json):
             options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json)
             commands.run_one(load(context, repo), options, spec.id, with_prerequisites=with_prerequisites)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from checks import registry
 from checks.model import Check
 from tasks.core.catalogue import CATALOGUE
-from tasks.core.console import Console, plan_data, progress, task_state, verdict_data
-from tasks.core.errors import InterruptedRunError, SettingsError, StepFailedError
+from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
+from tasks.core.errors import InterruptedRunError, PlaybookError, SettingsError, StepFailedError
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
@@ -46,7 +46,8 @@ def plan(settings: Settings, options: Options) -> int:
         console.write_json({"tasks": [plan_data(item) for item in plans]})
     else:
         console.show_plan(plans)
-    check_plans(plans)
+    with already_reported():
+        check_plans(plans)
     return CHANGES_PLANNED if any(item.changes for item in plans) else 0
 
 
@@ -109,7 +110,8 @@ def verify(settings: Settings, options: Options, *, only: str, task: str, strict
     bad = [verdict.id for verdict in verdicts if verdict.outcome.status in counted]
     if bad:
         what = "do not pass" if strict else "fail"
-        raise StepFailedError(f"{len(bad)} of {len(verdicts)} checks {what}: {', '.join(bad)}")
+        with already_reported():
+            raise StepFailedError(f"{len(bad)} of {len(verdicts)} checks {what}: {', '.join(bad)}")
 
 
 def graph(*, as_mermaid: bool, as_json: bool) -> None:
@@ -122,18 +124,34 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn Ctrl-C into the documented exit code, wherever it strikes.
+def reported(*, as_json: bool = False) -> Iterator[None]:
+    """Turn Ctrl-C into the documented exit code, and an error into the JSON document if nothing else was.
 
     Raises:
         InterruptedRunError: Ctrl-C was pressed.
+        PlaybookError: as it came.
     """
     try:
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                "interrupted; no file is half written", "run the same again to continue"
+            ) from None
+    except PlaybookError as error:
+        if as_json and not error.is_reported:
+            Console(as_json=True).write_json({"error": error_data(error)})
+        raise
+
+
+@contextmanager
+def already_reported() -> Iterator[None]:
+    """Mark an error whose details the command has written out."""
+    try:
         yield
-    except KeyboardInterrupt:
-        raise InterruptedRunError(
-            "interrupted; no file is half written", "run the same again to continue"
-        ) from None
+    except PlaybookError as error:
+        error.is_reported = True
+        raise
 
 
 def _world(settings: Settings, options: Options, *, probe: bool = False, ask: bool = False) -> World:
@@ -175,7 +193,7 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
         )
     console = Console()
     console.show_summary(plans)
-    console.note("Do this? [y/N] ", style="bold")
+    console.ask("Do this? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise StepFailedError("not approved; nothing was changed")
 
@@ -220,11 +238,14 @@ def _chosen_checks(only: str, task: str) -> list[Check]:
             raise SettingsError(f"there is no {name}", f"there are {order()[0]} to {max(CATALOGUE)}")
         chosen = [check for check in chosen if check.task == name]
     if only:
-        wanted = {item.strip().upper() for item in only.split(",")}
-        unknown = wanted - {check.id.upper() for check in registry.CHECKS.values()}
+        wanted = {item.strip().upper(): item.strip() for item in only.split(",")}
+        known = {check.id.upper() for check in registry.CHECKS.values()}
+        unknown = [given for name, given in wanted.items() if name not in known]
         if unknown:
             raise SettingsError(
-                f"there is no check {', '.join(sorted(unknown))}", "invoke verify lists those that are open"
+                f"there is no check {', '.join(unknown)}", "invoke verify lists those that are open"
             )
         chosen = [check for check in chosen if check.id.upper() in wanted]
+        if not chosen:
+            raise SettingsError(f"none of {only} belongs to {task}", "leave one of --only and --task out")
     return chosen

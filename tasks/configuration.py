@@ -3,7 +3,8 @@
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -24,16 +25,31 @@ def load(context: Context, repository: str | None) -> settings.Settings:
     config: Config = context.config
     if config._runtime_path is not None and not config._runtime_found:
         raise SettingsError(f"no settings file {config._runtime_path}", "give an existing one to invoke -f")
-    layers = [
+    layers = _layers(config)
+    if repository:
+        layers.append(settings.Layer("--repo", {"gitops": {"path": repository}}))
+    return settings.load(layers, Config.global_defaults())
+
+
+def _layers(config: Config) -> list[settings.Layer]:
+    """Invoke's layers, the weaker first, as Invoke itself merges them."""
+    return [
         settings.Layer(str(config._system_path), _data(config._system), shared=True),
         settings.Layer(str(config._user_path), _data(config._user), shared=True),
         settings.Layer(str(config._project_path), _data(config._project)),
         settings.Layer(settings.ENVIRONMENT, _data(config._env)),
-        settings.Layer(str(config._runtime_path), _data(config._runtime)),
+        settings.Layer(str(config._runtime_path), _beside(config._runtime_path, _data(config._runtime))),
     ]
-    if repository:
-        layers.append(settings.Layer("--repo", {"gitops": {"path": repository}}))
-    return settings.load(layers, Config.global_defaults())
+
+
+def _beside(file: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``data`` of a settings file, with a relative gitops.path taken from the folder of the file."""
+    gitops = data.get("gitops")
+    path = gitops.get("path") if isinstance(gitops, Mapping) else None
+    if not isinstance(path, str) or not path:
+        return data
+    beside = str(Path(str(file)).expanduser().parent / Path(path).expanduser())
+    return {**data, "gitops": {**data["gitops"], "path": beside}}
 
 
 def _data(layer: Any) -> Mapping[str, Any]:
@@ -54,6 +70,13 @@ def say_loading_errors_plainly() -> None:
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         frames = {(frame.filename, frame.name) for frame in traceback.extract_tb(trace)}
+        if (_CONFIG, "merge") in frames:
+            # Something is not of the form that Invoke can merge: say what, in the terms of settings.
+            config = next(iter(_locals(trace, Config)), None)
+            try:
+                settings.load(_layers(config) if config is not None else [], Config.global_defaults())
+            except SettingsError as known:
+                _exit(known)
         if {(_CONFIG, "_load_file"), (_CONFIG, "merge")} & frames:
             detail = " ".join(str(error).split())
             _exit(SettingsError(f"a settings file cannot be loaded: {detail}"))
@@ -65,6 +88,14 @@ def say_loading_errors_plainly() -> None:
         original(kind, error, trace)
 
     sys.excepthook = hook
+
+
+def _locals(trace: TracebackType | None, kind: type[Config]) -> Iterator[Config]:
+    """The objects of ``kind`` whose methods are in ``trace``."""
+    for frame, _ in traceback.walk_tb(trace):
+        found = frame.f_locals.get("self")
+        if isinstance(found, kind):
+            yield found
 
 
 def _exit(error: SettingsError) -> NoReturn:

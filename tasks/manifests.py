@@ -10,7 +10,7 @@ from tasks.core.errors import RefusedError
 from tasks.core.layout import HelmSource, need
 from tasks.core.render import ABSENT, MANIFESTS, MARKER, Absent, Value, render
 from tasks.core.settings import DOCUMENTED
-from tasks.effects.files import MakeFolder, WriteFile
+from tasks.effects.files import MakeFolder, WriteFile, check_inside
 from tasks.effects.repository import same_text
 from tasks.effects.world import World
 
@@ -70,6 +70,7 @@ def placeholder_values(world: World) -> dict[str, Value | Absent]:
     }
     values |= {
         "namespace": layout.namespace,
+        "flux_namespace": layout.flux_namespace,
         "kustomization_api": layout.apis["Kustomization"],
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
@@ -169,6 +170,17 @@ def own_files(world: World, sources: Iterable[str]) -> tuple[str, ...]:
     )
 
 
+def charts_files(world: World) -> tuple[str, ...]:
+    """The HelmRepository files in the folder for them, which its kustomization must list.
+
+    A HelmRepository that is defined elsewhere is somebody else's, and listed where it is.
+    """
+    layout = world.layout
+    found = (("parseable", need(layout.parseable_charts)), ("vector", need(layout.vector_charts)))
+    beside = [(f"{layout.repositories}/{app}.yaml", charts) for app, charts in found]
+    return tuple(path for path, charts in beside if charts.path in (None, path))
+
+
 def _known_paths(world: World) -> tuple[str, ...]:
     """All files that any task writes or edits, as far as the layout is known."""
     layout = world.layout
@@ -179,15 +191,33 @@ def _known_paths(world: World) -> tuple[str, ...]:
     return (*own_files(world, ()), *found)
 
 
+def _check_renamed(world: World) -> None:
+    """Refuse to deploy an app a second time beside the one that an earlier name left."""
+    apps = need(world.layout.apps)
+    present = {app_folder(world, "parseable"), app_folder(world, "vector")}
+    for path in world.repository.yaml_files:
+        folder, _, file = path.rpartition("/")
+        is_app = file == "ks.yaml" and folder.startswith(f"{apps}/") and folder not in present
+        if is_app and MARKER in world.repository.glance(path):
+            raise RefusedError(
+                f"{folder} was written by the playbook under another name, and would go on running",
+                f"set the name back, or remove it first: take its entry out of "
+                f"{need(world.layout.apps_kustomization)}, git rm -r {folder}, commit",
+            )
+
+
 def check_owner(world: World, app: str) -> None:
     """Check that the folder of ``app`` is the playbook's own, empty, or taken over with --adopt.
 
     Raises:
-        RefusedError: it holds files, and none of them was written by the playbook.
+        RefusedError: it holds files, and none of them was written by the playbook; it leads out of the
+            repository; or the playbook wrote another folder for the same app, under another name.
     """
+    folder = app_folder(world, app)
+    check_inside(world.repository.root, folder)
+    _check_renamed(world)
     if world.permissions.adopt:
         return
-    folder = app_folder(world, app)
     files = [path for path in world.repository.yaml_files if path.startswith(folder + "/")]
     texts = [world.repository.read(path) or "" for path in files]
     if not texts or any(MARKER in text for text in texts):

@@ -1,11 +1,11 @@
 """Other people's files that get a few lines of ours: the two kustomizations and Grafana's HelmRelease."""
 
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.core.documents import load_documents
+from tasks.core.documents import load_documents, same_documents
 from tasks.core.errors import RefusedError
 from tasks.core.grafana import GrafanaPlace
 from tasks.core.layout import need
@@ -13,7 +13,6 @@ from tasks.core.render import render
 from tasks.core.settings import DOCUMENTED, Settings
 from tasks.core.yamledit import YamlValue, ensure
 from tasks.effects.files import WriteFile
-from tasks.effects.repository import same_text
 from tasks.effects.world import World
 from tasks.manifests import placeholder_values, template
 
@@ -49,7 +48,8 @@ class SharedFile:
         """
         if self.head is not None and self.edit(self.head) == self.head:
             return False
-        only_ours = self.head is not None and same_text(self.edit(self.head), self.edit(self.current))
+        # What a formatter of the repository did to our lines is nobody's edit: what the texts say counts.
+        only_ours = self.head is not None and same_documents(self.edit(self.head), self.edit(self.current))
         if only_ours or world.permissions.force:
             return True
         raise RefusedError(
@@ -71,11 +71,26 @@ def repositories_list(world: World, files: Iterable[str]) -> SharedFile:
     return _list(world, need(world.layout.repositories_kustomization), entries)
 
 
-def _list(world: World, path: str, entries: Iterable[str]) -> SharedFile:
+def _list(world: World, path: str, entries: Sequence[str]) -> SharedFile:
     def edit(text: str) -> str:
-        return ensure(text, ("resources",), list(entries), name=path, same=is_same_path)
+        return ensure(text, ("resources",), _as_spelled(text, entries), name=path)
 
     return SharedFile(path, world.repository.read(path) or "", world.repository.head(path), edit)
+
+
+def _as_spelled(text: str, entries: Sequence[str]) -> YamlValue:
+    """``entries`` as the kustomization ``text`` spells them, or would: with or without "./"."""
+    documents = load_documents(text)
+    listed = documents[0].get("resources") if documents and isinstance(documents[0], dict) else None
+    existing = [entry for entry in listed if isinstance(entry, str)] if isinstance(listed, list) else []
+    bare = bool(existing) and not any(entry.startswith("./") for entry in existing)
+    return [
+        next(
+            (item for item in existing if is_same_path(item, entry)),
+            entry.removeprefix("./") if bare else entry,
+        )
+        for entry in entries
+    ]
 
 
 def is_same_path(existing: object, wanted: object) -> bool:
@@ -95,6 +110,7 @@ def grafana_file(world: World) -> SharedFile:
     """
     place = need(world.layout.grafana)
     current = world.repository.read(place.path) or ""
+    _check_lists(world, place, current)
     values = load_documents(render(template(DOCUMENTED.grafana.path), placeholder_values(world)))[0]
 
     def edit(text: str) -> str:
@@ -108,6 +124,37 @@ def grafana_file(world: World) -> SharedFile:
         )
 
     return SharedFile(place.path, current, world.repository.head(place.path), edit)
+
+
+def _check_lists(world: World, place: GrafanaPlace, text: str) -> None:
+    """Check that the file itself holds all there is of the lists that get an entry.
+
+    Raises:
+        RefusedError: they may be in a ConfigMap or Secret, and a list in the file would replace them; or two
+            data sources of the file have our name and our uid between them.
+    """
+    values = values_at(place, text)
+    plugins, sources = _listed(values, "plugins"), _listed(values, *_DATASOURCES)
+    if place.has_values_elsewhere and (plugins is None or sources is None):
+        raise RefusedError(
+            f"{place.path} has spec.valuesFrom, and no plugins or datasources of its own",
+            "Helm would replace lists that are elsewhere: move plugins and datasources into spec.values",
+        )
+    wanted = {"name": world.settings.grafana.datasource_name, "uid": world.settings.grafana.datasource_uid}
+    if sum(is_same_entry(world.settings, source, wanted) for source in sources or ()) > 1:
+        raise RefusedError(
+            f"{place.path} has a data source named '{wanted['name']}' and another with uid '{wanted['uid']}'",
+            "rename one of them, or set grafana.datasource_name and grafana.datasource_uid",
+        )
+
+
+_DATASOURCES = ("datasources", "datasources.yaml", "datasources")
+
+
+def _listed(values: Any, *path: str) -> list[Any] | None:
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values if isinstance(values, list) else None
 
 
 def is_same_entry(settings: Settings, existing: object, wanted: object) -> bool:
@@ -134,10 +181,7 @@ def values_at(place: GrafanaPlace, text: str) -> Any:
 
 def _wanted_values(values: dict[str, Any], place: GrafanaPlace, text: str) -> YamlValue:
     """``values``, with the version of the provisioning format where the file has no such section yet."""
-    section = values_at(place, text)
-    for key in ("datasources", "datasources.yaml"):
-        section = section.get(key) if isinstance(section, dict) else None
-    if section:
+    if _listed(values_at(place, text), *_DATASOURCES) is not None:
         return values
     # Grafana ignores a provisioning file without its version.
     provisioning = {"apiVersion": 1, **values["datasources"]["datasources.yaml"]}

@@ -1,6 +1,5 @@
 """TASK-004: the Secret with Parseable's credentials, encrypted by sops before it ever reaches the disk."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -35,7 +34,6 @@ class SecretFacts:
 
     path: str
     current: str | None = field(repr=False)
-    is_committed: bool
     encrypted: EncryptedFile | None
     values: Mapping[str, Secret] | None
     recipients: frozenset[str]
@@ -75,7 +73,6 @@ def facts(world: World) -> SecretFacts:
     return SecretFacts(
         path=path,
         current=current,
-        is_committed=current is not None and world.repository.head(path) == current,
         encrypted=encrypted,
         values=None if encrypted is None else world.sops.decrypt(path),
         recipients=recipients,
@@ -95,12 +92,11 @@ def plan(world: World, found: SecretFacts) -> Iterator[Change | Remark]:
         yield Remark(f"no private key here opens {found.path}: only key names and recipients were compared")
     if reason is None:
         return
-    if found.encrypted is not None and found.values is None and not (
-        found.is_committed or world.permissions.force
-    ):  # fmt: skip
+    if found.encrypted is not None and found.values is None and not world.permissions.force:
         raise RefusedError(
-            f"{found.path} must be encrypted anew, is not committed, and no private key here opens it",
-            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE), or run again with --force",
+            f"{found.path} must be encrypted anew ({reason}), and no private key here opens it",
+            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE); with --force Parseable gets a new "
+            "login, and whatever else the Secret holds is lost",
         )
     kept = dict(found.values or {})
     if isinstance(found.credentials, S3Credentials):
@@ -158,10 +154,9 @@ def _must_be_made(key: str, value: Secret) -> bool:
 def _refuse_plaintext(world: World, path: str) -> None:
     """Refuse to go on beside a readable copy of the Secret."""
     name = world.settings.parseable.secret
-    declared = re.compile(rf"(?m)^\s+name:\s*[\"']?{re.escape(name)}[\"']?\s*$")
     for file in dict.fromkeys((path, *world.repository.yaml_files)):
-        text = world.repository.read(file) or ""
-        if "Secret" not in text or (file != path and not declared.search(text)):
+        text = world.repository.glance(file)
+        if "Secret" not in text or (file != path and name not in text):
             continue
         for document in load_documents(text):
             if not _is_readable_secret(document, name, any_name=file == path):

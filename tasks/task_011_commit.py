@@ -1,19 +1,19 @@
 """TASK-011: the entries in both kustomizations, the HelmRepositories, then one commit and its push."""
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.documents import same_documents
-from tasks.core.errors import RefusedError
-from tasks.core.layout import HelmSource, need, need_all
+from tasks.core.layout import need_all
 from tasks.core.render import MARKER, render
 from tasks.core.settings import DOCUMENTED
 from tasks.effects.git import Commit, Push
 from tasks.effects.world import World
 from tasks.manifests import (
     ManifestFacts,
+    charts_files,
     file_facts,
     own_files,
     placeholder_values,
@@ -75,8 +75,9 @@ def facts(world: World) -> CommitFacts:
     )
     sources = _source_facts(world)
     lists = [apps_list(world)]
-    if sources:
-        lists.append(repositories_list(world, [source.path for source in sources]))
+    beside = charts_files(world)
+    if beside:
+        lists.append(repositories_list(world, beside))
     git = world.repository.git
     branch = git.branch()
     push = None
@@ -99,13 +100,14 @@ def plan(world: World, found: CommitFacts) -> Iterator[Change]:
     Raises:
         RefusedError: edits that are not committed are in the way, or git does not know who commits.
     """
-    edits = list(_plan_sources(world, found))
+    edits = list(plan_files(world, found.sources))
     edits += [change for item in found.lists if (change := item.change(world)) is not None]
     yield from edits
     paths = _uncommitted(world, found, edits)
     git = world.repository.git
     if paths:
         git.check_identity()
+        git.check_not_ignored(paths)
         yield Commit(git, paths, message(world.settings.gitops.issue))
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
@@ -118,31 +120,14 @@ def message(issue: int | None) -> str:
 
 
 def _source_facts(world: World) -> tuple[ManifestFacts, ...]:
-    """Facts of the HelmRepository files that are ours to write: those whose URL nobody else defines."""
-    layout = world.layout
-    facts = []
-    for app, charts in (("parseable", layout.parseable_charts), ("vector", layout.vector_charts)):
-        if not isinstance(charts, HelmSource):
-            continue
-        path = charts.path or f"{need(layout.repositories)}/{app}.yaml"
-        text = world.repository.read(path)
-        if charts.path is not None and MARKER not in (text or ""):
-            continue
-        wanted = render(template(f"{DOCUMENTED.gitops.repositories}/{app}.yaml"), placeholder_values(world))
-        facts.append(file_facts(world, path, wanted))
-    return tuple(facts)
-
-
-def _plan_sources(world: World, found: CommitFacts) -> Iterator[Change]:
-    """Write our HelmRepository files, but not over one that somebody else wrote."""
-    for file in found.sources:
-        foreign = file.current is not None and MARKER not in file.current
-        if foreign and not same_documents(file.current or "", file.wanted) and not world.permissions.adopt:
-            raise RefusedError(
-                f"{file.path} exists and the playbook did not write it",
-                "move it away, or take it over with --adopt",
-            )
-    return plan_files(world, found.sources)
+    """Facts of the HelmRepository files that are ours to write: those that nobody else has written."""
+    values = placeholder_values(world)
+    return tuple(
+        file_facts(world, path, render(template(f"{DOCUMENTED.gitops.repositories}/{name}"), values))
+        for path in charts_files(world)
+        for name in [posixpath.basename(path)]
+        if MARKER in (world.repository.read(path) or MARKER)
+    )
 
 
 def _uncommitted(world: World, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:

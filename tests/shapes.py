@@ -112,6 +112,75 @@ def flux_system_source(root: Path) -> None:
         path.write_text(path.read_text().replace("name: home-kubernetes", "name: flux-system"))
 
 
+VECTOR_REPOSITORY = (
+    "---\napiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata:\n"
+    "  name: vector\n  namespace: flux-system\nspec:\n  interval: 2h\n  url: https://helm.vector.dev\n"
+)
+
+
+def repositories_in_one_file(root: Path) -> None:
+    """All HelmRepositories in one file, Vector's among them and not the first."""
+    folder = root / REPOS
+    names = ("grafana", "podinfo", "prometheus-community")
+    (folder / "all.yaml").write_text(
+        "".join((folder / f"{n}.yaml").read_text() for n in names) + VECTOR_REPOSITORY
+    )
+    for name in names:
+        (folder / f"{name}.yaml").unlink()
+    text = (folder / "kustomization.yaml").read_text()
+    (folder / "kustomization.yaml").write_text(text[: text.index("  - ./grafana")] + "  - ./all.yaml\n")
+
+
+def repository_commented_out(root: Path) -> None:
+    """Vector's HelmRepository is there, and its entry is commented out."""
+    (root / REPOS / "vector.yaml").write_text(VECTOR_REPOSITORY)
+    with (root / REPOS / "kustomization.yaml").open("a") as stream:
+        stream.write("  # - ./vector.yaml\n")
+
+
+def flux_in_another_namespace(root: Path) -> None:
+    """Flux and all its objects live in gitops."""
+    for path in root.rglob("*.yaml"):
+        path.write_text(path.read_text().replace("namespace: flux-system", "namespace: gitops"))
+
+
+def repositories_moved_by_their_kustomization(root: Path) -> None:
+    """The kustomization of the HelmRepositories puts them into a namespace of their own."""
+    edit(root / REPOS / "kustomization.yaml", "resources:", "namespace: charts\nresources:")
+
+
+def grafana_released_from_flux_system(root: Path) -> None:
+    """HelmReleases live in flux-system and name the namespace of their pods."""
+    path = root / APPS / "grafana/app/helmrelease.yaml"
+    edit(
+        path,
+        "  name: grafana\nspec:\n",
+        "  name: grafana\n  namespace: flux-system\nspec:\n  targetNamespace: monitoring\n",
+    )
+    edit(root / APPS / "grafana/ks.yaml", "  targetNamespace: monitoring\n", "")
+
+
+def entries_without_dot(root: Path) -> None:
+    """Kustomizations list files without "./", and a formatter of others' choosing wrote them."""
+    for path in (root / APPS / "kustomization.yaml", root / REPOS / "kustomization.yaml"):
+        path.write_text(path.read_text().replace("- ./", "- "))
+
+
+def strange_neighbours(root: Path) -> None:
+    """Files that are no text, no YAML, templates, a loop of links, and odd values."""
+    folder = root / "talos"
+    folder.mkdir()
+    (folder / "locked.yaml").write_bytes(b"\x00GITCRYPT\x00\xff\xfe")
+    (folder / "template.yaml").write_text("apiVersion: kustomize\n{{- range .x }}\n\t- [\n")
+    (folder / "loop.yaml").symlink_to("loop.yaml")
+    odd = (root / APPS / "grafana/ks.yaml").read_text()
+    (folder / "ks.yaml").write_text(odd.replace("targetNamespace: monitoring", "targetNamespace: [a]"))
+    (root / APPS / "odd").mkdir()
+    (root / APPS / "odd/ks.yaml").write_text(
+        odd.replace("targetNamespace: monitoring", "targetNamespace: ${NS}")
+    )
+
+
 def foreign_vector(root: Path) -> None:
     """A live vector/ app that the playbook did not write."""
     folder = root / APPS / "vector"
@@ -158,5 +227,12 @@ GOOD: dict[str, Shape] = {
         older_flux,
         decryption_by_siblings,
         flux_system_source,
+        repositories_in_one_file,
+        repository_commented_out,
+        flux_in_another_namespace,
+        repositories_moved_by_their_kustomization,
+        grafana_released_from_flux_system,
+        entries_without_dot,
+        strange_neighbours,
     )
 }

@@ -29,8 +29,8 @@ ROOMS = (
 )
 DOORS = {
     "sh": {"tasks/effects/shell.py"},
-    "boto3": {"tasks/effects/s3.py", "tasks/effects/credentials.py"},
-    "botocore": {"tasks/effects/s3.py", "tasks/effects/credentials.py", "tasks/effects/s3_errors.py"},
+    "boto3": {"tasks/effects/s3.py"},
+    "botocore": {"tasks/effects/s3.py"},
     "rich": {"tasks/core/console.py"},
     "subprocess": {"tasks/demo/s3_server.py"},
 }

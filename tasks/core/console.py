@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tasks.core.catalogue import CATALOGUE, PHASES
+from tasks.core.catalogue import PHASES
 from tasks.core.changes import Change
+from tasks.core.errors import PlaybookError
 from tasks.core.outcomes import Status, Verdict
 from tasks.core.runner import TaskPlan
 
@@ -47,6 +48,10 @@ class Console:
     def note(self, text: str = "", style: str = "") -> None:
         """One line of progress."""
         self._err.print(text, style=style, soft_wrap=True)
+
+    def ask(self, question: str) -> None:
+        """A question; the cursor stays behind it."""
+        self._err.print(question, style="bold", end="", soft_wrap=True)
 
     def write_json(self, data: object) -> None:
         """The one JSON document of a command."""
@@ -95,7 +100,7 @@ class Console:
                 self.say(f"    by {plan.blocked_by}")
             for remark in plan.remarks:
                 self.say(f"    note: {remark}")
-            for change in plan.changes:
+            for change in () if plan.state == "blocked" else plan.changes:
                 self.say(f"    {change.summary}")
                 for line in change.diff().splitlines():
                     self.say(f"      {line}", style=_DIFF_STYLES.get(line[:1], ""))
@@ -159,8 +164,8 @@ def task_state(plan: TaskPlan, verdicts: Iterable[Verdict]) -> str:
 
 def progress(plans: Iterable[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> str:
     """How far it is: "Progress 7/11"."""
-    done = sum(task_state(plan, verdicts[plan.spec.id]) == "done" for plan in plans)
-    return f"Progress {done}/{len(CATALOGUE)}"
+    states = [task_state(plan, verdicts[plan.spec.id]) for plan in plans]
+    return f"Progress {states.count('done')}/{len(states)}"
 
 
 def plan_data(plan: TaskPlan) -> dict[str, Any]:
@@ -173,14 +178,17 @@ def plan_data(plan: TaskPlan) -> dict[str, Any]:
         "state": plan.state,
         "blocked_by": plan.blocked_by,
         "remarks": list(plan.remarks),
-        "error": None
-        if plan.error is None
-        else {"message": plan.error.summary, "hint": plan.error.hint, "exit_code": plan.error.exit_code},
+        "error": None if plan.error is None else error_data(plan.error),
         "changes": [
             {"summary": change.summary, "paths": list(change.paths), "diff": change.diff()}
             for change in plan.changes
         ],
     }
+
+
+def error_data(error: PlaybookError) -> dict[str, Any]:
+    """An error for --json."""
+    return {"message": error.summary, "hint": error.hint, "exit_code": error.exit_code}
 
 
 def verdict_data(verdict: Verdict) -> dict[str, str]:

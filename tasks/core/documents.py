@@ -24,3 +24,17 @@ def same_documents(one: str, other: str) -> bool:
         return True
     documents = load_documents(one)
     return bool(documents) and documents == load_documents(other)
+
+
+def syntax_error(text: str) -> str:
+    """Where and why ``text`` is not YAML, as "LINE:COLUMN: reason"; empty if it is."""
+    try:
+        for _ in yaml.parse(text, Loader=_Loader):
+            pass
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        return f"{place}: {error.problem or 'not YAML'}"
+    except (yaml.YAMLError, ValueError):
+        return "1:1: not YAML"
+    return ""

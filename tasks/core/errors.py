@@ -10,6 +10,8 @@ class PlaybookError(Exit):
     """
 
     exit_code = 1
+    # Whether the command has written its details out, in the form that was asked for.
+    is_reported = False
 
     def __init__(self, summary: str, hint: str = "") -> None:
         self.summary = summary

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.core.documents import load_documents
+from tasks.core.render import MARKER
 
 _NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _FLUX_OBJECT = re.compile(r"(?m)^apiVersion:\s*[\"']?(?:kustomize|source|fluxcd\.controlplane)\b")
@@ -32,9 +33,8 @@ class FluxObject:
 class Tree:
     """The parts of the repository that the layout is read from."""
 
-    def __init__(self, paths: Sequence[str], read: Callable[[str], str | None]) -> None:
-        self.paths = paths
-        self.texts = {path: read(path) or "" for path in paths}
+    def __init__(self, paths: Sequence[str], read: Callable[[str], str]) -> None:
+        self.texts = {path: read(path) for path in paths}
         self.objects = [
             item
             for path, text in self.texts.items()
@@ -48,6 +48,20 @@ class Tree:
     def of_kind(self, *kinds: str) -> Iterator[FluxObject]:
         """The objects of these kinds, in the order of their files."""
         return (item for item in self.objects if item.kind in kinds)
+
+    def of_others(self, *kinds: str) -> list[FluxObject]:
+        """Those that the playbook did not write: what it wrote is no evidence of how the repository is."""
+        return [item for item in self.of_kind(*kinds) if MARKER not in self.texts[item.path]]
+
+    def is_applied(self, path: str) -> bool:
+        """Whether the kustomizations of its folder or the one above list ``path``, or there are none."""
+        folders = [folder for folder in parents(path) if folder in self.kustomizations]
+        return not folders or any(self.lists(folder, path) for folder in folders)
+
+    def namespace_for(self, path: str) -> str | None:
+        """The namespace that the kustomization of its folder would give the file ``path``."""
+        transformer = self.kustomization(posixpath.dirname(path)).get("namespace")
+        return transformer if isinstance(transformer, str) else None
 
     def kustomization(self, folder: str) -> Mapping[str, Any]:
         """The first document of the kustomization in ``folder``; empty where there is none."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.documents import load_documents
+from tasks.core.documents import load_documents, syntax_error
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
 
@@ -21,28 +21,29 @@ _CANDIDATE = re.compile(r"(?s)\bkind:\s*[\"']?HelmRelease\b")
 
 @dataclass(frozen=True)
 class GrafanaPlace:
-    """A HelmRelease: file, number of the document in it, level of Grafana's values, namespace if known."""
+    """A HelmRelease: file, number of the document in it, level of Grafana's values, namespace if known.
+
+    ``target`` is the namespace that the release itself names for its pods; ``has_values_elsewhere`` says that
+    ConfigMaps or Secrets hold values too (spec.valuesFrom).
+    """
 
     path: str
     document: int
     level: tuple[str, ...]
     namespace: str | None
+    target: str | None = None
+    has_values_elsewhere: bool = False
 
     def in_namespace(self, namespace: str) -> "GrafanaPlace":
-        """The same place, with ``namespace`` where the file names none."""
-        return self if self.namespace else dataclasses.replace(self, namespace=namespace)
+        """The same place in ``namespace``."""
+        return dataclasses.replace(self, namespace=namespace)
 
 
 def find_grafana(settings: Settings, texts: Mapping[str, str]) -> GrafanaPlace | RefusedError:
     """The Grafana among the YAML files ``texts`` of a repository, or an error that says where it was not."""
-    wanted = settings.grafana.path
+    wanted = posixpath.normpath(settings.grafana.path)
     if wanted in texts:
-        places = _places(wanted, texts[wanted], anything=True)
-        if places:
-            return places[0]
-        return RefusedError(
-            f"{wanted} holds no HelmRelease of Grafana", "set grafana.path to the file that does"
-        )
+        return _in_file(wanted, texts[wanted])
     if settings.chosen("grafana.path"):
         return RefusedError(
             f"no Grafana: {wanted} does not exist", "set grafana.path to Grafana's HelmRelease"
@@ -67,6 +68,16 @@ def find_grafana(settings: Settings, texts: Mapping[str, str]) -> GrafanaPlace |
     )
 
 
+def _in_file(path: str, text: str) -> GrafanaPlace | RefusedError:
+    places = _places(path, text, anything=True)
+    if places:
+        return places[0]
+    broken = syntax_error(text)
+    if broken:
+        return RefusedError(f"{path}:{broken}", "correct the file, then run again")
+    return RefusedError(f"{path} holds no HelmRelease of Grafana", "set grafana.path to the file that does")
+
+
 def _places(path: str, text: str, *, anything: bool = False) -> list[GrafanaPlace]:
     """Grafana HelmReleases in one file; with ``anything`` also one whose chart is not a known name."""
     if not _CANDIDATE.search(text):
@@ -86,7 +97,13 @@ def _places(path: str, text: str, *, anything: bool = False) -> list[GrafanaPlac
         if level is not None:
             metadata = document.get("metadata")
             namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
-            places.append(GrafanaPlace(path, number, level, namespace))
+            spec = document["spec"]
+            target = spec.get("targetNamespace")
+            places.append(
+                GrafanaPlace(
+                    path, number, level, namespace, target, has_values_elsewhere=bool(spec.get("valuesFrom"))
+                )
+            )
     return places
 
 

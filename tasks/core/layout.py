@@ -56,12 +56,14 @@ class Layout:
     """Where things are. A field that could not be found holds the error that says so: read it with ``need``.
 
     ``decryption`` is what the Parseable Kustomization must say itself, None where its parent patches it in.
-    ``apis`` maps a kind of Flux object to the API version to write.
+    ``flux_namespace`` is the one that the Flux objects say they are in; ``apis`` maps a kind of Flux object
+    to the API version to write.
     """
 
     apps: str | MissingError
     apps_kustomization: str | MissingError
     namespace: str
+    flux_namespace: str
     source: Source | MissingError
     decryption: Mapping[str, Any] | None
     repositories: str | MissingError
@@ -98,16 +100,17 @@ def need_all(*found: object) -> None:
         )
 
 
-def discover(settings: Settings, paths: Sequence[str], read: Callable[[str], str | None]) -> Layout:
+def discover(settings: Settings, paths: Sequence[str], read: Callable[[str], str]) -> Layout:
     """Read the layout from the YAML files ``paths`` of a repository; ``read`` gives a file's text."""
     tree = Tree(paths, read)
     grafana = find_grafana(settings, tree.texts)
     apps = _find_apps(settings, tree, grafana)
     siblings = [
         item
-        for item in tree.of_kind("Kustomization")
+        for item in tree.of_others("Kustomization")
         if isinstance(apps, str) and item.path.startswith(apps + "/")
     ]
+    flux_namespace = _find_flux_namespace(settings, tree, siblings)
     namespace = _find_namespace(settings, tree, apps, siblings)
     repositories = _find_repositories(settings, tree)
     found_grafana: GrafanaPlace | MissingError
@@ -115,27 +118,30 @@ def discover(settings: Settings, paths: Sequence[str], read: Callable[[str], str
         found_grafana = _same_namespace(_placed(grafana, tree, siblings), namespace)
     else:
         found_grafana = MissingError(grafana.summary, grafana.hint)
+
+    def charts(name: str, url: str) -> HelmSource | MissingError:
+        return _find_charts(tree, name, url, repositories, flux_namespace)
+
     return Layout(
         apps=apps,
         apps_kustomization=tree.kustomizations[apps] if isinstance(apps, str) else apps,
         namespace=namespace,
-        source=_find_source(settings, tree, siblings),
+        flux_namespace=flux_namespace,
+        source=_find_source(settings, tree, siblings, flux_namespace),
         decryption=_find_decryption(tree, apps, siblings),
         repositories=repositories,
         repositories_kustomization=(
             tree.kustomizations[repositories] if isinstance(repositories, str) else repositories
         ),
-        parseable_charts=_find_charts(
-            settings, tree, "parseable", settings.parseable.chart_repository, repositories
-        ),
-        vector_charts=_find_charts(settings, tree, "vector", settings.vector.chart_repository, repositories),
+        parseable_charts=charts("parseable", settings.parseable.chart_repository),
+        vector_charts=charts("vector", settings.vector.chart_repository),
         grafana=found_grafana,
         apis=_find_apis(tree),
     )
 
 
 def _find_apps(settings: Settings, tree: Tree, grafana: GrafanaPlace | RefusedError) -> str | MissingError:
-    wanted = settings.gitops.apps.rstrip("/")
+    wanted = posixpath.normpath(settings.gitops.apps)
     if wanted in tree.kustomizations:
         return wanted
     if settings.chosen("gitops.apps"):
@@ -164,7 +170,7 @@ def _find_namespace(
     documented = settings.gitops.namespace
     if settings.chosen("gitops.namespace") or not isinstance(apps, str):
         return documented
-    targets = _most_common(item.spec.get("targetNamespace") for item in siblings)
+    targets = _most_common(_plain(item.spec.get("targetNamespace")) for item in siblings)
     transformer = tree.kustomization(apps).get("namespace")
     if targets is not None:
         return str(targets)
@@ -173,38 +179,55 @@ def _find_namespace(
     return documented if apps == settings.gitops.apps else posixpath.basename(apps)
 
 
-def _find_source(settings: Settings, tree: Tree, siblings: Sequence[FluxObject]) -> Source | MissingError:
+def _find_flux_namespace(settings: Settings, tree: Tree, siblings: Sequence[FluxObject]) -> str:
+    if settings.chosen("flux.namespace"):
+        return settings.flux.namespace
+    for group in (siblings, tree.of_others("Kustomization")):
+        named = _most_common(_plain(item.namespace) for item in group)
+        if named is not None:
+            return str(named)
+    return settings.flux.namespace
+
+
+def _find_source(
+    settings: Settings, tree: Tree, siblings: Sequence[FluxObject], flux_namespace: str
+) -> Source | MissingError:
     flux = settings.flux
     if settings.chosen("flux.source"):
-        return Source(flux.source_kind, flux.source, flux.namespace)
+        return Source(flux.source_kind, flux.source, flux_namespace)
+    found = _used_source(tree, siblings, flux_namespace)
+    if isinstance(found, Source):
+        return Source(
+            flux.source_kind if settings.chosen("flux.source_kind") else found.kind,
+            found.name,
+            flux.namespace if settings.chosen("flux.namespace") else found.namespace,
+        )
+    return found
+
+
+def _used_source(tree: Tree, siblings: Sequence[FluxObject], flux_namespace: str) -> Source | MissingError:
+    """The source that most Kustomizations use, that a FluxInstance makes, or the only GitRepository."""
     defined = {
         (item.kind, item.name): tree.built_namespace(item)
         for item in tree.of_kind("GitRepository", "OCIRepository", "Bucket")
     }
-    for group in (siblings, list(tree.of_kind("Kustomization"))):
-        used = _most_common(
-            (ref.get("kind"), ref.get("name"))
-            for ref in (item.spec.get("sourceRef") for item in group)
-            if isinstance(ref, dict)
-        )
+    for group in (siblings, tree.of_others("Kustomization")):
+        references = [ref for item in group if isinstance(ref := item.spec.get("sourceRef"), dict)]
+        used = _most_common((str(ref.get("kind")), str(ref.get("name"))) for ref in references)
         if used is not None:
             kind, name = used
-            named = _most_common(
-                item.spec["sourceRef"].get("namespace")
-                for item in group
-                if isinstance(item.spec.get("sourceRef"), dict) and item.spec["sourceRef"].get("name") == name
-            )
-            return Source(str(kind), str(name), str(named or defined.get((kind, name)) or flux.namespace))
+            named = _most_common(_plain(r.get("namespace")) for r in references if r.get("name") == name)
+            return Source(kind, name, str(named or defined.get((kind, name)) or flux_namespace))
     for item in tree.of_kind("FluxInstance"):
         # The operator names source and namespace after the instance's own namespace (its spec.sync).
         sync = item.spec.get("sync")
         if isinstance(sync, dict):
-            namespace = item.namespace or flux.namespace
+            namespace = item.namespace or flux_namespace
             return Source(str(sync.get("kind", "GitRepository")), str(sync.get("name", namespace)), namespace)
     repositories = [key for key in defined if key[0] == "GitRepository"]
     if len(repositories) == 1:
         kind, name = repositories[0]
-        return Source(kind, name, defined[repositories[0]] or flux.namespace)
+        return Source(kind, name, defined[repositories[0]] or flux_namespace)
     return MissingError(
         "no Flux source: no Kustomization with a sourceRef, no GitRepository and no FluxInstance was found",
         "set flux.source (and flux.source_kind, flux.namespace) to what your Kustomizations reconcile from",
@@ -214,13 +237,13 @@ def _find_source(settings: Settings, tree: Tree, siblings: Sequence[FluxObject])
 def _find_decryption(
     tree: Tree, apps: str | MissingError, siblings: Sequence[FluxObject]
 ) -> Mapping[str, Any] | None:
-    for item in tree.of_kind("Kustomization"):
+    for item in tree.of_others("Kustomization"):
         path = posixpath.normpath(str(item.spec.get("path", "")).lstrip("/"))
         covers = isinstance(apps, str) and (apps == path or apps.startswith(path + "/") or path == ".")
         patches = item.spec.get("patches")
         if covers and item not in siblings and any(_patches_decryption(p) for p in patches or ()):
             return None
-    for group in (siblings, list(tree.of_kind("Kustomization"))):
+    for group in (siblings, tree.of_others("Kustomization")):
         for item in group:
             own = item.spec.get("decryption")
             if isinstance(own, dict) and own.get("provider") == "sops":
@@ -229,18 +252,23 @@ def _find_decryption(
 
 
 def _patches_decryption(patch: object) -> bool:
-    if not isinstance(patch, dict) or "decryption" not in str(patch.get("patch", "")):
+    """Whether a patch certainly gives our Kustomization decryption; saying so once too often harms nobody."""
+    if not isinstance(patch, dict):
         return False
-    target = patch.get("target")
-    if not isinstance(target, dict):
-        return True
+    text, target = str(patch.get("patch", "")), patch.get("target")
+    if "decryption" not in text or re.search(r"\bop[\"']?:\s*[\"']?remove\b", text):
+        return False
+    if not isinstance(target, dict) or target.get("kind", "Kustomization") != "Kustomization":
+        return False
+    if any(key in target for key in ("name", "namespace", "annotationSelector")):
+        return False
     # Our Kustomizations have no labels: a selector that wants one passes them by.
     selector = str(target.get("labelSelector", "!"))
-    return target.get("kind", "Kustomization") == "Kustomization" and ("notin" in selector or "!" in selector)
+    return "notin" in selector or "!" in selector
 
 
 def _find_repositories(settings: Settings, tree: Tree) -> str | MissingError:
-    wanted = settings.gitops.repositories.rstrip("/")
+    wanted = posixpath.normpath(settings.gitops.repositories)
     if wanted in tree.kustomizations:
         return wanted
     if settings.chosen("gitops.repositories"):
@@ -264,32 +292,39 @@ def _find_repositories(settings: Settings, tree: Tree) -> str | MissingError:
 
 
 def _find_charts(
-    settings: Settings, tree: Tree, name: str, url: str, repositories: str | MissingError
+    tree: Tree, name: str, url: str, repositories: str | MissingError, flux_namespace: str
 ) -> HelmSource | MissingError:
-    existing = list(tree.of_kind("HelmRepository"))
+    ours = f"{repositories}/{name}.yaml"
+    existing = [item for item in tree.of_kind("HelmRepository") if tree.is_applied(item.path)]
     for item in existing:
         if str(item.spec.get("url", "")).rstrip("/") == url.rstrip("/"):
-            namespace = tree.built_namespace(item) or settings.flux.namespace
-            return HelmSource(item.path, item.name, namespace)
-    for item in existing:
-        if MARKER in tree.texts[item.path] and posixpath.basename(item.path) == f"{name}.yaml":
-            # Our own file with another URL than the settings have now: it will be written anew.
-            return HelmSource(item.path, item.name, settings.flux.namespace)
-    for item in existing:
-        if item.name == name and tree.built_namespace(item) in (None, settings.flux.namespace):
-            return MissingError(
-                f"HelmRepository {name} in {item.path} has another URL than {url}",
-                f"set {name}.chart_repository to the URL it has, if that serves the same charts",
-            )
+            return HelmSource(item.path, item.name, tree.built_namespace(item) or flux_namespace)
     if isinstance(repositories, MissingError):
         return repositories
-    return HelmSource(None, name, settings.flux.namespace)
+    beside = [item for item in tree.of_others("HelmRepository") if item.path.startswith(f"{repositories}/")]
+    namespace = str(
+        tree.namespace_for(ours) or _most_common(_plain(item.namespace) for item in beside) or flux_namespace
+    )
+    for item in tree.of_others("HelmRepository"):
+        is_same_url = str(item.spec.get("url", "")).rstrip("/") == url.rstrip("/")
+        if item.path == ours and is_same_url:
+            # There, and only not listed.
+            return HelmSource(ours, item.name, tree.namespace_for(ours) or item.namespace or namespace)
+        is_same_name = item.name == name and item in existing and item.namespace in (None, namespace)
+        if item.path == ours or is_same_name:
+            return MissingError(
+                f"HelmRepository {item.name} in {item.path} has another URL than {url}",
+                f"set {name}.chart_repository to the URL it has, if that serves the same charts",
+            )
+    return HelmSource(ours if ours in tree.texts else None, name, namespace)
 
 
 def _find_apis(tree: Tree) -> Mapping[str, str]:
     groups = {api.split("/")[0]: kind for kind, api in _DOCUMENTED_APIS.items()}
     used: dict[str, set[str]] = {kind: set() for kind in _DOCUMENTED_APIS}
     for text in tree.texts.values():
+        if MARKER in text:
+            continue
         for match in _FLUX_API.finditer(text):
             api = match[1]
             kind = groups[api.split("/")[0]]
@@ -313,12 +348,14 @@ def _api_age(api: str) -> tuple[int, bool, int]:
 
 
 def _placed(place: GrafanaPlace, tree: Tree, siblings: Sequence[FluxObject]) -> GrafanaPlace:
-    """``place`` with the namespace its Flux Kustomization or kustomization gives it, if it names none."""
+    """``place`` with the namespace its pods run in: the later of Flux's own steps wins over the earlier."""
+    if place.target:
+        return place.in_namespace(place.target)
     folder = posixpath.dirname(place.path)
     for item in [*siblings, *tree.of_kind("Kustomization")]:
         path = posixpath.normpath(str(item.spec.get("path", "")))
-        target = item.spec.get("targetNamespace")
-        if isinstance(target, str) and (folder == path or folder.startswith(path + "/")):
+        target = _plain(item.spec.get("targetNamespace"))
+        if target is not None and (folder == path or folder.startswith(path + "/")):
             return place.in_namespace(target)
     for parent in parents(place.path):
         transformer = tree.kustomization(parent).get("namespace")
@@ -331,9 +368,15 @@ def _same_namespace(place: GrafanaPlace, namespace: str) -> GrafanaPlace | Missi
     if place.namespace not in (None, namespace):
         return MissingError(
             f"Grafana ({place.path}) runs in namespace {place.namespace}, Parseable's Secret in {namespace}",
-            "pods read Secrets of their own namespace only: set gitops.apps to the folder of Grafana's",
+            "pods read Secrets of their own namespace: gitops.apps and gitops.namespace must be Grafana's",
         )
     return place
+
+
+def _plain(value: object) -> str | None:
+    """``value`` if it is a name, and not a variable that Flux replaces later, or something else."""
+    is_name = isinstance(value, str) and re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", value)
+    return str(value) if is_name else None
 
 
 def _most_common(values: Iterable[Any]) -> Any:

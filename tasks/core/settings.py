@@ -46,8 +46,8 @@ def _setting(default: Any, form: _Form) -> Any:
     return field(default=default, metadata={"form": form})
 
 
-def _count(default: int) -> Any:
-    return field(default=default, metadata={"least": 1})
+def _count(default: int, most: int = 2**31 - 1) -> Any:
+    return field(default=default, metadata={"least": 1, "most": most})
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class S3:
     endpoint: str = _setting("https://s3.68cc.io", _URL)
     region: str = _setting("minio", _WORD)
     bucket: str = _setting("parseable-logs", _BUCKET)
-    retention_days: int = _count(30)
+    retention_days: int = _count(30, most=36500)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Parseable:
     chart_version: str = _setting("1.6.5", _VERSION)
     image: str = _setting("parseable/parseable", _WORD)
     image_tag: str = _setting("v1.7.3", _WORD)
-    port: int = _count(8000)
+    port: int = _count(8000, most=65535)
     stream: str = _setting("kubernetes", _STREAM)
     secret: str = _setting("parseable-s3-secret", _NAME)
     cpu_request: str = _setting("500m", _QUANTITY)
@@ -198,7 +198,13 @@ def load(layers: Iterable[Layer], other_sections: Iterable[str] = ()) -> Setting
                 raise SettingsError(
                     f"unknown setting '{section}' in {layer.origin}", _nearest(section, sections)
                 )
-    return Settings(**{name: getattr(DOCUMENTED, name).__class__(**merged[name]) for name in sections})
+    settings = Settings(**{name: getattr(DOCUMENTED, name).__class__(**merged[name]) for name in sections})
+    if settings.vector.name == settings.parseable.name:
+        raise SettingsError(
+            f"parseable.name and vector.name are both '{settings.vector.name}'",
+            "they name folders side by side",
+        )
+    return settings
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -209,6 +215,7 @@ def check_environment(environment: Mapping[str, str]) -> None:
     Raises:
         SettingsError: a variable that names no setting, or holds no number where one is wanted.
     """
+    _check_similar(environment)
     for section in dataclasses.fields(Settings):
         prefix = f"INVOKE_{section.name.upper()}_"
         kinds = _kinds(section.name)
@@ -225,6 +232,22 @@ def check_environment(environment: Mapping[str, str]) -> None:
                 raise SettingsError(
                     f"{section.name}.{name} in the environment ({variable}) must be a whole number",
                     f"it is '{environment[variable]}'",
+                )
+
+
+def _check_similar(environment: Mapping[str, str]) -> None:
+    """Refuse a variable that is nearly one of ours; those of other projects are let be."""
+    known = [
+        f"INVOKE_{section.name.upper()}_{name.upper()}"
+        for section in dataclasses.fields(Settings)
+        for name in _kinds(section.name)
+    ]
+    for variable in environment:
+        if variable.startswith("INVOKE_") and variable not in known:
+            close = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
+            if close:
+                raise SettingsError(
+                    f"unknown setting '{variable}' in the environment", f"did you mean '{close[0]}'?"
                 )
 
 
@@ -260,10 +283,15 @@ def _check_value(
         )
     form: _Form | None = metadata.get("form")
     if form is not None and isinstance(value, str) and not re.fullmatch(form.pattern, value):
-        raise SettingsError(f"{key} in {origin} must be {form.words}", f"it is {value!r}")
+        # A URL may have been given with a password in it.
+        hint = "leave user and password out of it" if "@" in value else f"it is {value!r}"
+        raise SettingsError(f"{key} in {origin} must be {form.words}", hint)
     least: int | None = metadata.get("least")
     if least is not None and isinstance(value, int) and value < least:
         raise SettingsError(f"{key} in {origin} must be at least {least}", f"it is {value}")
+    most: int | None = metadata.get("most")
+    if most is not None and isinstance(value, int) and value > most:
+        raise SettingsError(f"{key} in {origin} must be at most {most}", f"it is {value}")
 
 
 _KIND_NAMES: dict[type, str] = {str: "text", int: "a whole number", types.NoneType: "empty"}

@@ -4,6 +4,8 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from string import Template
@@ -17,8 +19,14 @@ from tasks.effects.files import read_text, write_text
 from tasks.effects.git import Git, start_repository
 
 _SAMPLE = Path(__file__).resolve().parent / "sample"
+_MARKER = ".parseable-playbook-demo"
 _ENVIRONMENT = "env"
 _KEY_FILE = "age.key"
+_SETTINGS = "settings.yaml"
+_REPOSITORY = "home-kubernetes"
+_STORAGE = "s3"
+# All that the demo makes, and all that it deletes.
+_PARTS = (_REPOSITORY, f"{_REPOSITORY}.git", _STORAGE, _ENVIRONMENT, _KEY_FILE, _SETTINGS, _MARKER)
 
 
 def run(path: str) -> None:
@@ -30,17 +38,22 @@ def run(path: str) -> None:
     """
     console = Console()
     folder = Path(path).resolve()
-    if folder.exists() and any(folder.iterdir()) and not (folder / _ENVIRONMENT).exists():
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists():
         raise SettingsError(f"{folder} is no sandbox of the demo", "give another folder with --path")
     folder.mkdir(parents=True, exist_ok=True)
-    repository = folder / "home-kubernetes"
+    (folder / _MARKER).touch()
+    repository = folder / _REPOSITORY
+    # Written last: without it, what an interrupted start left is made anew.
     if not (folder / _ENVIRONMENT).exists():
         console.note(f"making a Flux repository with its remote and an age key in {path}/ …")
-        make_repository(repository, folder / "home-kubernetes.git", make_key(folder / _KEY_FILE))
+        _remove(folder, (_REPOSITORY, f"{_REPOSITORY}.git", _KEY_FILE))
+        make_repository(repository, folder / f"{_REPOSITORY}.git", make_key(folder / _KEY_FILE))
         write_environment(folder)
     secrets = _read_environment(folder)
     console.note("starting an S3 server …")
-    endpoint = s3_server.ensure(folder / "s3", secrets["S3_ACCESS_KEY_ID"], secrets["S3_SECRET_ACCESS_KEY"])
+    endpoint = s3_server.ensure(
+        folder / _STORAGE, secrets["S3_ACCESS_KEY_ID"], secrets["S3_SECRET_ACCESS_KEY"]
+    )
     settings = replace(Settings(), gitops=Gitops(path=str(repository)), s3=replace(S3(), endpoint=endpoint))
     _write_settings(folder, settings)
     os.environ.update(secrets)
@@ -61,11 +74,22 @@ def stop(path: str) -> None:
         SettingsError: there is no sandbox in ``path``.
     """
     folder = Path(path).resolve()
-    if not (folder / _ENVIRONMENT).exists():
+    if not (folder / _MARKER).exists():
         raise SettingsError(f"there is no sandbox in {folder}", "give its folder with --path")
-    s3_server.stop(folder / "s3")
-    shutil.rmtree(folder)
-    Console().say(f"{path} is gone, its S3 server has ended")
+    s3_server.stop(folder / _STORAGE)
+    _remove(folder, _PARTS)
+    # Whatever else somebody put there stays.
+    with suppress(OSError):
+        folder.rmdir()
+    Console().say(f"the sandbox in {path} is gone, its S3 server has ended")
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def make_key(path: Path) -> str:
@@ -101,6 +125,8 @@ def write_environment(folder: Path) -> None:
         "S3_ACCESS_KEY_ID": token_hex(10),
         "S3_SECRET_ACCESS_KEY": token_hex(20),
         "SOPS_AGE_KEY_FILE": str(folder / _KEY_FILE),
+        # The server is on this computer, whatever the proxy.
+        "NO_PROXY": "127.0.0.1",
     }
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in values.items()]
     _write_private(folder / _ENVIRONMENT, "".join(lines))
@@ -117,7 +143,7 @@ def _write_settings(folder: Path, settings: Settings) -> None:
         f"gitops:\n  path: {settings.gitops.path}\n"
         f"s3:\n  endpoint: {settings.s3.endpoint}\n"
     )
-    write_text(folder, "settings.yaml", text)
+    write_text(folder, _SETTINGS, text)
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -132,7 +158,7 @@ def _say_next(console: Console, path: str) -> None:
     console.say()
     console.say("Type next:", style="bold")
     console.say(f"    . {path}/{_ENVIRONMENT}")
-    console.say(f"    {invoke} -f {path}/settings.yaml status")
-    console.say(f"    {invoke} -f {path}/settings.yaml verify")
+    console.say(f"    {invoke} -f {path}/{_SETTINGS} status")
+    console.say(f"    {invoke} -f {path}/{_SETTINGS} verify")
     console.say(f"    {invoke} demo           # again: nothing to change")
     console.say(f"    {invoke} demo --stop    # ends the S3 server, deletes {path}")

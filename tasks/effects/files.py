@@ -35,8 +35,7 @@ def write_text(root: Path, path: str, text: str) -> None:
         RefusedError: the folder or disk refuses, or the path leads out of ``root`` through a link.
     """
     target = root / path
-    if not target.resolve().is_relative_to(root.resolve()):
-        raise RefusedError(f"{path} leads out of the repository through a link", "nothing was written there")
+    check_inside(root, path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # What a killed run left; the lock keeps other runs away.
@@ -57,6 +56,22 @@ def write_text(root: Path, path: str, text: str) -> None:
         raise RefusedError(
             f"cannot write {path}: {error.strerror}", "check the folder's owner, mode and free space"
         ) from None
+
+
+def check_inside(root: Path, path: str) -> None:
+    """Check that ``path`` does not lead out of ``root`` through a link.
+
+    Raises:
+        RefusedError: it does, or its links go round in a circle.
+    """
+    try:
+        inside = (root / path).resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        inside = False
+    if not inside:
+        raise RefusedError(
+            f"{path} leads out of the repository through a link", "replace the link by a folder or file"
+        )
 
 
 def _umask() -> int:
@@ -111,8 +126,9 @@ class MakeFolder(Change):
         """Make it, with the folders above it.
 
         Raises:
-            RefusedError: the disk refuses.
+            RefusedError: the disk refuses, or the path leads out of the repository.
         """
+        check_inside(self.root, self.path)
         try:
             (self.root / self.path).mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -56,7 +56,15 @@ class Git:
     def yaml_files(self) -> tuple[str, ...]:
         """Paths of the YAML files that are there, and tracked or at least not ignored, sorted."""
         listed = self._run(
-            "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.yaml", "*.yml"
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "--",
+            "*.yaml",
+            "*.yml",
+            ":(glob)**/Kustomization",
         )
         names = {name for name in listed.stdout.decode(errors="surrogateescape").split("\0") if name}
         return tuple(sorted(name for name in names if (self.root / name).is_file()))
@@ -98,6 +106,19 @@ class Git:
             )
         return found.text
 
+    def check_not_ignored(self, paths: Iterable[str]) -> None:
+        """Check that git would take ``paths``.
+
+        Raises:
+            RefusedError: some of them are ignored.
+        """
+        found = self._run("check-ignore", "--", *paths)
+        if found.code == 0:
+            raise RefusedError(
+                f"git ignores {', '.join(found.text.splitlines())}",
+                "take the pattern out of .gitignore or .git/info/exclude (git check-ignore -v PATH names it)",
+            )
+
     def check_identity(self) -> None:
         """Check that a commit could be made.
 
@@ -114,12 +135,12 @@ class Git:
     @cached_property
     def _config(self) -> dict[str, str]:
         """The settings of remotes and branches: ``branch.main.remote`` -> ``origin``."""
-        listed = self._run("config", "--null", "--get-regexp", r"^(remote|branch)\.").stdout.decode()
+        listed = self._run("config", "--null", "--get-regexp", r"^(remote|branch|push)\.").stdout.decode()
         pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
         return {key: value for key, _, value in pairs}
 
     def remote(self, branch: str, chosen: str | None) -> str:
-        """The remote to push ``branch`` to: the chosen one, the branch's own, the only one, or origin.
+        """The remote to push ``branch`` to: the chosen one, git's own choice, the only one, or origin.
 
         Raises:
             RefusedError: there is none, not the chosen one, or several to choose from.
@@ -133,7 +154,8 @@ class Git:
         if chosen is not None and chosen not in remotes:
             raise RefusedError(f"no remote '{chosen}', but {', '.join(remotes)}", "correct gitops.remote")
         only = remotes[0] if len(remotes) == 1 else None
-        for name in (chosen, self._config.get(f"branch.{branch}.remote"), only, "origin"):
+        of_git = (f"branch.{branch}.pushremote", "remote.pushdefault", f"branch.{branch}.remote")
+        for name in (chosen, *map(self._config.get, of_git), only, "origin"):
             if name in remotes:
                 return str(name)
         raise RefusedError(
@@ -141,11 +163,23 @@ class Git:
         )
 
     def target(self, branch: str, remote: str) -> str:
-        """The branch on ``remote`` that ``branch`` goes to: the one it follows there, or its namesake."""
-        follows = self._config.get(f"branch.{branch}.merge", "")
-        if self._config.get(f"branch.{branch}.remote") == remote and follows:
-            return follows.removeprefix("refs/heads/")
-        return branch
+        """The branch on ``remote`` that ``branch`` goes to.
+
+        That is its namesake, or the branch it follows there where git was told so (push.default=upstream).
+
+        Raises:
+            RefusedError: it follows a branch of another name and git was not told: as with git push itself,
+                that one is not pushed to by surprise.
+        """
+        follows = self._config.get(f"branch.{branch}.merge", "").removeprefix("refs/heads/")
+        if not follows or follows == branch or self._config.get(f"branch.{branch}.remote") != remote:
+            return branch
+        if self._config.get("push.default") in ("upstream", "tracking"):
+            return follows
+        raise RefusedError(
+            f"branch {branch} follows {remote}/{follows}, a branch of another name",
+            f"switch to {follows}, or git branch --unset-upstream, or git config push.default upstream",
+        )
 
     def unpushed(self, remote: str, target: str, marker: str) -> tuple[int, int]:
         """How many commits of HEAD ``remote/target`` was not seen to have, and how many hold ``marker``."""
@@ -169,11 +203,13 @@ class Git:
         done = self._run("commit", "--quiet", "--only", "--file=-", "--", *paths, stdin=message.encode())
         if done.code != 0:
             hook = self._hook("pre-commit", "prepare-commit-msg", "commit-msg")
-            who = f"the repository's {hook} hook" if hook else "git"
+            who = f"git, or the repository's {hook} hook," if hook else "git"
             raise RefusedError(
                 f"{who} refused the commit; the files are written, nothing is pushed",
                 f"mend what it names, then run again. It said:\n{done.said}",
             )
+        # A hook that formatted and added files did so in an index of its own; ours has the text before it.
+        self._run("reset", "--quiet", "--", *paths)
 
     def last_commit(self) -> str:
         """HEAD as a person reads it: id, message and the files with their sizes."""

@@ -101,25 +101,20 @@ def expires_logs(rule: LifecycleRule, prefix: str, days: int) -> bool:
 def wanted_rules(rules: Sequence[LifecycleRule], prefix: str, days: int) -> tuple[LifecycleRule, ...]:
     """Give ``rules`` with the one that expires the logs right; the same rules when it already is.
 
-    Ours to correct, at its place, is a rule with our id, and an enabled one that does nothing but expire
-    exactly our prefix. Every other rule stays as it is.
+    Ours to correct, at its place, is a rule with our id. Every other rule stays as it is, also one for the
+    same prefix.
     """
     # Amazon refuses a configuration in which some rules have the older form without a filter and some not.
     older_form = any("<Prefix" in rule.xml and "<Filter" not in rule.xml for rule in rules)
     wanted = tuple(
         _corrected(rule, prefix, days, older_form)
-        if _is_ours(rule, prefix) and not expires_logs(rule, prefix, days)
+        if rule.id == RULE_ID and not expires_logs(rule, prefix, days)
         else rule
         for rule in rules
     )
     if any(expires_logs(rule, prefix, days) for rule in wanted):
         return wanted
     return (*wanted, parse_rule(_log_rule(RULE_ID, prefix, days, older_form)))
-
-
-def _is_ours(rule: LifecycleRule, prefix: str) -> bool:
-    same_purpose = rule.prefix == prefix and not rule.limits and rule.actions == ("Expiration",)
-    return rule.id == RULE_ID or (rule.enabled and same_purpose and rule.days is not None)
 
 
 def _corrected(rule: LifecycleRule, prefix: str, days: int, older_form: bool) -> LifecycleRule:
@@ -129,7 +124,7 @@ def _corrected(rule: LifecycleRule, prefix: str, days: int, older_form: bool) ->
         for child in _element(rule.xml)
         if _tag(child) not in {*_CONDITIONS, "Expiration"}
     )
-    return parse_rule(_log_rule(rule.id or RULE_ID, prefix, days, older_form, others))
+    return parse_rule(_log_rule(RULE_ID, prefix, days, older_form, others))
 
 
 def _log_rule(rule_id: str, prefix: str, days: int, older_form: bool, others: str = "") -> str:

@@ -34,6 +34,8 @@ def locked(directory: Path, command: str) -> Iterator[None]:
             raise RefusedError(
                 f"another run works on this repository: {_holder(path)}", "wait for it, or end it"
             ) from None
+        except OSError as error:
+            raise RefusedError(f"cannot lock the repository: {path}: {error.strerror}") from None
         os.ftruncate(handle, 0)
         os.write(handle, json.dumps(_self(command)).encode())
         try:
@@ -49,10 +51,18 @@ def _self(command: str) -> dict[str, object]:
     return {
         "command": command,
         "pid": os.getpid(),
-        "user": getpass.getuser(),
+        "user": _user(),
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A number without a name, as in a container.
+        return str(os.getuid())
 
 
 def _holder(path: Path) -> str:

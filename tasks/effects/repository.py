@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from tasks.core.changes import Change
+from tasks.core.documents import same_documents
+from tasks.core.errors import RefusedError
 from tasks.effects.files import WriteFile, read_text
 from tasks.effects.git import Git
 
@@ -29,6 +31,13 @@ class Repository:
             self._texts[path] = read_text(self.root / path)
         return self._texts[path]
 
+    def glance(self, path: str) -> str:
+        """The text of ``path``, empty where it cannot be read: for a look at files that may be anything."""
+        try:
+            return self.read(path) or ""
+        except RefusedError:
+            return ""
+
     def head(self, path: str) -> str | None:
         """The text of ``path`` in HEAD, or None."""
         if path not in self._heads:
@@ -50,11 +59,16 @@ class Repository:
                 self._unknown.update(change.paths)
 
     def differs_from_head(self, path: str) -> bool:
-        """Whether ``path`` exists and, after the planned changes, holds something else than HEAD."""
+        """Whether ``path`` exists and, after the planned changes, says something else than HEAD.
+
+        Comments and style do not count: an edit of those alone is its author's to commit.
+        """
         if path in self._unknown:
             return True
         text, head = self.read(path), self.head(path)
-        return text is not None and (head is None or not same_text(text, head))
+        if text is None or head is None:
+            return text is not None
+        return not same_text(text, head) and not same_documents(text, head)
 
     def forget(self) -> None:
         """Drop what was read and planned, after the world has changed."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +45,15 @@ def run(
     *,
     cwd: Path,
     stdin: bytes = b"",
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
     missing_hint: str = "",
 ) -> Result:
     """Run ``argv`` to its end in ``cwd`` and return how it ended, whatever its exit code.
 
+    ``environment`` adds variables, or takes away those that are None.
+
     Raises:
-        RefusedError: the program is not installed; ``missing_hint`` says how to get it.
+        RefusedError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
     """
     import sh
 
@@ -60,26 +63,30 @@ def run(
     if program is None:
         raise RefusedError(f"{argv[0]} is not installed", missing_hint)
     out, err = io.BytesIO(), io.BytesIO()
-    inherited = {name: value for name, value in os.environ.items() if name not in _PRIVATE}
-    process = sh.Command(program)(
-        *argv[1:],
-        _cwd=str(cwd),
-        _in=stdin,
-        _out=out,
-        _err=err,
-        _env={**inherited, **(environment or {})},
-        _tty_out=False,
-        _bg=True,
-        _bg_exc=False,
-        _ok_code=list(range(256)),
-    )
+    merged = {**os.environ, **dict.fromkeys(_PRIVATE), **(environment or {})}
+    try:
+        process = sh.Command(program)(
+            *argv[1:],
+            _cwd=str(cwd),
+            _in=stdin,
+            _out=out,
+            _err=err,
+            _env={name: value for name, value in merged.items() if value is not None},
+            _tty_out=False,
+            _bg=True,
+            _bg_exc=False,
+            _ok_code=list(range(256)),
+        )
+    except (sh.ForkException, OSError):
+        raise RefusedError(f"{program} cannot be run", missing_hint) from None
     try:
         process.wait()
     except sh.SignalException as ended:
         return Result(ended.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
     except BaseException:
         # Interrupted: the program must not outlive us.
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         process.process.wait()
         raise
     return Result(process.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))

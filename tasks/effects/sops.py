@@ -1,6 +1,7 @@
 """sops as a filter: plaintext goes in through standard input only, and comes out into memory only."""
 
 import json
+import os
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,16 @@ _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
 _CONFIG = ".sops.yaml"
 # What sops exits with when no key at hand opens the file (cmd/sops/codes: CouldNotRetrieveKey).
 _NO_KEY = 128
+# Variables that win over the creation rules (sops's flags for master keys, cmd/sops/main.go).
+_OVERRIDES = (
+    "SOPS_AGE_RECIPIENTS",
+    "SOPS_PGP_FP",
+    "SOPS_KMS_ARN",
+    "SOPS_GCP_KMS_IDS",
+    "SOPS_HCKMS_KEYS",
+    "SOPS_AZURE_KEYVAULT_URLS",
+    "SOPS_VAULT_URIS",
+)
 _CLEAR = ("apiVersion", "kind", "metadata")
 
 
@@ -121,8 +132,16 @@ class Sops:
             ("sops", "--config", config, "encrypt", "--filename-override", path),
             cwd=self.root,
             stdin=yaml.safe_dump(dict(document), sort_keys=False).encode(),
+            environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg()},
             missing_hint=_HINT,
         )
+
+
+def _without_gnupg() -> dict[str, str]:
+    """Keep gpg, which sops asks about PGP keys, from making itself a home folder only to find none."""
+    if "GNUPGHOME" in os.environ or Path("~/.gnupg").expanduser().exists():
+        return {}
+    return {"GNUPGHOME": os.devnull}
 
 
 def _rule_error(path: str, config: str, said: str) -> RefusedError:
@@ -131,7 +150,14 @@ def _rule_error(path: str, config: str, said: str) -> RefusedError:
             f"no creation rule in {config} matches {path}",
             f"add a rule whose path_regex matches it, such as {posixpath.dirname(path)}/.*\\.sops\\.ya?ml",
         )
-    if "empty key group" in said or "has no creation rules" in said or "no keys provided" in said:
+    if "has no creation rules" in said:
+        return RefusedError(f"{config} has no creation rules", "add one for *.sops.yaml with age: age1…")
+    if "PGP" in said and "age1" not in said:
+        return RefusedError(
+            f"the rule for {path} in {config} has PGP keys that are not here, and no age recipients",
+            "add age: age1… to that rule, or a rule of its own for the path before it",
+        )
+    if "empty key group" in said:
         return RefusedError(
             f"the rule for {path} in {config} has no age recipients", "add age: age1… to that rule"
         )

@@ -56,7 +56,7 @@ class World:
     @cached_property
     def layout(self) -> Layout:
         """What the repository shows about its own layout."""
-        return discover(self.settings, self.repository.yaml_files, self.repository.read)
+        return discover(self.settings, self.repository.yaml_files, self.repository.glance)
 
     @cached_property
     def credentials(self) -> S3Credentials:

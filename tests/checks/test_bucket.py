@@ -90,10 +90,10 @@ def test_an_unreachable_server_is_unknown(storage: Storage, bucket_name: str) ->
             assert outcome.remedy
 
 
-def test_a_server_lost_between_listing_and_probe_is_unknown() -> None:
+def test_a_server_lost_between_listing_and_probe_fails() -> None:
     world = world_with(OURS)
     world.probe = True
-    assert ask(checks.access_is_path_style, world).status is Status.UNKNOWN
+    assert ask(checks.access_is_path_style, world).status is Status.FAIL
 
 
 def test_missing_credentials_are_unknown() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.layout import HelmSource, Layout, MissingError, Source, discover, need, need_all
+from tasks.core.render import MARKER
 from tasks.core.settings import Gitops, Settings
 from tests import shapes
 
@@ -122,6 +123,64 @@ def test_a_parent_that_patches_labelled_children_only_does_not_count(root: Path)
         root / "kubernetes/flux/cluster/ks.yaml", "home/decryption notin (disabled)", "home/decryption=on"
     )
     assert layout(root).decryption == {"provider": "sops", "secretRef": {"name": "sops-age"}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("        kind: Kustomization\n", "        kind: Kustomization\n        name: grafana\n"),
+        ("        kind: Kustomization\n", "        kind: Kustomization\n        annotationSelector: a=b\n"),
+        ("        - op: add\n", "        - op: remove\n"),
+    ],
+)
+def test_a_patch_that_may_not_be_for_ours_does_not_count(root: Path, old: str, new: str) -> None:
+    shapes.edit(root / "kubernetes/flux/cluster/ks.yaml", old, new)
+    assert layout(root).decryption == {"provider": "sops", "secretRef": {"name": "sops-age"}}
+
+
+def test_what_the_playbook_wrote_is_no_evidence(root: Path) -> None:
+    shapes.decryption_by_siblings(root)
+    for app in ("parseable", "vector", "another"):
+        ours = root / shapes.APPS / app / "ks.yaml"
+        ours.parent.mkdir()
+        text = (root / shapes.APPS / "grafana/ks.yaml").read_text()
+        text = text.replace("targetNamespace: monitoring", "targetNamespace: drifted")
+        text = text.replace("name: age-key", "name: drifted").replace("home-kubernetes", "drifted")
+        ours.write_text(f"---\n{MARKER}\n{text.replace('toolkit.fluxcd.io/v1', 'toolkit.fluxcd.io/v9')}")
+    found = layout(root)
+    assert found.namespace == "monitoring"
+    assert found.source == Source("GitRepository", "home-kubernetes", "flux-system")
+    assert found.decryption == {"provider": "sops", "secretRef": {"name": "age-key"}}
+    assert found.apis["Kustomization"] == "kustomize.toolkit.fluxcd.io/v1"
+
+
+def test_flux_in_another_namespace(root: Path) -> None:
+    shapes.flux_in_another_namespace(root)
+    found = layout(root)
+    assert found.flux_namespace == "gitops"
+    assert found.source == Source("GitRepository", "home-kubernetes", "gitops")
+    assert found.vector_charts == HelmSource(None, "vector", "gitops")
+
+
+def test_repositories_in_a_namespace_of_their_own(root: Path) -> None:
+    shapes.repositories_moved_by_their_kustomization(root)
+    assert layout(root).vector_charts == HelmSource(None, "vector", "charts")
+
+
+def test_a_repository_that_nobody_applies_is_not_used(root: Path) -> None:
+    archive = root / "kubernetes/flux/meta/archive"
+    archive.mkdir()
+    (archive / "vec.yaml").write_text(shapes.VECTOR_REPOSITORY.replace("name: vector", "name: old"))
+    (archive / "kustomization.yaml").write_text("kind: Kustomization\nresources: []\n")
+    assert layout(root).vector_charts == HelmSource(None, "vector", "flux-system")
+
+
+def test_broken_yaml_in_grafanas_file_is_placed(root: Path) -> None:
+    path = root / shapes.APPS / "grafana/app/helmrelease.yaml"
+    path.write_text(path.read_text() + "  broken: [\n")
+    found = layout(root).grafana
+    assert isinstance(found, MissingError)
+    assert found.summary.startswith("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml:6")
 
 
 def test_the_source_of_a_flux_instance(root: Path) -> None:

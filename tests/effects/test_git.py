@@ -165,8 +165,34 @@ def test_what_waits_for_a_push(repository: Git) -> None:
 def test_a_branch_that_follows_one_of_another_name(repository: Git) -> None:
     git(repository.root, "checkout", "-q", "-b", "local")
     git(repository.root, "branch", "-q", "--set-upstream-to=origin/main")
-    assert repository.target("local", "origin") == "main"
-    assert repository.target("local", "elsewhere") == "local"
+    with pytest.raises(RefusedError, match="branch local follows origin/main, a branch of another name"):
+        Git(repository.root).target("local", "origin")
+    assert Git(repository.root).target("local", "elsewhere") == "local"
+    git(repository.root, "config", "push.default", "upstream")
+    assert Git(repository.root).target("local", "origin") == "main"
+
+
+def test_where_git_itself_would_push(repository: Git) -> None:
+    git(repository.root, "remote", "add", "fork", "/nowhere")
+    git(repository.root, "config", "remote.pushDefault", "fork")
+    assert Git(repository.root).remote("main", None) == "fork"
+    git(repository.root, "config", "branch.main.pushRemote", "origin")
+    assert Git(repository.root).remote("main", None) == "origin"
+
+
+def test_ignored_paths_are_named(repository: Git) -> None:
+    (repository.root / ".gitignore").write_text("*.sops.yaml\n")
+    repository.check_not_ignored(["a.yaml", "app/b.yaml"])
+    with pytest.raises(RefusedError, match=r"git ignores app/b\.sops\.yaml$"):
+        repository.check_not_ignored(["a.yaml", "app/b.sops.yaml"])
+
+
+def test_the_index_is_what_a_formatting_hook_committed(repository: Git) -> None:
+    hook(repository.root / ".git/hooks", "pre-commit", "sed -i 's/b: 1/b:   1/' b.yaml; git add b.yaml")
+    (repository.root / "b.yaml").write_text("b: 1\n")
+    repository.commit(["b.yaml"], "subject")
+    assert git(repository.root, "show", "HEAD:b.yaml") == "b:   1"
+    assert git(repository.root, "status", "--porcelain") == ""
 
 
 def test_a_rejected_push_says_what_to_do(repository: Git, tmp_path: Path) -> None:

@@ -106,8 +106,6 @@ def test_a_rule_that_is_right_stays_as_it_is_whatever_its_form(right: LifecycleR
             rule(RULE_ID, prefix(LOGS), "<Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration>"),
             RULE_ID,
         ),
-        (rule("by-hand", prefix(LOGS), "7"), "by-hand"),
-        (rule("", prefix(LOGS), "7"), RULE_ID),
     ],
 )
 def test_a_rule_of_ours_is_corrected_at_its_place(drifted: LifecycleRule, expected_id: str) -> None:

@@ -110,6 +110,30 @@ def test_no_rules_at_all(sops: Sops) -> None:
         sops.recipients(PATH, PLAIN)
 
 
+@pytest.mark.parametrize("variable", ["SOPS_AGE_RECIPIENTS", "SOPS_PGP_FP"])
+def test_the_rules_win_over_the_environment(
+    sops: Sops, identity: x25519.Identity, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, recipient())
+    assert sops.recipients(PATH, PLAIN) == {str(identity.to_public())}
+    seen = inspect(sops.encrypt(PATH, PLAIN))
+    assert seen is not None
+    assert seen.recipients == {str(identity.to_public())}
+
+
+def test_pgp_alone_is_refused_and_leaves_no_folder(sops: Sops) -> None:
+    rules(sops.root, pgp="0123456789ABCDEF0123456789ABCDEF01234567")
+    with pytest.raises(RefusedError, match="PGP keys that are not here, and no age recipients"):
+        sops.recipients(PATH, PLAIN)
+    assert not Path("~/.gnupg").expanduser().exists()
+
+
+def test_rules_without_a_rule(sops: Sops) -> None:
+    (sops.root / ".sops.yaml").write_text("stores: {}\n")
+    with pytest.raises(RefusedError, match=r"\.sops\.yaml has no creation rules"):
+        sops.recipients(PATH, PLAIN)
+
+
 def test_sops_is_not_installed(sops: Sops, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell, "find", lambda tool: None)
     with pytest.raises(RefusedError, match="sops is not installed") as caught:

@@ -120,6 +120,114 @@ def test_a_foreign_app_can_be_adopted(playground: PlaygroundMaker) -> None:
     assert play.all().out == "11/11 done, nothing to change\n"
 
 
+@pytest.mark.parametrize(("section", "name"), [("VECTOR", "vec"), ("PARSEABLE", "parseable-logs")])
+def test_another_name_does_not_deploy_a_second_time(done: Playground, section: str, name: str) -> None:
+    renamed = {f"INVOKE_{section}_NAME": name}
+    before = done.tree()
+    refused = done.all(**renamed)
+    assert refused.code == 4
+    assert f"{APPS}/{section.lower()} was written by the playbook under another name" in refused.err
+    assert done.tree() == before
+    done.git("rm", "-rq", f"{APPS}/{section.lower()}")
+    shapes.edit(done.root / APPS / "kustomization.yaml", f"  - ./{section.lower()}/ks.yaml\n", "")
+    done.commit_all("remove it")
+    assert done.all(**renamed).code == 0
+    assert done.all(**renamed).out == "11/11 done, nothing to change\n"
+
+
+def grafana_values_elsewhere(root: Path) -> None:
+    path = root / GRAFANA
+    text = path.read_text()
+    path.write_text(
+        text[: text.index("  values:\n")]
+        + "  valuesFrom:\n    - kind: ConfigMap\n      name: grafana-values\n"
+    )
+
+
+def two_sources_of_ours(root: Path) -> None:
+    shapes.edit(root / GRAFANA, "uid: prometheus", "uid: parseable")
+    shapes.edit(root / GRAFANA, "name: Alertmanager", "name: Parseable")
+
+
+def app_behind_a_link(root: Path) -> None:
+    (root.parent / "outside").mkdir()
+    (root / APPS / "parseable").symlink_to(root.parent / "outside")
+
+
+def ignored_secrets(root: Path) -> None:
+    (root / ".gitignore").write_text("*.sops.yaml\n")
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (grafana_values_elsewhere, "has spec.valuesFrom, and no plugins or datasources of its own"),
+        (two_sources_of_ours, "has a data source named 'Parseable' and another with uid 'parseable'"),
+        (app_behind_a_link, f"{APPS}/parseable leads out of the repository through a link"),
+        (ignored_secrets, f"git ignores {SECRET}"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_would_go_wrong_later_is_refused_at_once(
+    playground: PlaygroundMaker, shape: shapes.Shape, message: str
+) -> None:
+    play = playground(shape)
+    before = play.tree()
+    done = play.all()
+    assert done.code == 4
+    assert message in done.err
+    assert play.tree() == before
+    assert not play.s3().facts().exists
+
+
+def test_a_hook_that_formats_and_refuses_lets_the_next_run_pass(play: Playground) -> None:
+    hooks = play.root / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-commit").write_text(
+        "#!/bin/sh\nchanged=0\n"
+        "for f in $(git diff --cached --name-only -- '*.yaml'); do\n"
+        "case $f in *.sops.*) continue;; esac\n"
+        'head -1 "$f" | grep -q "^---$" && sed -i 1d "$f" && changed=1\ndone\nexit $changed\n'
+    )
+    (hooks / "pre-commit").chmod(0o755)
+    first = play.all()
+    assert first.code == 4
+    assert "pre-commit hook, refused" in first.err
+    assert play.all().code == 0
+    assert play.git("status", "--porcelain") == ""
+    assert play.all().out == "11/11 done, nothing to change\n"
+
+
+def test_a_comment_that_is_not_committed_stays_its_authors(done: Playground) -> None:
+    path = f"{APPS}/vector/ks.yaml"
+    done.write(path, done.read(path) + "# half-finished note\n")
+    head = done.head()
+    assert done.all().out == "11/11 done, nothing to change\n"
+    assert done.head() == head
+    assert done.git("status", "--porcelain") == f" M {path}"
+
+
+def test_a_server_that_does_not_take_the_probe_stops_the_run(play: Playground) -> None:
+    play.s3().create()
+    reader = {"S3_ACCESS_KEY_ID": "access-of-reader", "S3_SECRET_ACCESS_KEY": "secret-of-reader"}
+    play.s3().put_rules([rule("parseable-expire-logs", prefix("kubernetes/date="), "30")])
+    done = play.all(**reader)
+    assert done.code == 1
+    assert "DoD-001-02" in done.err
+    assert "may not write to bucket" in done.err
+    assert play.git("status", "--porcelain") == ""
+
+
+def test_a_rule_of_somebody_else_for_the_same_prefix_stays(play: Playground) -> None:
+    play.s3().create()
+    play.s3().put_rules([rule("mine", prefix("kubernetes/date="), "90")])
+    assert play.all().code == 0
+    assert [(item.id, item.days) for item in play.s3().rules()] == [
+        ("mine", 90),
+        ("parseable-expire-logs", 30),
+    ]
+
+
 def test_a_repository_that_uses_none_of_it(playground: PlaygroundMaker) -> None:
     play = playground(shapes.none_of_it)
     before = play.tree()
@@ -325,7 +433,7 @@ def test_a_hook_that_refuses(play: Playground) -> None:
     (hooks / "pre-commit").chmod(0o755)
     done = play.all()
     assert done.code == 4
-    assert "pre-commit hook refused" in done.err
+    assert "pre-commit hook, refused" in done.err
     assert "yamllint: too long" in done.err
     (hooks / "pre-commit").unlink()
     assert play.all().code == 0

@@ -100,9 +100,24 @@ def test_without_a_private_key_names_and_recipients_are_compared(done: Playgroun
     rules["creation_rules"][0]["age"] = recipient()
     done.write(".sops.yaml", yaml.safe_dump(rules))
     done.commit_all("another recipient")
-    changed = done.all(SOPS_AGE_KEY_FILE=None)
-    assert changed.code == 0
-    assert "recipients changed" in changed.err
+    login = done.decrypted()
+    refused = done.all(SOPS_AGE_KEY_FILE=None)
+    assert refused.code == 4
+    assert "recipients changed" in refused.err
+    assert "SOPS_AGE_KEY_FILE" in refused.err
+    assert done.decrypted() == login
+    assert done.all("--force", SOPS_AGE_KEY_FILE=None).code == 0
+
+
+def test_changed_recipients_keep_every_value(done: Playground) -> None:
+    before = done.decrypted()
+    rules = done.load(".sops.yaml")
+    rules["creation_rules"][0]["age"] += f",{recipient()}"
+    done.write(".sops.yaml", yaml.safe_dump(rules))
+    done.commit_all("another recipient")
+    assert done.all().code == 0
+    assert done.decrypted() == before
+    assert len(done.load(SECRET)["sops"]["age"]) == 2
 
 
 def test_credentials_are_missing(ready: Playground) -> None:
@@ -182,8 +197,8 @@ def test_sops_is_not_installed(ready: Playground, tmp_path: Path) -> None:
 
 
 PLAIN = (
-    "apiVersion: v1\nkind: Secret\nmetadata:\n  name: parseable-s3-secret\n  namespace: monitoring\n"
-    "stringData:\n  S3_SECRET_ACCESS_KEY: canary-in-plain-text\n"
+    "apiVersion: v1\nkind: Secret\nmetadata:\n  name: parseable-s3-secret  # not for pushing\n"
+    "  namespace: monitoring\nstringData:\n  S3_SECRET_ACCESS_KEY: canary-in-plain-text\n"
 )
 
 
@@ -249,7 +264,12 @@ def inflated(repository: Path) -> Iterator[bytes]:
 
 
 def test_no_secret_is_anywhere_afterwards(play: Playground, storage: Storage, tmp_path: Path) -> None:
-    canaries = {play.secret_key, play.access_key}
+    other = credentials("rival")
+    rival = {
+        "S3_ACCESS_KEY_ID": other.access_key.reveal(),
+        "S3_SECRET_ACCESS_KEY": other.secret_key.reveal(),
+    }
+    canaries = {play.secret_key, play.access_key, *rival.values()}
     with watched_processes() as command_lines:
         outputs = [
             play.on_repository("plan"),
@@ -258,13 +278,14 @@ def test_no_secret_is_anywhere_afterwards(play: Playground, storage: Storage, tm
             play.all(),
             play.on_repository("status", "--json"),
             play.on_repository("verify", "--json"),
-            play.on_repository("plan", S3_SECRET_ACCESS_KEY="canary-changed"),
+            play.on_repository("plan", **rival),
+            play.all(**rival),
             play.all(S3_SECRET_ACCESS_KEY="canary-changed"),
             play.invoke("-d", "plan", "--repo", str(play.root)),
         ]
     login = play.decrypted()
     canaries |= {login["username"], login["password"], "canary-changed"}
-    assert outputs[2].code == 0
+    assert [output.code for output in outputs] == [5, 5, 0, 0, 0, 0, 5, 0, 4, 5]
     assert any(b"sops" in line for line in command_lines)
 
     said = "".join(output.out + output.err for output in outputs)

@@ -101,6 +101,31 @@ def test_verify_some(done: Playground) -> None:
     assert done.on_repository("verify", "--only", "DoD-099-01").code == 2
 
 
+def test_an_empty_choice_is_an_error(done: Playground) -> None:
+    none = done.on_repository("verify", "--task", "004", "--only", "DoD-001-01")
+    assert none.code == 2
+    assert "none of DoD-001-01 belongs to 004" in none.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code"),
+    [
+        (["all", "--json", "--yes"], {"S3_SECRET_ACCESS_KEY": "wrong"}, 4),
+        (["all", "--json"], {}, 2),
+        (["task-011", "--json"], {}, 3),
+        (["status", "--json"], {"INVOKE_S3_BUKET": "x"}, 2),
+        (["plan", "--json", "--repo", "/nowhere"], {}, 2),
+    ],
+)
+def test_a_failure_is_json_too(
+    play: Playground, arguments: list[str], environment: dict[str, str], code: int
+) -> None:
+    done = play.invoke(*arguments) if "--repo" in arguments else play.on_repository(*arguments, **environment)
+    assert done.code == code
+    assert done.data["error"]["exit_code"] == code
+    assert done.data["error"]["message"] in done.err
+
+
 def test_verify_shows_failures_first(done: Playground) -> None:
     path = f"{APPS}/vector/app/configmap.yaml"
     done.write(path, done.read(path).replace("X-P-Stream: kubernetes", "X-P-Stream: other"))
@@ -131,7 +156,10 @@ def test_list_names_every_command(play: Playground) -> None:
         ("wrong.yaml", "s3: {buket: x}\n", "unknown setting 's3.buket' in"),
         ("broken.yaml", "s3: {bucket: [\n", "a settings file cannot be loaded"),
         ("list.yaml", "- s3\n", "a settings file"),
-        ("scalar.yaml", "s3: logs\n", "a settings file cannot be loaded"),
+        ("scalar.yaml", "s3: logs\n", "'s3' in"),
+        ("empty.yaml", "s3:\n", "'s3' in"),
+        ("section.yaml", "parsable: {stream: x}\n", "unknown setting 'parsable' in"),
+        ("same.yaml", "vector: {name: parseable}\n", "parseable.name and vector.name are both"),
         ("settings.ini", "", "a settings file cannot be loaded"),
     ],
 )
@@ -146,6 +174,13 @@ def test_settings_files(play: Playground, tmp_path: Path, name: str, text: str |
     assert done.err.startswith("error: ")
 
 
+def test_a_path_in_a_settings_file_is_taken_from_its_folder(play: Playground) -> None:
+    path = play.folder / "settings" / "my.yaml"
+    path.parent.mkdir()
+    path.write_text("gitops: {path: ../work}\n")
+    assert play.invoke("-f", str(path), "status").code == 0
+
+
 def test_settings_from_a_file(play: Playground, tmp_path: Path) -> None:
     path = tmp_path / "my.yaml"
     path.write_text(f"gitops: {{path: {play.root}}}\nparseable: {{memory_limit: 4Gi}}\n")
@@ -154,7 +189,9 @@ def test_settings_from_a_file(play: Playground, tmp_path: Path) -> None:
     assert release["spec"]["values"]["parseable"]["resources"]["limits"]["memory"] == "4Gi"
 
 
-@pytest.mark.parametrize("variable", ["INVOKE_S3_BUKET", "INVOKE_S3_RETENTION_DAYS"])
+@pytest.mark.parametrize(
+    "variable", ["INVOKE_S3_BUKET", "INVOKE_S3_RETENTION_DAYS", "INVOKE_PARSABLE_STREAM", "INVOKE_S3BUCKET"]
+)
 def test_a_wrong_variable(play: Playground, variable: str) -> None:
     done = play.on_repository("status", **{variable: "soon"})
     assert done.code == 2
