@@ -23,6 +23,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    # The hooks of test repositories are shell scripts: they need what every system has.
+    monkeypatch.setenv("PATH", os.pathsep.join((os.environ.get("PATH", ""), os.defpath)))
 
 
 @pytest.fixture(scope="session")
