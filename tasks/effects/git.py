@@ -33,15 +33,17 @@ class Git:
         if not path.is_dir():
             raise SettingsError(f"no folder {path}", "give the GitOps repository with --repo or gitops.path")
         self.root = path.resolve()
-        found = self._run("rev-parse", "--is-inside-work-tree", "--show-toplevel", "--absolute-git-dir")
+        found = self._run("rev-parse", "--show-toplevel", "--absolute-git-dir", "HEAD")
         if found.code != 0:
             if "dubious ownership" in found.stderr:
                 raise RefusedError(f"git refuses {path}: it belongs to another user", found.said)
+            if "unknown revision" in found.stderr:
+                raise RefusedError(f"{path} has no commit yet", "commit what is there, then run again")
             raise RefusedError(f"{path} is not a git repository", "clone the GitOps repository, or git init")
         answers = found.text.splitlines()
-        if Path(answers[1]) != self.root:
-            raise SettingsError(f"{path} is not the top of its repository", f"use --repo {answers[1]}")
-        self.directory = Path(answers[2])
+        if Path(answers[0]) != self.root:
+            raise SettingsError(f"{path} is not the top of its repository", f"use --repo {answers[0]}")
+        self.directory = Path(answers[1])
 
     def _run(self, *arguments: str, stdin: bytes = b"") -> shell.Result:
         # Without a terminal prompt a missing password is an error to show, not a run that hangs.
@@ -70,7 +72,7 @@ class Git:
         return tuple(sorted(name for name in names if (self.root / name).is_file()))
 
     def head_texts(self, paths: Iterable[str]) -> dict[str, str | None]:
-        """For each path its text in HEAD, or None where HEAD has no such file (or there is no HEAD yet)."""
+        """For each path its text in HEAD, or None where HEAD has no such file."""
         wanted = list(paths)
         request = "".join(f"HEAD:{path}\n" for path in wanted).encode()
         stream = self._run("cat-file", "--batch", stdin=request).stdout

@@ -62,9 +62,10 @@ def test_texts_of_head(repository: Git) -> None:
     assert repository.head_texts(["a.yaml", "none.yaml"]) == {"a.yaml": "a: 1\n", "none.yaml": None}
 
 
-def test_texts_of_a_head_that_is_not_born(tmp_path: Path) -> None:
+def test_a_repository_without_a_commit(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
-    assert Git(tmp_path).head_texts(["a.yaml"]) == {"a.yaml": None}
+    with pytest.raises(RefusedError, match="has no commit yet"):
+        Git(tmp_path)
 
 
 def test_a_detached_head_is_refused(repository: Git) -> None:
@@ -121,13 +122,13 @@ def test_hooks_do_not_see_the_credentials(repository: Git, monkeypatch: pytest.M
     assert "canary" not in caught.value.hint
 
 
-def test_nobody_commits(tmp_path: Path) -> None:
-    git(tmp_path, "init", "-q")
-    repository = Git(tmp_path)
+def test_nobody_commits(repository: Git) -> None:
+    git(repository.root, "config", "--unset", "user.name")
+    git(repository.root, "config", "--unset", "user.email")
     with pytest.raises(RefusedError, match=r"user\.name and user\.email"):
         repository.check_identity()
-    git(tmp_path, "config", "user.name", "A")
-    git(tmp_path, "config", "user.email", "a@example.com")
+    git(repository.root, "config", "user.name", "A")
+    git(repository.root, "config", "user.email", "a@example.com")
     repository.check_identity()
 
 
