@@ -8,7 +8,7 @@ from tasks.core.changes import Change, Remark
 from tasks.core.credentials import S3Credentials, Secret
 from tasks.core.documents import load_documents
 from tasks.core.errors import RefusedError, SettingsError
-from tasks.core.layout import need_all
+from tasks.core.layout import MissingError, need_all
 from tasks.effects.sops import EncryptedFile, EncryptSecret, inspect, secret_document
 from tasks.effects.world import World
 from tasks.manifests import app_folder, check_owner
@@ -51,7 +51,7 @@ def facts(world: World) -> SecretFacts:
     Raises:
         RefusedError: no folder of apps, sops or its rules refuse, or the Secret lies somewhere in plaintext.
     """
-    need_all(world.layout.apps)
+    need_all(world.layout.apps, _rules(world))
     check_owner(world, "parseable")
     path = secret_path(world)
     current = world.repository.read(path)
@@ -78,6 +78,16 @@ def facts(world: World) -> SecretFacts:
         recipients=recipients,
         credentials=credentials,
     )
+
+
+def _rules(world: World) -> str | MissingError:
+    """The creation rules, or the error that there are none: missing whatever else is missing."""
+    apps = world.layout.apps
+    folder = apps if isinstance(apps, str) else world.settings.gitops.apps
+    try:
+        return world.sops.rules_file(f"{folder}/secret.sops.yaml")
+    except RefusedError as error:
+        return MissingError(error.summary, error.hint)
 
 
 def plan(world: World, found: SecretFacts) -> Iterator[Change | Remark]:

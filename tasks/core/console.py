@@ -10,7 +10,7 @@ from tasks.core.catalogue import PHASES
 from tasks.core.changes import Change
 from tasks.core.errors import PlaybookError
 from tasks.core.outcomes import Status, Verdict
-from tasks.core.runner import TaskPlan
+from tasks.core.runner import TaskPlan, obstacles
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -125,10 +125,10 @@ class Console:
                 counted(verdicts[plan.spec.id]),
             )
         self._out.print(table)
+        for item in obstacles(plans):
+            self.say(f"in the way of {', '.join(item.tasks)}: {item.summary}")
         for plan in plans:
-            if plan.error is not None:
-                self.say(f"{plan.spec.id}: {plan.error.summary}")
-            elif plan.blocked_by is not None:
+            if plan.error is None and plan.blocked_by is not None:
                 self.say(f"{plan.spec.id}: blocked by {plan.blocked_by}")
             for remark in plan.remarks:
                 self.say(f"{plan.spec.id}: {remark}")

@@ -18,6 +18,11 @@ class PlaybookError(Exit):
         self.hint = hint
         super().__init__(f"error: {summary}" + (f"\n  hint: {hint}" if hint else ""), self.exit_code)
 
+    @property
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """What is wrong, one by one, each with its hint: more than one where several things are missing."""
+        return ((self.summary, self.hint),)
+
     def __str__(self) -> str:
         return self.summary
 

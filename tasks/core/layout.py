@@ -30,7 +30,15 @@ T = TypeVar("T")
 
 
 class MissingError(RefusedError):
-    """Something that a task needs and the repository does not show."""
+    """Something that a task needs and the repository does not show, or several such things."""
+
+    def __init__(self, summary: str, hint: str = "", parts: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(summary, hint)
+        self._parts = tuple(parts) or ((summary, hint),)
+
+    @property
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        return self._parts
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,9 @@ def need_all(*found: object) -> None:
         raise missing[0]
     if missing:
         raise MissingError(
-            "; ".join(item.summary for item in missing), "; ".join(item.hint for item in missing if item.hint)
+            "; ".join(item.summary for item in missing),
+            "; ".join(item.hint for item in missing if item.hint),
+            [part for item in missing for part in item.parts],
         )
 
 

@@ -91,28 +91,42 @@ def make_plans(steps: Mapping[str, Step[W_contra]], world: W_contra, tasks: Iter
     return plans
 
 
+@dataclass(frozen=True)
+class Obstacle:
+    """One thing that keeps tasks from running, said once for all of them."""
+
+    summary: str
+    hint: str
+    tasks: tuple[str, ...]
+
+
+def obstacles(plans: Iterable[TaskPlan]) -> list[Obstacle]:
+    """What is in the way of ``plans``, in their order."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for plan in plans:
+        for part in plan.error.parts if plan.error is not None else ():
+            found.setdefault(part, []).append(plan.spec.id)
+    return [Obstacle(summary, hint, tuple(tasks)) for (summary, hint), tasks in found.items()]
+
+
 def check_plans(plans: Sequence[TaskPlan]) -> None:
     """Check that every task of ``plans`` can run.
 
     Raises:
-        PlaybookError: the first error, with all others in its text, each said once.
+        PlaybookError: of the kind of the first one, with all that is in the way in its text, each said once.
     """
-    errors = {plan.error.summary: plan for plan in reversed(plans) if plan.error is not None}
-    stuck = [plan for plan in plans if plan.error is not None and errors[plan.error.summary] is plan]
-    if not stuck:
+    first = next((plan.error for plan in plans if plan.error is not None), None)
+    if first is None:
         return
-    first = stuck[0].error
-    assert first is not None
-    lines = [_told(plan) for plan in stuck]
-    if len(lines) == 1:
-        raise type(first)(lines[0][0], lines[0][1])
-    told = "\n".join(f"- {summary}" + (f"\n  hint: {hint}" if hint else "") for summary, hint in lines)
-    raise type(first)(f"{len(lines)} things are in the way; nothing was written\n{told}")
-
-
-def _told(plan: TaskPlan) -> tuple[str, str]:
-    assert plan.error is not None
-    return f"{plan.spec.id}: {plan.error.summary}", plan.error.hint
+    found = obstacles(plans)
+    kind = type(first)
+    if len(found) == 1:
+        raise kind(f"{found[0].tasks[0]}: {found[0].summary}", found[0].hint)
+    lines = [
+        f"- {item.summary} ({', '.join(item.tasks)})" + (f"\n  hint: {item.hint}" if item.hint else "")
+        for item in found
+    ]
+    raise kind("\n".join([f"{len(found)} things are in the way; nothing was written", *lines]))
 
 
 def check_prerequisites(

@@ -84,9 +84,9 @@ def run(
     except sh.SignalException as ended:
         return Result(ended.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
     except BaseException:
-        # Interrupted: the program must not outlive us.
-        with suppress(ProcessLookupError):
+        # Interrupted: the program must not outlive us. It may have ended, and been waited for, just now.
+        with suppress(ProcessLookupError, ChildProcessError):
             process.terminate()
-        process.process.wait()
+            process.process.wait()
         raise
     return Result(process.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))

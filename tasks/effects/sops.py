@@ -61,7 +61,7 @@ class Sops:
             RefusedError: no sops, no ``.sops.yaml``, no rule for the path, a rule without age recipients, or
                 one that would encrypt too little or too much of a Secret.
         """
-        config = self._config(path)
+        config = self.rules_file(path)
         done = self._encrypt(path, config, document)
         if done.code != 0:
             raise _rule_error(path, config, done.said)
@@ -88,7 +88,7 @@ class Sops:
         Raises:
             RefusedError: sops failed. Its words are not repeated: they could quote what it was given.
         """
-        done = self._encrypt(path, self._config(path), document)
+        done = self._encrypt(path, self.rules_file(path), document)
         if done.code != 0:
             raise RefusedError(
                 f"sops could not encrypt {path} (exit code {done.code})", "nothing was written"
@@ -114,7 +114,12 @@ class Sops:
             )
         return _values(json.loads(done.stdout))
 
-    def _config(self, path: str) -> str:
+    def rules_file(self, path: str) -> str:
+        """The ``.sops.yaml`` whose creation rules count for ``path``: the nearest above it.
+
+        Raises:
+            RefusedError: there is none.
+        """
         folder = posixpath.dirname(path)
         while True:
             candidate = posixpath.join(folder, _CONFIG)

@@ -1,9 +1,13 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_bytes_and_codes(tmp_path: Path) -> None:
@@ -37,3 +41,33 @@ def test_what_cannot_be_run(tmp_path: Path, content: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RefusedError, match="broken cannot be run"):
         shell.run(("broken",), cwd=tmp_path)
+
+
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from tasks.effects import shell
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+try:
+    shell.run(("sh", "-c", "echo $$ > pid; exec sleep 0.5"), cwd=Path(sys.argv[2]))
+    print("ended")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+# While it runs, and about when it ends by itself.
+@pytest.mark.parametrize("after", ["0.3", "0.50", "0.51", "0.52", "0.53"])
+def test_an_interruption_takes_the_program_along(tmp_path: Path, after: str) -> None:
+    done = subprocess.run(
+        (sys.executable, "-c", INTERRUPTED, after, str(tmp_path)),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout in ("interrupted\n", "ended\n"), done.stderr
+    assert not done.stderr
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip(), "cmdline").exists()
