@@ -3,6 +3,7 @@
 Unlike a composed PyYAML tree it keeps aliases as nodes of their own, with marks of their own.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,7 +30,7 @@ _RESOLVER = yaml.resolver.Resolver()
 
 
 @dataclass(kw_only=True, eq=False)
-class Node:
+class Node(ABC):
     """What every node has. ``start`` (where its properties begin) and ``end`` are indexes into the text."""
 
     start: int
@@ -40,9 +41,9 @@ class Node:
     shared: bool = field(default=False, init=False)  # an alias refers to it
 
     @property
+    @abstractmethod
     def data(self) -> object:
         """The node as Python data, aliases and merge keys resolved."""
-        raise NotImplementedError
 
 
 @dataclass(kw_only=True, eq=False)
