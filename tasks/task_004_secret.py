@@ -17,7 +17,7 @@ SPEC = CATALOGUE["TASK-004"]
 
 ACCESS_KEY = "S3_ACCESS_KEY_ID"
 SECRET_KEY = "S3_SECRET_ACCESS_KEY"  # noqa: S105 (the name of a key)
-# Parseable's own login. Without it the server would run with admin/admin (errata E07).
+# Parseable's own login (P_USERNAME, P_PASSWORD). Without it the server would run with admin/admin.
 LOGIN = ("username", "password")
 KEYS = (ACCESS_KEY, SECRET_KEY, *LOGIN)
 _PARSEABLE_DEFAULT = Secret("admin")

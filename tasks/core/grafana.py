@@ -11,7 +11,8 @@ from tasks.core.documents import load_documents, syntax_error
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
 
-# Charts that deploy Grafana, with the level of their values that Grafana's own keys are at (errata E15).
+# Charts that deploy Grafana, with the level of their values that Grafana's own keys are at: in the stack
+# it is a subchart.
 _LEVELS: dict[str, tuple[str, ...]] = {
     "grafana": ("spec", "values"),
     "kube-prometheus-stack": ("spec", "values", "grafana"),

@@ -16,7 +16,8 @@ from tasks.core.grafana import GrafanaPlace, find_grafana
 from tasks.core.render import MARKER
 from tasks.core.settings import Settings
 
-# The spec's documented API versions; an older cluster's repository shows others (errata E23).
+# The documented API versions. HelmRelease v2 and HelmRepository v1 exist since Flux 2.3; a repository for an
+# older cluster shows others.
 _DOCUMENTED_APIS = {
     "Kustomization": "kustomize.toolkit.fluxcd.io/v1",
     "HelmRelease": "helm.toolkit.fluxcd.io/v2",

@@ -34,7 +34,7 @@ _WORD = _Form(r"[^\s\"'\\{}$#;]+", "one word without quotes, braces or white spa
 _BUCKET = _Form(
     r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name (3 to 63 of a-z, 0-9, '.', '-')"
 )
-# Parseable refuses stream names with white space, most signs, or that are SQL keywords (errata, "Facts").
+# Parseable refuses stream names with white space, most signs, or that are SQL keywords.
 _STREAM = _Form(
     r"(?!(?i:select|from|where|table|insert|update|delete|order|group|by|join|union|all|and|or|not|in|as)$)"
     r"[A-Za-z][A-Za-z0-9_-]*",
@@ -124,7 +124,7 @@ class Vector:
     config_map: str = _setting("vector-config", _NAME)
     batch_seconds: int = _count(5)
     batch_bytes: int = _count(1048576)
-    # Vector refuses a disk buffer of less than 256 MiB (errata E12).
+    # Vector refuses a smaller disk buffer (its reference, "buffer.max_size": at least 268435488 bytes).
     buffer_bytes: int = field(default=1073741824, metadata={"least": 268435488})
     retry_attempts: int = _count(3)
     retry_seconds: int = _count(30)
