@@ -58,6 +58,17 @@ class Tree:
         folders = [folder for folder in parents(path) if folder in self.kustomizations]
         return not folders or any(self.lists(folder, path) for folder in folders)
 
+    def is_reconciled(self, path: str) -> bool:
+        """Whether a Flux Kustomization is pointed at a folder that ``path`` lies in.
+
+        One without a path is pointed at the top of its source, which is another repository as a rule.
+        """
+        folders = (
+            posixpath.normpath(str(item.spec.get("path", "")).lstrip("/"))
+            for item in self.of_kind("Kustomization")
+        )
+        return any(path.startswith(f"{folder}/") for folder in folders)
+
     def namespace_for(self, path: str) -> str | None:
         """The namespace that the kustomization of its folder would give the file ``path``."""
         transformer = self.kustomization(posixpath.dirname(path)).get("namespace")

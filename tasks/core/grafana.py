@@ -3,7 +3,7 @@
 import dataclasses
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +40,13 @@ class GrafanaPlace:
         return dataclasses.replace(self, namespace=namespace)
 
 
-def find_grafana(settings: Settings, texts: Mapping[str, str]) -> GrafanaPlace | RefusedError:
-    """The Grafana among the YAML files ``texts`` of a repository, or an error that says where it was not."""
+def find_grafana(
+    settings: Settings, texts: Mapping[str, str], is_reconciled: Callable[[str], bool]
+) -> GrafanaPlace | RefusedError:
+    """The Grafana among the YAML files ``texts`` of a repository, or an error that says where it was not.
+
+    Of several, those count that Flux is pointed at (``is_reconciled``), not one in an archive, say.
+    """
     wanted = posixpath.normpath(settings.grafana.path)
     if wanted in texts:
         return _in_file(wanted, texts[wanted])
@@ -55,6 +60,7 @@ def find_grafana(settings: Settings, texts: Mapping[str, str]) -> GrafanaPlace |
         if "grafana" in text or "kube-prometheus-stack" in text
         for place in _places(path, text)
     ]
+    places = [place for place in places if is_reconciled(place.path)] or places
     own = [place for place in places if place.level == _LEVELS["grafana"]]
     for found in (own, places):
         if len(found) == 1:

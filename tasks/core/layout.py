@@ -114,7 +114,7 @@ def need_all(*found: object) -> None:
 def discover(settings: Settings, paths: Sequence[str], read: Callable[[str], str]) -> Layout:
     """Read the layout from the YAML files ``paths`` of a repository; ``read`` gives a file's text."""
     tree = Tree(paths, read)
-    grafana = find_grafana(settings, tree.texts)
+    grafana = find_grafana(settings, tree.texts, tree.is_reconciled)
     apps = _find_apps(settings, tree, grafana)
     siblings = [
         item

@@ -96,6 +96,12 @@ def test_several_grafanas_are_named(root: Path) -> None:
     assert "grafana.path" in found.hint
 
 
+def test_a_grafana_in_an_archive_does_not_count(root: Path) -> None:
+    shutil.copytree(root / shapes.APPS / "grafana", root / "archive/grafana")
+    shapes.observability(root)
+    assert need(layout(root).grafana).path == "kubernetes/apps/observability/grafana/app/helmrelease.yaml"
+
+
 def test_grafana_in_another_namespace_is_refused(root: Path) -> None:
     apps = root / shapes.APPS
     shutil.copytree(apps / "kube-prometheus-stack", apps / "another")
