@@ -184,11 +184,12 @@ def charts_files(world: World) -> tuple[str, ...]:
 def _known_paths(world: World) -> tuple[str, ...]:
     """All files that any task writes or edits, as far as the layout is known."""
     layout = world.layout
-    sources = [f"{layout.repositories}/{app}.yaml" for app in ("parseable", "vector")]
-    lists = [layout.apps_kustomization, layout.repositories_kustomization]
-    grafana = "" if isinstance(layout.grafana, Exception) else layout.grafana.path
-    found = [path for path in (*sources, *lists, grafana) if isinstance(path, str) and path]
-    return (*own_files(world, ()), *found)
+    found = [layout.apps_kustomization, layout.repositories_kustomization]
+    if isinstance(layout.repositories, str):
+        found += [f"{layout.repositories}/{app}.yaml" for app in ("parseable", "vector")]
+    if not isinstance(layout.grafana, Exception):
+        found.append(layout.grafana.path)
+    return (*own_files(world, ()), *(path for path in found if isinstance(path, str)))
 
 
 def _check_renamed(world: World) -> None:
