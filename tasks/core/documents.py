@@ -1,10 +1,33 @@
 """Parsed YAML: the documents of a text as plain data."""
 
+import re
 from typing import Any
 
 import yaml
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+
+
+class _Loader(_Base):  # type: ignore[misc]  # it is one of two classes
+    """Reads what Kubernetes reads: 22:30, 2025-01-11 and = are texts there (YAML 1.1 has other ideas)."""
+
+
+# Numbers as YAML 1.1 has them but for those of base 60.
+_INTEGER = re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
+_FRACTION = re.compile(
+    r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|\.(?:inf|Inf|INF))"
+    r"|\.(?:nan|NaN|NAN)"
+)
+_OURS = {"int": _INTEGER, "float": _FRACTION}
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, re.compile(rf"(?:{_OURS[name].pattern})\Z") if name in _OURS else pattern)
+        for tag, pattern in resolvers
+        if (name := tag.removeprefix(_TAG)) not in ("timestamp", "value")
+    ]
+    for first, resolvers in _Base.yaml_implicit_resolvers.items()
+}
 
 
 def load_documents(text: str) -> list[Any]:
