@@ -43,13 +43,21 @@ def _layers(config: Config) -> list[settings.Layer]:
 
 
 def _beside(file: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``data`` of a settings file, with a relative gitops.path taken from the folder of the file."""
-    gitops = data.get("gitops")
-    path = gitops.get("path") if isinstance(gitops, Mapping) else None
-    if not isinstance(path, str) or not path:
-        return data
-    beside = str(Path(str(file)).expanduser().parent / Path(path).expanduser())
-    return {**data, "gitops": {**data["gitops"], "path": beside}}
+    """``data`` of a settings file, with its relative folders taken from the folder of the file."""
+    folder = Path(str(file)).expanduser().parent
+
+    def beside(path: Any) -> Any:
+        is_folder = isinstance(path, str) and path and "://" not in path
+        return str(folder / Path(path).expanduser()) if is_folder else path
+
+    changed = dict(data)
+    gitops, charts = data.get("gitops"), data.get("charts")
+    if isinstance(gitops, Mapping) and "path" in gitops:
+        changed["gitops"] = {**gitops, "path": beside(gitops["path"])}
+    if isinstance(charts, Mapping) and isinstance(charts.get("mirrors"), Mapping):
+        mirrors = {url: beside(target) for url, target in charts["mirrors"].items()}
+        changed["charts"] = {**charts, "mirrors": mirrors}
+    return changed
 
 
 def _data(layer: Any) -> Mapping[str, Any]:

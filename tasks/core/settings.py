@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from tasks.core.errors import SettingsError
 
@@ -151,6 +151,16 @@ class Grafana:
 
 
 @dataclass(frozen=True)
+class Charts:
+    """Where charts are taken from to be rendered.
+
+    ``mirrors`` maps the URL of a repository, as the files name it, to another URL or to a folder of archives.
+    """
+
+    mirrors: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set. Secrets are not settings."""
 
@@ -160,6 +170,7 @@ class Settings:
     parseable: Parseable = field(default_factory=Parseable)
     vector: Vector = field(default_factory=Vector)
     grafana: Grafana = field(default_factory=Grafana)
+    charts: Charts = field(default_factory=Charts)
 
     def chosen(self, key: str) -> bool:
         """Whether the dotted ``key`` differs from its documented value: then it is obeyed, not discovered."""
@@ -223,6 +234,11 @@ def check_environment(environment: Mapping[str, str]) -> None:
             if not variable.startswith(prefix):
                 continue
             name = variable.removeprefix(prefix).lower()
+            if dict in kinds.get(name, ()):
+                raise SettingsError(
+                    f"{section.name}.{name} cannot be set in the environment ({variable})",
+                    "set it in a file for invoke -f",
+                )
             if name not in kinds:
                 known = [prefix + kind.upper() for kind in kinds]
                 raise SettingsError(
@@ -276,6 +292,9 @@ ENVIRONMENT = "the environment"
 def _check_value(
     key: str, value: Any, kinds: tuple[type, ...], metadata: Mapping[str, Any], origin: str
 ) -> None:
+    if dict in kinds:
+        _check_mirrors(key, value, origin)
+        return
     if isinstance(value, bool) or not isinstance(value, kinds):
         wanted = " or ".join(_KIND_NAMES[kind] for kind in kinds)
         raise SettingsError(
@@ -292,6 +311,21 @@ def _check_value(
     most: int | None = metadata.get("most")
     if most is not None and isinstance(value, int) and value > most:
         raise SettingsError(f"{key} in {origin} must be at most {most}", f"it is {value}")
+
+
+def _check_mirrors(key: str, value: Any, origin: str) -> None:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"{key} in {origin} must map URLs to URLs or folders", f"it is {value!r}")
+    for url, target in value.items():
+        if not isinstance(url, str) or not re.match(r"(https?|oci)://[^\s/@]+", url):
+            raise SettingsError(
+                f"{key} in {origin} must map URLs of chart repositories, and {url!r} is none",
+                "give the URL as the repository's files have it: https://… or oci://…",
+            )
+        if not isinstance(target, str) or not target.strip():
+            raise SettingsError(
+                f"{key} in {origin} must give a URL or a folder for {url}", f"it gives {target!r}"
+            )
 
 
 _KIND_NAMES: dict[type, str] = {str: "text", int: "a whole number", types.NoneType: "empty"}
@@ -311,7 +345,10 @@ def _type_name(value: Any) -> str:
 
 def _kinds(section: str) -> dict[str, tuple[type, ...]]:
     hints = get_type_hints(getattr(DOCUMENTED, section).__class__)
-    return {name: get_args(hint) or (hint,) for name, hint in hints.items()}
+    return {
+        name: (dict,) if get_origin(hint) is dict else get_args(hint) or (hint,)
+        for name, hint in hints.items()
+    }
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -72,6 +72,11 @@ def test_wrong_settings(case: dict[str, object]) -> None:
             "soon",
             "s3.retention_days in the environment (INVOKE_S3_RETENTION_DAYS) must be a whole number",
         ),
+        (
+            "INVOKE_CHARTS_MIRRORS",
+            "{}",
+            "charts.mirrors cannot be set in the environment (INVOKE_CHARTS_MIRRORS)",
+        ),
     ],
 )
 def test_wrong_environment(variable: str, value: str, message: str) -> None:
