@@ -1,0 +1,250 @@
+"""The door to kustomize: builds folders of the repository as Flux does, without changing any of them."""
+
+import posixpath
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.core.documents import load_documents, syntax_error
+from tasks.core.errors import RefusedError
+from tasks.effects import shell
+
+_HINT = "install kubectl or kustomize"
+NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+# Set by kustomize itself where buildMetadata asks for it.
+_ORIGIN = "config.kubernetes.io/origin"
+# What a Flux Kustomization changes in the kustomization that it builds: these in place of what is there,
+# those after it.
+_REPLACING = {"targetNamespace": "namespace", "namePrefix": "namePrefix", "nameSuffix": "nameSuffix"}
+_ADDING = ("patches", "components")
+# Nothing is fetched: no git, no answer to HTTP, and no preferences of the user's for kubectl.
+_OFFLINE = {
+    "PATH": "",
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:0"),
+    **dict.fromkeys(("NO_PROXY", "no_proxy")),
+    "KUBERC": "off",
+}
+_FETCHING = re.compile(r"no 'git' program on path|proxyconnect tcp")
+_LONGEST = 300
+# How kustomize wraps its reasons: folder in folder, and what it tried last where an entry is no file.
+_NESTED = re.compile(r".*?(?:recursed accumulation of|couldn't make target for) path '([^']*)': ")
+_OUTER = re.compile(r"^accumulating resources: (?:accumulation err=')?")
+_DETOUR = re.compile(r"': must build at directory: .*")
+_CONFIGURED = re.compile(r"trouble configuring builtin (\w+) with config: `[^`]*`")
+# What else than a path an entry may be, as kustomize tells them apart (api/internal/git/repospec.go).
+_REMOTE = re.compile(r"(?i)git::|gh:|ssh://|https?://|git@|github\.com[:/]")
+_PERHAPS_REMOTE = re.compile(r"\?|//|\.git\b|@.*:")
+
+
+@dataclass(frozen=True)
+class Built:
+    """An object as it comes out of a build.
+
+    ``path`` is the file it came from; of a generated one that is the kustomization, None if nothing is known.
+    ``text`` is what kustomize wrote, with which Flux goes on.
+    """
+
+    data: Mapping[str, Any] = field(repr=False)
+    path: str | None
+    text: str = field(default="", repr=False)
+
+
+class BuildError(RefusedError):
+    """Kustomize refused: what Flux applies with the same library would be refused as well."""
+
+
+class FetchError(RefusedError):
+    """Kustomize would fetch something: what it would build cannot be known here."""
+
+
+def is_remote(entry: str) -> bool:
+    """Whether an entry that is no path of the repository names something to fetch, or may do so."""
+    return bool(_REMOTE.match(entry) or _PERHAPS_REMOTE.search(entry))
+
+
+def build(
+    root: Path, folder: str, spec: Mapping[str, Any], resources: Iterable[str] | None = None
+) -> list[Built]:
+    """Build ``folder`` of the repository ``root`` as the Flux Kustomization with ``spec`` does.
+
+    Where the folder has no kustomization, ``resources`` are what it lists, as paths in the repository.
+    Flux changes the folder's own kustomization, so that its patches come before the namespace, say:
+    https://github.com/fluxcd/pkg/blob/main/kustomize/kustomize_generator.go.
+
+    Raises:
+        BuildError: kustomize refused.
+        FetchError: it would fetch something.
+        RefusedError: there is no kustomize.
+    """
+    root = root.resolve()
+    real = (root / folder).resolve()
+    if not real.is_relative_to(root):
+        raise BuildError(f"{folder} leads out of the repository")
+    if spec.get("ignoreMissingComponents") is True:
+        there = [one for one in spec.get("components") or () if (real / str(one)).exists()]
+        spec = {**spec, "components": there}
+    with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
+        top = Path(name).resolve()
+        place = real.relative_to(root)
+        here = _mirrored(root, place, top)
+        if resources is not None:
+            base = {"resources": [posixpath.relpath(path, place.as_posix()) for path in resources]}
+            _write(here, _merged({**_HEADER, **base}, spec))
+        else:
+            original = next(real / name for name in NAMES if (real / name).is_file())
+            data = _plain(original)
+            if data is None:
+                # Not what it should be: kustomize says why.
+                (here / original.name).symlink_to(original)
+            else:
+                _write(here, _merged(data, spec))
+        text = _run(here, top, root)
+        return list(_built(text, real, root))
+
+
+def patch(manifests: str, transformers: Mapping[str, Any]) -> str:
+    """``manifests`` with ``transformers`` (patches, images) applied, as a post-renderer does.
+
+    Raises:
+        BuildError: kustomize refused.
+        RefusedError: there is no kustomize.
+    """
+    with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
+        folder = Path(name).resolve()
+        (folder / "rendered.yaml").write_text(manifests, encoding="utf-8")
+        _write(folder, {**_HEADER, **transformers, "resources": ["rendered.yaml"]})
+        return _run(folder, folder)
+
+
+def _mirrored(root: Path, place: Path, top: Path) -> Path:
+    """A folder like ``place`` of ``root``, with links to all that lies beside it and in it, upwards too.
+
+    Only its kustomization is left out, so that another one can be written without touching the repository.
+    """
+    here, real = top, root
+    parts = (*place.parts, "")
+    for part in parts:
+        # What is ours in ``top`` must not be taken for the repository's: nor is .git ever needed.
+        skipped = {part, ".git", *(() if part else NAMES)}
+        for entry in real.iterdir():
+            if entry.name not in skipped:
+                (here / entry.name).symlink_to(entry)
+        if part:
+            here, real = here / part, real / part
+            here.mkdir()
+    return here
+
+
+def _plain(path: Path) -> dict[str, Any] | None:
+    """The kustomization ``path``; None if it is none that anything can be added to."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    documents = load_documents(text)
+    data = documents[0] if documents else None
+    if data is None and not syntax_error(text):
+        # Empty: Flux adds to that too.
+        return {}
+    if not isinstance(data, dict):
+        return None
+    return data if all(isinstance(data.get(name) or [], list) for name in (*_ADDING, "images")) else None
+
+
+def _merged(data: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The kustomization ``data`` with what a Flux Kustomization says on top."""
+    merged = dict(data)
+    for source, target in _REPLACING.items():
+        if isinstance(spec.get(source), str):
+            merged[target] = spec[source]
+    for name in _ADDING:
+        if isinstance(spec.get(name), list):
+            merged[name] = [*(data.get(name) or ()), *spec[name]]
+    if isinstance(spec.get("images"), list):
+        merged["images"] = _images(data.get("images") or (), spec["images"])
+    metadata = merged.get("buildMetadata")
+    asked = metadata if isinstance(metadata, list) else []
+    merged["buildMetadata"] = [*(one for one in asked if one != "originAnnotations"), "originAnnotations"]
+    return merged
+
+
+def _images(own: Sequence[Any], more: Sequence[Any]) -> list[Any]:
+    """Images by name; tag and digest of a later one take the place of both."""
+    found: dict[Any, dict[str, Any]] = {one.get("name"): one for one in own if isinstance(one, dict)}
+    for one in more:
+        if isinstance(one, dict):
+            is_newer = "newTag" in one or "digest" in one
+            before = {
+                key: value
+                for key, value in found.get(one.get("name"), {}).items()
+                if not (is_newer and key in ("newTag", "digest"))
+            }
+            found[one.get("name")] = {**before, **one}
+    return list(found.values())
+
+
+def _write(folder: Path, kustomization: Mapping[str, Any]) -> None:
+    text = yaml.safe_dump(kustomization, sort_keys=False)
+    (folder / NAMES[0]).write_text(text, encoding="utf-8")
+
+
+def _run(folder: Path, *tops: Path) -> str:
+    """What kustomize makes of ``folder``; paths below ``tops`` are shortened in what it complains about."""
+    program = ("kustomize", "build") if shell.find("kustomize") else ("kubectl", "kustomize")
+    argv = (*program, "--load-restrictor", "LoadRestrictionsNone", str(folder))
+    done = shell.run(argv, cwd=folder, environment=_OFFLINE, missing_hint=_HINT)
+    if done.code == 0:
+        return done.text
+    said = _shortened(done.said, tops)
+    if _FETCHING.search(done.said):
+        raise FetchError(f"kustomize would fetch something, which is not done here: {said}")
+    raise BuildError(said)
+
+
+def _shortened(said: str, tops: Iterable[Path]) -> str:
+    """The last of kustomize's nested reasons, on one line, with paths of the repository."""
+    lines = [line for line in said.splitlines() if line.strip() and not line.startswith("#")]
+    text = " ".join(lines).removeprefix("error: ") or "kustomize failed"
+    for top in tops:
+        text = text.replace(f"{top}/", "").replace(str(top), ".")
+    *around, reason = _NESTED.split(text)
+    reason = _DETOUR.sub("", _CONFIGURED.sub(r"\1", _OUTER.sub("", reason)))
+    text = f"in {around[-1]}: {reason}" if around else reason
+    # Where two objects become one it quotes both as a whole.
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def parse(text: str, path: str | None) -> Built | None:
+    """The object that ``text``, changed after the build, is now; None if it is none any more."""
+    documents = load_documents(text)
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        return None
+    _taken_origin(documents[0])
+    return Built(documents[0], path, text)
+
+
+def _built(text: str, folder: Path, root: Path) -> Iterator[Built]:
+    for part in text.split("\n---\n"):
+        for data in load_documents(part):
+            if isinstance(data, dict):
+                origin = _taken_origin(data)
+                path = None if origin is None else (folder / origin).resolve()
+                is_inside = path is not None and path.is_relative_to(root)
+                yield Built(data, path.relative_to(root).as_posix() if path and is_inside else None, part)
+
+
+def _taken_origin(data: dict[str, Any]) -> str | None:
+    """Take the annotation about its origin off ``data``; return the local file that it names."""
+    metadata = data.get("metadata") or {}
+    annotations = metadata.get("annotations") or {}
+    origin = dict(re.findall(r"(?m)^(path|repo|configuredIn): (.*)$", str(annotations.pop(_ORIGIN, ""))))
+    if not annotations:
+        metadata.pop("annotations", None)
+    path = origin.get("path") or origin.get("configuredIn")
+    return None if "repo" in origin else path
