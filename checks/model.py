@@ -1,23 +1,45 @@
 """What a check is."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tasks.core.outcomes import Outcome, Status, failed, passed, unknown
 from tasks.effects.world import World
 
-__all__ = ["Check", "Outcome", "Status", "failed", "passed", "unknown"]
+__all__ = ["Check", "Link", "Outcome", "Status", "failed", "noted", "passed", "unknown"]
+
+
+def noted(world: World, outcome: Outcome) -> Outcome:
+    """``outcome`` about somebody else's app: a failure only where the whole repository counts."""
+    is_counted = world.whole_repository or outcome.status is not Status.FAIL
+    return outcome if is_counted else dataclasses.replace(outcome, status=Status.NOTE)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One item of the Definition of Done: ``id`` and ``text`` as documented, ``run`` the proof."""
+    """One item of the Definition of Done: ``id`` and ``text`` as documented, ``run`` the proof.
+
+    ``settle`` is the proof on what the charts render to, None where that is not known; ``run`` looks at the
+    files only.
+    """
 
     id: str
     text: str
     run: Callable[[World], Outcome]
+    settle: Callable[[World], Outcome | None] | None = None
 
     @property
     def task(self) -> str:
         """The task it belongs to: DoD-004-02 is of TASK-004."""
         return "TASK-" + self.id.split("-")[1]
+
+
+@dataclass(frozen=True)
+class Link:
+    """What must hold between documents before a push; ``run`` yields what it found, one by one."""
+
+    id: str
+    text: str
+    run: Callable[[World], Iterable[Outcome]]
+    task = "TASK-011"

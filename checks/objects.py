@@ -1,12 +1,13 @@
 """How checks read the repository: an object of a file, values by path, and the answer when they lack."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from checks.model import Outcome, failed, unknown
+from checks.model import Check, Outcome, Status, failed, passed, unknown
 from tasks.core.documents import load_documents
 from tasks.core.errors import PlaybookError
 from tasks.core.layout import MissingError
+from tasks.core.places import line_of
 from tasks.effects.world import World
 from tasks.shared_files import is_same_path
 
@@ -32,6 +33,33 @@ def answered(run: Callable[[World], Outcome], world: World) -> Outcome:
         return failed(error.summary, "nothing would be deployed", error.hint)
     except PlaybookError as error:
         return unknown(error.summary, error.hint)
+
+
+def settled(check: Check, world: World) -> Outcome:
+    """The answer to ``check`` on rendered objects; on the files alone where nothing could be rendered."""
+    if check.settle is not None:
+        try:
+            outcome = check.settle(world)
+        except NotThereError as error:
+            return error.outcome
+        except PlaybookError:
+            outcome = None
+        if outcome is not None:
+            return outcome
+    return answered(check.run, world)
+
+
+def linked(run: Callable[[World], Iterable[Outcome]], world: World) -> list[Outcome]:
+    """What a link found, without what passed unless that is all; what it could not look at is unknown."""
+    found: list[Outcome] = []
+    try:
+        found.extend(run(world))
+    except NotThereError as error:
+        found.append(error.outcome)
+    except PlaybookError as error:
+        found.append(unknown(error.summary, error.hint))
+    told = [one for one in found if one.status is not Status.PASS]
+    return told or [passed("; ".join(one.evidence for one in found) or "there is nothing to compare")]
 
 
 def read(world: World, path: str, task: str) -> str:
@@ -104,9 +132,17 @@ def unlisted(world: World, folder: str, files: Iterable[str], task: str) -> list
 def _shown(value: object) -> str:
     if value is None:
         return "not set"
-    return f"a {type(value).__name__}" if isinstance(value, dict | list) else repr(value)
+    return "a map" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
 
 
-def judged(problems: Sequence[str], otherwise: Outcome, *, consequence: str, remedy: str) -> Outcome:
+def judged(
+    problems: Sequence[str], otherwise: Outcome, *, consequence: str, remedy: str, place: str = ""
+) -> Outcome:
     """A failure that names the problems, or ``otherwise`` if there are none."""
-    return failed("; ".join(problems), consequence, remedy) if problems else otherwise
+    return failed("; ".join(problems), consequence, remedy, place) if problems else otherwise
+
+
+def place(world: World, path: str, data: Mapping[str, Any], *keys: str | int) -> str:
+    """FILE:LINE of an object, or of as much of the path ``keys`` in it as the file has."""
+    name = str(dig(data, "metadata", "name"))
+    return f"{path}:{line_of(world.repository.glance(path), str(data.get('kind')), name, *keys)}"

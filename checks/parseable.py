@@ -11,6 +11,7 @@ from checks.objects import (
     find_object,
     items,
     judged,
+    place,
     read,
     unlisted,
 )
@@ -26,12 +27,21 @@ _SECRET_KEYS = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
 
 
 def _release(world: World) -> dict[str, Any]:
-    path = f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
-    return find_object(world, path, "HelmRelease", "TASK-003")
+    return find_object(world, _release_file(world), "HelmRelease", "TASK-003")
+
+
+def _release_file(world: World) -> str:
+    return f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
 
 
 def release_names_official_chart(world: World) -> Outcome:
     """DoD-003-01: the HelmRepository itself is TASK-011's to write and to mend."""
+    reference = dig(_release(world), "spec", "chartRef")
+    if reference is not None:
+        return unknown(
+            f"the chart comes from {dig(reference, 'kind')} {dig(reference, 'name')}: whether that has the "
+            "official one is not to be seen"
+        )
     charts = need(world.layout.parseable_charts)
     url = world.settings.parseable.chart_repository
     problems = differences(
@@ -43,10 +53,15 @@ def release_names_official_chart(world: World) -> Outcome:
             (("spec", "chart", "spec", "sourceRef", "namespace"), charts.namespace),
         ],
     )
-    problems += unlisted(world, f"{app_folder(world, 'parseable')}/app", PARSEABLE_FILES[1:], "TASK-003")
-    if problems:
+    folder = f"{app_folder(world, 'parseable')}/app"
+    missing = unlisted(world, folder, PARSEABLE_FILES[1:], "TASK-003")
+    where = place(world, _release_file(world), _release(world), "spec", "chart", "spec", "sourceRef")
+    if problems or missing:
         return failed(
-            "; ".join(problems), "Flux would not find the chart, or not apply it all", "invoke task-003"
+            "; ".join([*problems, *missing]),
+            "Flux would not find the chart, or not apply it all",
+            "invoke task-003",
+            where if problems else f"{folder}/kustomization.yaml:1",
         )
     path = charts.path or f"{need(world.layout.repositories)}/parseable.yaml"
     sources = load_documents(world.repository.read(path) or "")
@@ -59,11 +74,12 @@ def release_names_official_chart(world: World) -> Outcome:
 def release_connects_to_s3(world: World) -> Outcome:
     """DoD-003-02."""
     s3 = world.settings.s3
-    env = ("spec", "values", "parseable", "env")
+    release, base = _release(world), ("spec", "values", "parseable")
+    env = (*base, "env")
     problems = differences(
-        _release(world),
+        release,
         [
-            (("spec", "values", "parseable", "store"), "s3-store"),
+            ((*base, "store"), "s3-store"),
             ((*env, "P_S3_URL"), s3.endpoint),
             ((*env, "P_S3_REGION"), s3.region),
             ((*env, "P_S3_BUCKET"), s3.bucket),
@@ -75,6 +91,7 @@ def release_connects_to_s3(world: World) -> Outcome:
         unknown(f"the values say s3-store, {s3.endpoint}, path-style; {NEEDS_CHART}"),
         consequence="Parseable would not start, or keep its logs in an emptyDir",
         remedy="invoke task-003",
+        place=place(world, _release_file(world), release, *base),
     )
 
 
@@ -97,6 +114,7 @@ def release_has_resources(world: World) -> Outcome:
         unknown(f"memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}; {NEEDS_CHART}"),
         consequence="the pod would have other limits than the specified ones",
         remedy="invoke task-003",
+        place=place(world, _release_file(world), release, *base),
     )
 
 
@@ -171,6 +189,7 @@ def secret_reaches_parseable(world: World) -> Outcome:
         unknown(f"both variables come from {secret}; whether S3 accepts them there: {NEEDS_CLUSTER}"),
         consequence="Parseable would start without S3 credentials",
         remedy="invoke task-003",
+        place=place(world, _release_file(world), release, "spec", "postRenderers"),
     )
 
 
@@ -210,6 +229,7 @@ def metrics_are_discovered(world: World) -> Outcome:
         unknown(f"path and login are those Parseable serves; {NEEDS_CHART}"),
         consequence="Prometheus would scrape nothing, or be refused",
         remedy="invoke task-005",
+        place=place(world, path, monitor, *endpoint),
     )
 
 

@@ -1,10 +1,15 @@
-"""The 32 items of the Definition of Done, each with the function that answers it."""
+"""The 32 items of the Definition of Done and the links between documents, each with what answers it."""
 
 from collections.abc import Iterable
 
 from checks import bucket, folders, parseable, rollout, vector
-from checks.model import Check
-from checks.objects import answered
+from checks.links import admission, charts, downloads, flux, owners, references, urls
+from checks.links import folders as linked_folders
+from checks.links import grafana as linked_grafana
+from checks.links import parseable as linked_parseable
+from checks.links import vector as linked_vector
+from checks.model import Check, Link
+from checks.objects import answered, linked, settled
 from tasks.core.outcomes import Verdict
 from tasks.effects.world import World
 
@@ -34,6 +39,7 @@ _CHECKS = (
         "DoD-002-03",
         "WHEN app subdirectory exists, it SHALL be ready for HelmRelease and secret files",
         folders.parseable_folder_is_ready,
+        linked_folders.parseable_is_pointed_at,
     ),
     Check(
         "DoD-003-01",
@@ -44,11 +50,13 @@ _CHECKS = (
         "DoD-003-02",
         "WHEN Parseable starts, it SHALL connect to S3 endpoint https://s3.68cc.io with force_path_style=true",
         parseable.release_connects_to_s3,
+        linked_parseable.connects_to_s3,
     ),
     Check(
         "DoD-003-03",
         "WHEN pod is deployed, it SHALL have memory limit of 2Gi and CPU request of 500m",
         parseable.release_has_resources,
+        linked_parseable.has_resources,
     ),
     Check(
         "DoD-003-04",
@@ -69,11 +77,13 @@ _CHECKS = (
         "DoD-004-03",
         "WHEN Parseable pod starts, it SHALL successfully authenticate to S3 using secret values",
         parseable.secret_reaches_parseable,
+        linked_parseable.gets_credentials,
     ),
     Check(
         "DoD-005-01",
         "WHEN ServiceMonitor is created, Prometheus SHALL discover Parseable metrics endpoint",
         parseable.metrics_are_discovered,
+        linked_parseable.metrics_are_discovered,
     ),
     Check(
         "DoD-005-02",
@@ -89,16 +99,19 @@ _CHECKS = (
         "DoD-006-02",
         "WHEN listing directory, it SHALL contain ks.yaml and app/ subdirectory",
         folders.vector_folder_is_complete,
+        linked_folders.vector_is_pointed_at,
     ),
     Check(
         "DoD-007-01",
         "WHEN Vector pod starts, it SHALL use ServiceAccount vector with necessary permissions",
         vector.service_account_is_used,
+        linked_vector.account_is_used,
     ),
     Check(
         "DoD-007-02",
         "WHEN Vector queries Kubernetes API, it SHALL have read access to pods, namespaces, and nodes",
         vector.account_may_read,
+        linked_vector.account_may_read,
     ),
     Check(
         "DoD-008-01",
@@ -114,21 +127,25 @@ _CHECKS = (
         "DoD-008-03",
         "WHEN sending to Parseable, Vector SHALL use HTTP POST with JSON encoding and 1GB disk buffer",
         vector.sink_posts_to_parseable,
+        linked_vector.posts_to_parseable,
     ),
     Check(
         "DoD-009-01",
         "WHEN Vector is deployed, it SHALL run as DaemonSet with one pod per node",
         vector.runs_on_every_node,
+        linked_vector.runs_on_every_node,
     ),
     Check(
         "DoD-009-02",
         "WHEN Vector starts, it SHALL use vector-config ConfigMap and vector ServiceAccount",
         vector.uses_config_and_account,
+        linked_vector.uses_config_and_account,
     ),
     Check(
         "DoD-009-03",
         "WHEN logs are collected, Vector SHALL send to Parseable at http://parseable.monitoring.svc.cluster.local:8000",
         vector.sends_to_parseable,
+        linked_vector.sends_to_parseable,
     ),
     Check(
         "DoD-010-01",
@@ -139,6 +156,7 @@ _CHECKS = (
         "DoD-010-02",
         "WHEN datasource is configured, Grafana SHALL connect to http://parseable.monitoring.svc.cluster.local:8000",
         rollout.datasource_connects,
+        linked_grafana.datasource_leads_to_parseable,
     ),
     Check(
         "DoD-010-03",
@@ -165,10 +183,43 @@ _CHECKS = (
 
 CHECKS = {check.id: check for check in _CHECKS}
 
+_LINKS = (
+    Link("entries", "every entry exists, every file of ours is applied", flux.entries_exist),
+    Link("sources", "every source that is referred to exists", flux.sources_exist),
+    Link("decryption", "every encrypted object is decrypted", flux.secrets_are_decrypted),
+    Link("charts", "every chart exists and renders", charts.charts_render),
+    Link("values", "every value is one that the chart reads", charts.values_are_read),
+    Link("objects", "every object is one that the API server takes", admission.objects_are_accepted),
+    Link("versions", "every API version is one that the cluster has", admission.versions_are_served),
+    Link("owners", "every object is created once", owners.objects_have_one_owner),
+    Link("references", "everything that a pod refers to exists", references.references_exist),
+    Link("storage", "every StorageClass exists", references.storage_classes_exist),
+    Link("urls", "every URL inside the cluster leads to a port", urls.urls_lead_somewhere),
+    Link("login", "Parseable's login is not the default", linked_parseable.login_is_not_default),
+    Link("pipeline", "every input and the buffer's folder exist", linked_vector.pipeline_is_connected),
+    Link("images", "every image exists", downloads.images_exist),
+    Link("plugin", "Grafana's plugin can be downloaded", downloads.plugin_exists),
+    Link("remap", "Vector takes its configuration", linked_vector.pipeline_is_valid),
+)
+
+EVERYTHING: tuple[Check | Link, ...] = (*_CHECKS, *_LINKS)
+
 
 def run(checks: Iterable[Check], world: World) -> list[Verdict]:
-    """Answer ``checks`` in their order."""
+    """Answer ``checks`` in their order from the files, as far as the tasks up to theirs have written them."""
     return [Verdict(check.id, check.task, check.text, answered(check.run, world)) for check in checks]
+
+
+def link(checks: Iterable[Check | Link], world: World) -> list[Verdict]:
+    """Answer ``checks`` in their order from what would exist after a push: built, rendered and compared.
+
+    A link answers once for each thing that fails or is not known.
+    """
+    return [
+        Verdict(check.id, check.task, check.text, outcome)
+        for check in checks
+        for outcome in (linked(check.run, world) if isinstance(check, Link) else [settled(check, world)])
+    ]
 
 
 def of_task(task: str) -> list[Check]:

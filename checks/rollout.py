@@ -8,13 +8,20 @@ from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, 
 from tasks.core.documents import load_documents
 from tasks.core.layout import need
 from tasks.effects.world import World
-from tasks.manifests import charts_files, parseable_url
+from tasks.manifests import app_folder, charts_files, parseable_url
 from tasks.shared_files import is_same_path, values_at
 
 
 def _grafana(world: World) -> Any:
     place = need(world.layout.grafana)
     return values_at(place, world.repository.read(place.path) or "")
+
+
+def _place(world: World, word: str) -> str:
+    """FILE:LINE in Grafana's release where ``word`` first stands, else of its beginning."""
+    path = need(world.layout.grafana).path
+    lines = enumerate(world.repository.glance(path).splitlines(), 1)
+    return f"{path}:{next((number for number, line in lines if word in line.split()), 1)}"
 
 
 def plugin_is_installed(world: World) -> Outcome:
@@ -26,6 +33,7 @@ def plugin_is_installed(world: World) -> Outcome:
             f"{need(world.layout.grafana).path} does not list the plugin {grafana.datasource_type}",
             "Grafana would not know the data source's type",
             "invoke task-010",
+            _place(world, "plugins:"),
         )
     return unknown(f"the plugin is listed; whether Grafana can download it: {NEEDS_CLUSTER}")
 
@@ -40,6 +48,7 @@ def datasource_connects(world: World) -> Outcome:
             f"{need(world.layout.grafana).path} has no data source {grafana.datasource_name}",
             "Grafana would not show the logs",
             "invoke task-010",
+            _place(world, "datasources:"),
         )
     problems = differences(
         named[0],
@@ -61,6 +70,7 @@ def datasource_connects(world: World) -> Outcome:
         unknown(f"the data source points to {parseable_url(world)} with its login; {NEEDS_CLUSTER}"),
         consequence="queries from Grafana would be refused or go nowhere",
         remedy="invoke task-010",
+        place=_place(world, grafana.datasource_name),
     )
 
 
@@ -75,23 +85,33 @@ def flux_is_told(world: World) -> Outcome:
     path = need(layout.apps_kustomization)
     problems = []
     wanted = [(path, f"{name}/ks.yaml") for name in (settings.parseable.name, settings.vector.name)]
-    wanted += [
-        (need(layout.repositories_kustomization), posixpath.basename(file)) for file in charts_files(world)
-    ]
+    # A release that names an OCIRepository (spec.chartRef) needs no HelmRepository.
+    apps = [app for app in ("parseable", "vector") if not _names_its_chart_itself(world, app)]
+    listed = [file for file in charts_files(world) if posixpath.basename(file).removesuffix(".yaml") in apps]
+    wanted += [(need(layout.repositories_kustomization), posixpath.basename(file)) for file in listed]
     for app, found in (("parseable", layout.parseable_charts), ("vector", layout.vector_charts)):
+        if app not in apps:
+            continue
         charts = need(found)
         file = charts.path or f"{need(layout.repositories)}/{app}.yaml"
         url = str(dig(find_object(world, file, "HelmRepository", "TASK-011", charts.name), "spec", "url"))
         official = getattr(settings, app).chart_repository
         if url.rstrip("/") != official.rstrip("/"):
             problems.append(f"{file} has the URL {url}, not {official}")
-    problems += [f"{file} does not list {entry}" for file, entry in wanted if not _lists(world, file, entry)]
+    unlisted = [(file, entry) for file, entry in wanted if not _lists(world, file, entry)]
+    problems += [f"{file} does not list {entry}" for file, entry in unlisted]
     return judged(
         problems,
         unknown(f"both apps and their HelmRepositories are listed; {NEEDS_CLUSTER}"),
         consequence="Flux would not reconcile it",
         remedy="invoke task-011",
+        place=f"{unlisted[0][0] if unlisted else need(layout.repositories_kustomization)}:1",
     )
+
+
+def _names_its_chart_itself(world: World, app: str) -> bool:
+    documents = load_documents(world.repository.glance(f"{app_folder(world, app)}/app/helmrelease.yaml"))
+    return any(dig(document, "spec", "chartRef") is not None for document in documents)
 
 
 def _lists(world: World, path: str, entry: str) -> bool:

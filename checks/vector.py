@@ -1,6 +1,8 @@
 """DoD-007 to DoD-009: Vector's rights, pipeline and release, as far as the repository can tell."""
 
+import fnmatch
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from checks.model import Outcome, failed, passed, unknown
@@ -12,6 +14,7 @@ from checks.objects import (
     find_object,
     items,
     judged,
+    place,
     unlisted,
 )
 from tasks.core.documents import load_documents
@@ -68,12 +71,22 @@ def account_may_read(world: World) -> Outcome:
         passed(f"{name} may get, list and watch {', '.join(_RESOURCES)}"),
         consequence="Vector would be refused by the Kubernetes API and collect nothing",
         remedy="invoke task-007",
+        place=place(world, path, role),
     )
 
 
 def _pipeline(world: World) -> dict[str, Any]:
     path, name = _file(world, "configmap.yaml"), world.settings.vector.config_map
-    text = dig(find_object(world, path, "ConfigMap", "TASK-008", name), "data", "vector.yaml")
+    return pipeline_of(find_object(world, path, "ConfigMap", "TASK-008", name), path)
+
+
+def pipeline_of(config_map: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Vector's configuration in its ConfigMap, which is in the file ``path``.
+
+    Raises:
+        NotThereError: there is none, or it does not parse.
+    """
+    text = dig(config_map, "data", "vector.yaml")
     documents = load_documents(text) if isinstance(text, str) else []
     if len(documents) == 1 and isinstance(documents[0], dict):
         return documents[0]
@@ -86,7 +99,7 @@ def _pipeline(world: World) -> dict[str, Any]:
     )
 
 
-def _named(pipeline: dict[str, Any], section: str, kind: str) -> dict[str, dict[str, Any]]:
+def _named(pipeline: Mapping[str, Any], section: str, kind: str) -> dict[str, dict[str, Any]]:
     components = pipeline.get(section)
     if not isinstance(components, dict):
         return {}
@@ -118,53 +131,81 @@ def metadata_is_added(world: World) -> Outcome:
     for name, transform in _named(pipeline, "transforms", "remap").items():
         program = str(transform.get("source"))
         missing = [key for key in _METADATA if not re.search(rf"(?m)^\s*\.k8s\.{key}\s*=", program)]
-        if missing or not set(items(transform.get("inputs"))) & set(sources):
+        if missing or not any(is_input(transform, source) for source in sources):
             continue
-        if any(name in items(dig(sink, "inputs")) for sink in _named(pipeline, "sinks", "http").values()):
+        if any(is_input(sink, name) for sink in _named(pipeline, "sinks", "http").values()):
             return passed(f"transform {name} adds {', '.join(_METADATA)} on the way to the sink")
     return failed(
         f"no remap between the pod logs and the sink sets .k8s. {', '.join(_METADATA)}",
         "the logs could not be told apart by pod",
         "invoke task-008",
+        _config_place(world, "transforms:"),
+    )
+
+
+def is_input(component: Mapping[str, Any], name: str) -> bool:
+    """Whether a component takes what ``name`` gives; inputs may be patterns, or name one of its outputs."""
+    return any(
+        fnmatch.fnmatchcase(name, str(wanted)) or str(wanted).startswith(f"{name}.")
+        for wanted in items(component.get("inputs"))
     )
 
 
 def sink_posts_to_parseable(world: World) -> Outcome:
     """DoD-008-03."""
     pipeline = _pipeline(world)
-    vector, stream = world.settings.vector, world.settings.parseable.stream
-    sink = _parseable_sink(world, pipeline)
+    problems = sink_problems(world, pipeline)
+    if pipeline.get("data_dir") is None:
+        problems.append("data_dir is not set, so that the disk buffer would lie on a read-only mount")
+    return sink_judged(world, problems, _config_place(world, "sinks:"))
+
+
+def sink_problems(world: World, pipeline: Mapping[str, Any]) -> list[str]:
+    """What keeps the sink's batches from arriving."""
+    sink = parseable_sink(world, pipeline)
     problems = differences(
         sink,
         [
             (("encoding", "codec"), "json"),
             (("buffer", "type"), "disk"),
-            (("buffer", "max_size"), vector.buffer_bytes),
-            (("request", "headers", "X-P-Stream"), stream),
+            (("buffer", "max_size"), world.settings.vector.buffer_bytes),
+            (("request", "headers", "X-P-Stream"), world.settings.parseable.stream),
             (("auth", "strategy"), "basic"),
             (("auth", "user"), "${PARSEABLE_USERNAME}"),
             (("auth", "password"), "${PARSEABLE_PASSWORD}"),
         ],
     )
-    config = find_object(world, _file(world, "configmap.yaml"), "ConfigMap", "TASK-008")
-    if dig(config, "metadata", "annotations", "kustomize.toolkit.fluxcd.io/substitute") != "disabled":
-        problems.append("the ConfigMap lets Flux replace Vector's own variables, the login among them")
     # Vector's http sink posts unless told otherwise.
     if sink.get("method", "post") != "post":
         problems.append(f"method is {sink['method']!r}, not 'post'")
-    if pipeline.get("data_dir") is None:
-        problems.append("data_dir is not set, so that the disk buffer would lie on a read-only mount")
+    return problems
+
+
+def _config_place(world: World, section: str) -> str:
+    """FILE:LINE of a section of the pipeline."""
+    path = _file(world, "configmap.yaml")
+    lines = enumerate(world.repository.glance(path).splitlines(), 1)
+    return f"{path}:{next((number for number, line in lines if line.strip() == section), 1)}"
+
+
+def sink_judged(world: World, problems: Sequence[str], where: str) -> Outcome:
+    """The answer to DoD-008-03 that ``problems`` make; ``where`` is FILE:LINE of the sinks."""
+    stream, size = world.settings.parseable.stream, world.settings.vector.buffer_bytes
     return judged(
         problems,
-        passed(
-            f"POST of JSON to stream {stream}, with a login and a disk buffer of {vector.buffer_bytes} bytes"
-        ),
+        passed(f"POST of JSON to stream {stream}, with a login and a disk buffer of {size} bytes"),
         consequence="Vector would not start, or Parseable would refuse every batch",
         remedy="invoke task-008",
+        place=where,
     )
 
 
-def _parseable_sink(world: World, pipeline: dict[str, Any]) -> dict[str, Any]:
+def parseable_sink(world: World, pipeline: Mapping[str, Any]) -> dict[str, Any]:
+    """The sink that posts to Parseable.
+
+    Raises:
+        NotThereError: there is none.
+    """
     uri = f"{parseable_url(world)}/api/v1/ingest"
     sinks = _named(pipeline, "sinks", "http")
     for sink in sinks.values():
@@ -183,6 +224,7 @@ def runs_on_every_node(world: World) -> Outcome:
         unknown(f"role Agent; {NEEDS_CHART}"),
         consequence="Vector would not run on every node",
         remedy="invoke task-009",
+        place=place(world, _file(world, "helmrelease.yaml"), _release(world), "spec", "values", "role"),
     )
 
 
@@ -217,12 +259,13 @@ def uses_config_and_account(world: World) -> Outcome:
         ),
         consequence="Vector would run with another pipeline or without its rights",
         remedy="invoke task-009",
+        place=place(world, _file(world, "helmrelease.yaml"), release, *values),
     )
 
 
 def sends_to_parseable(world: World) -> Outcome:
     """DoD-009-03."""
-    _parseable_sink(world, _pipeline(world))
+    parseable_sink(world, _pipeline(world))
     path = f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
     release = find_object(world, path, "HelmRelease", "TASK-003")
     return judged(
@@ -232,4 +275,5 @@ def sends_to_parseable(world: World) -> Outcome:
         unknown(f"the sink's URL and the Service's port agree on {parseable_url(world)}; {NEEDS_CHART}"),
         consequence="no log would reach Parseable",
         remedy="invoke task-003",
+        place=place(world, path, release, "spec", "values", "parseable", "service", "port"),
     )

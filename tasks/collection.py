@@ -26,14 +26,20 @@ _RUN = {
     "no-push": "commit, but do not push",
     "force": "overwrite, or commit, edits that were not committed",
     "adopt": "take over app folders that the playbook did not write",
+    "offline": "ask nothing but S3 and the git remote before a push: no charts, no registries",
 }
 
 
-def _options(*, yes: bool, no_push: bool, force: bool, adopt: bool, json: bool) -> Options:
+def _options(
+    *, yes: bool, no_push: bool, force: bool, adopt: bool, json: bool, offline: bool = True
+) -> Options:
     from tasks.commands import Options
-    from tasks.effects.world import Permissions
+    from tasks.effects.world import Permissions, Reach
 
-    return Options(yes=yes, as_json=json, permissions=Permissions(force=force, adopt=adopt, push=not no_push))
+    permissions = Permissions(force=force, adopt=adopt, push=not no_push)
+    return Options(
+        yes=yes, as_json=json, permissions=permissions, reach=Reach.OFFLINE if offline else Reach.ONLINE
+    )
 
 
 @task(name="all", help=_RUN, auto_shortflags=False)
@@ -44,13 +50,14 @@ def all_tasks(
     no_push: bool = False,
     force: bool = False,
     adopt: bool = False,
+    offline: bool = False,
     json: bool = False,
 ) -> None:
     """Run: TASK-001 to TASK-011 in order, each applied and proved before the next."""
     from tasks import commands
 
     with commands.reported(as_json=json):
-        options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json)
+        options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
         commands.run_all(load(context, repo), options)
 
 
@@ -88,7 +95,12 @@ def status(context: Context, repo: str = "", json: bool = False) -> None:
         **_JSON,
         "only": "one item or several, as in DoD-004-02,DoD-001-03",
         "task": "the items of one task, as in 004",
+        "stage": "static (what can be known before a push)",
+        "format": "text, or github (annotations of a workflow run)",
         "strict": "count unknown as failed",
+        "offline": "ask nothing but S3: charts come from the cache, or from folders in charts.mirrors",
+        "online": "also ask the registries of the images, and for the plugin",
+        "whole-repo": "count faults in other people's apps too",
     },
     auto_shortflags=False,
 )
@@ -97,15 +109,21 @@ def verify(
     repo: str = "",
     only: str = "",
     task: str = "",
+    stage: str = "static",
+    format: str = "text",  # noqa: A002 (a flag)
     strict: bool = False,
+    offline: bool = False,
+    online: bool = False,
+    whole_repo: bool = False,
     json: bool = False,
 ) -> None:
-    """Look: the 32 items of the Definition of Done, each with its evidence."""
+    """Look: the Definition of Done, and the links between documents, with evidence."""
     from tasks import commands
 
     with commands.reported(as_json=json):
-        options = commands.Options(as_json=json)
-        commands.verify(load(context, repo), options, only=only, task=task, strict=strict)
+        asked = commands.Questions(only, task, stage, format, strict, whole_repo)
+        options = commands.Options(as_json=json, reach=commands.reach(offline=offline, online=online))
+        commands.verify(load(context, repo), options, asked)
 
 
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
@@ -140,13 +158,14 @@ def _single(spec: TaskSpec) -> Task[Any]:
         no_push: bool = False,
         force: bool = False,
         adopt: bool = False,
+        offline: bool = False,
         json: bool = False,
         with_prerequisites: bool = False,
     ) -> None:
         from tasks import commands
 
         with commands.reported(as_json=json):
-            options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json)
+            options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
             commands.run_one(load(context, repo), options, spec.id, with_prerequisites=with_prerequisites)
 
     run.__doc__ = f"Phase {spec.phase}: {spec.title}."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks import registry
-from checks.model import Check
+from checks.model import Check, Link
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
 from tasks.core.errors import InterruptedRunError, PlaybookError, SettingsError, StepFailedError
@@ -19,7 +19,7 @@ from tasks.core.settings import Settings
 from tasks.effects.git import Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
-from tasks.effects.world import NOTHING_SPECIAL, Permissions, World
+from tasks.effects.world import NOTHING_SPECIAL, Permissions, Reach, World
 from tasks.steps import STEPS
 
 CHANGES_PLANNED = 5
@@ -32,6 +32,18 @@ class Options:
     yes: bool = False
     as_json: bool = False
     permissions: Permissions = NOTHING_SPECIAL
+    reach: Reach = Reach.OFFLINE
+
+
+def reach(*, offline: bool, online: bool) -> Reach:
+    """How far `verify` may go.
+
+    Raises:
+        SettingsError: both flags were given.
+    """
+    if offline and online:
+        raise SettingsError("--offline and --online exclude each other", "leave one of them out")
+    return Reach.OFFLINE if offline else Reach.ONLINE if online else Reach.CHARTS
 
 
 def plan(settings: Settings, options: Options) -> int:
@@ -93,25 +105,44 @@ def status(settings: Settings, options: Options) -> None:
         console.show_status(plans, verdicts)
 
 
-def verify(settings: Settings, options: Options, *, only: str, task: str, strict: bool) -> None:
-    """Answer the Definition of Done, or one item or task of it.
+@dataclass(frozen=True)
+class Questions:
+    """What `verify` is to answer and how: ``form`` is "text", "json" or "github"."""
+
+    only: str = ""
+    task: str = ""
+    stage: str = "static"
+    form: str = "text"
+    strict: bool = False
+    whole_repository: bool = False
+
+
+def verify(settings: Settings, options: Options, asked: Questions) -> None:
+    """Answer the Definition of Done and the links between documents, or one item or task of them.
 
     Raises:
+        SettingsError: there is no such item, task, stage or form.
         StepFailedError: an item fails; with ``strict``, or is unknown.
     """
     console = Console(as_json=options.as_json)
-    chosen = _chosen_checks(only, task)
-    verdicts = registry.run(chosen, _world(settings, options, probe=True))
+    forms = {"text": console.show_verdicts, "github": console.show_annotations}
+    if asked.form not in forms:
+        raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
+    if asked.stage != "static":
+        raise SettingsError(f"there is no stage {asked.stage}", "known: static")
+    world = _world(settings, options, probe=True, whole_repository=asked.whole_repository)
+    verdicts = registry.link(_chosen_checks(asked.only, asked.task), world)
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
     else:
-        console.show_verdicts(verdicts)
-    counted = (Status.FAIL, Status.UNKNOWN) if strict else (Status.FAIL,)
-    bad = [verdict.id for verdict in verdicts if verdict.outcome.status in counted]
+        forms[asked.form](verdicts)
+    counted = (Status.FAIL, Status.UNKNOWN) if asked.strict else (Status.FAIL,)
+    bad = dict.fromkeys(verdict.id for verdict in verdicts if verdict.outcome.status in counted)
     if bad:
-        what = "do not pass" if strict else "fail"
+        what = "do not pass" if asked.strict else "fail"
+        total = len({verdict.id for verdict in verdicts})
         with already_reported():
-            raise StepFailedError(f"{len(bad)} of {len(verdicts)} checks {what}: {', '.join(bad)}")
+            raise StepFailedError(f"{len(bad)} of {total} checks {what}: {', '.join(bad)}")
 
 
 def graph(*, as_mermaid: bool, as_json: bool) -> None:
@@ -154,7 +185,14 @@ def already_reported() -> Iterator[None]:
         raise
 
 
-def _world(settings: Settings, options: Options, *, probe: bool = False, ask: bool = False) -> World:
+def _world(
+    settings: Settings,
+    options: Options,
+    *,
+    probe: bool = False,
+    ask: bool = False,
+    whole_repository: bool = False,
+) -> World:
     if not settings.gitops.path:
         raise SettingsError(
             "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
@@ -165,6 +203,8 @@ def _world(settings: Settings, options: Options, *, probe: bool = False, ask: bo
         Repository(git),
         permissions=options.permissions,
         probe=probe,
+        reach=options.reach,
+        whole_repository=whole_repository,
         ask=getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
 
@@ -201,7 +241,11 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
 def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> None:
     console = Console(as_json=options.as_json)
     found = carry_out(
-        plans, world, lambda name: registry.run(registry.of_task(name), world), progress=console
+        plans,
+        world,
+        lambda name: registry.run(registry.of_task(name), world),
+        lambda: registry.link(registry.EVERYTHING, world),
+        progress=console,
     )
     verdicts: dict[str, list[Verdict]] = {item.spec.id: [] for item in plans}
     for verdict in found:
@@ -229,9 +273,9 @@ def _report(
     return {"progress": progress(plans, verdicts), "tasks": tasks}
 
 
-def _chosen_checks(only: str, task: str) -> list[Check]:
+def _chosen_checks(only: str, task: str) -> list[Check | Link]:
     """The checks that --only and --task name; all of them if neither is given."""
-    chosen = list(registry.CHECKS.values())
+    chosen = list(registry.EVERYTHING)
     if task:
         name = f"TASK-{task.upper().removeprefix('TASK-'):0>3}"
         if name not in CATALOGUE:
@@ -239,11 +283,11 @@ def _chosen_checks(only: str, task: str) -> list[Check]:
         chosen = [check for check in chosen if check.task == name]
     if only:
         wanted = {item.strip().upper(): item.strip() for item in only.split(",")}
-        known = {check.id.upper() for check in registry.CHECKS.values()}
+        known = {check.id.upper() for check in registry.EVERYTHING}
         unknown = [given for name, given in wanted.items() if name not in known]
         if unknown:
             raise SettingsError(
-                f"there is no check {', '.join(unknown)}", "invoke verify lists those that are open"
+                f"there is no check {', '.join(unknown)}", "invoke verify --json lists them all"
             )
         chosen = [check for check in chosen if check.id.upper() in wanted]
         if not chosen:

@@ -181,6 +181,14 @@ def charts_files(world: World) -> tuple[str, ...]:
     return tuple(path for path, charts in beside if charts.path in (None, path))
 
 
+def applied_files(world: World) -> tuple[str, ...]:
+    """Our files that Flux applies: those of the apps, and of HelmRepositories as far as they have a place."""
+    layout = world.layout
+    found = (layout.parseable_charts, layout.vector_charts, layout.repositories)
+    is_known = not any(isinstance(item, Exception) for item in found)
+    return own_files(world, charts_files(world) if is_known else ())
+
+
 def _known_paths(world: World) -> tuple[str, ...]:
     """All files that any task writes or edits, as far as the layout is known."""
     layout = world.layout

@@ -52,8 +52,7 @@ parseable:
 
 # `tpl` takes text only, so a number in env does not render; `eq` takes text only, nor does a map as store.
 _PARSEABLE_DEPLOYMENT = """\
-{{- $p := .Values.parseable }}
-{{- if not $p.highAvailability.enabled }}
+{{- if not $.Values.parseable.highAvailability.enabled }}
 apiVersion: apps/v1
 kind: Deployment
 metadata: {{- include "own.meta" . | nindent 2 }}
@@ -65,24 +64,24 @@ spec:
     metadata:
       labels:
         {{- include "own.selector" . | nindent 8 }}
-        {{- toYaml $p.podLabels | nindent 8 }}
+        {{- toYaml $.Values.parseable.podLabels | nindent 8 }}
     spec:
-      serviceAccountName: {{ $p.serviceAccount.name }}
-      nodeSelector: {{- toYaml $p.nodeSelector | nindent 8 }}
-      tolerations: {{- toYaml $p.tolerations | nindent 8 }}
+      serviceAccountName: {{ $.Values.parseable.serviceAccount.name }}
+      nodeSelector: {{- toYaml $.Values.parseable.nodeSelector | nindent 8 }}
+      tolerations: {{- toYaml $.Values.parseable.tolerations | nindent 8 }}
       containers:
         - name: parseable
-          image: {{ printf "%s:%s" $p.image.repository $p.image.tag }}
-          imagePullPolicy: {{ $p.image.pullPolicy }}
+          image: {{ printf "%s:%s" $.Values.parseable.image.repository $.Values.parseable.image.tag }}
+          imagePullPolicy: {{ $.Values.parseable.image.pullPolicy }}
           args:
             - /usr/bin/parseable
-            - {{ eq .Values.parseable.store "s3-store" | ternary "s3-store" $p.store }}
+            - {{ eq .Values.parseable.store "s3-store" | ternary "s3-store" $.Values.parseable.store }}
           env:
             - {name: HOSTNAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
-          {{- range $variable, $text := $p.env }}
+          {{- range $variable, $text := $.Values.parseable.env }}
             - {name: {{ $variable }}, value: {{ tpl $text $ | quote }}}
           {{- end }}
-          {{- range $mode := list $p.localModeSecret $p.s3ModeSecret }}
+          {{- range $mode := list $.Values.parseable.localModeSecret $.Values.parseable.s3ModeSecret }}
           {{- if $mode.enabled }}
           {{- range $secret := $mode.secrets }}
           {{- range $key := $secret.keys }}
@@ -93,13 +92,14 @@ spec:
           {{- end }}
           {{- end }}
           ports: [{containerPort: 8000}]
-          readinessProbe: {{- toYaml $p.readinessProbe | nindent 12 }}
-          resources: {{- toYaml $p.resources | nindent 12 }}
+          readinessProbe: {{- toYaml $.Values.parseable.readinessProbe | nindent 12 }}
+          resources: {{- toYaml $.Values.parseable.resources | nindent 12 }}
           volumeMounts:
             - {name: data-volume, mountPath: /parseable/data}
             - {name: stage-volume, mountPath: /parseable/staging}
       volumes:
-        {{- range $volume, $kept := dict "data" $p.persistence.data "stage" $p.persistence.staging }}
+        {{- $data := $.Values.parseable.persistence.data }}
+        {{- range $volume, $kept := dict "data" $data "stage" $.Values.parseable.persistence.staging }}
         - name: {{ $volume }}-volume
           {{- if $kept.enabled }}
           persistentVolumeClaim:
@@ -136,6 +136,9 @@ kind: PersistentVolumeClaim
 metadata: {name: {{ include "own.name" $ }}-{{ $part }}-pvc, namespace: {{ $.Release.Namespace }}}
 spec:
   accessModes: [{{ $kept.accessMode }}]
+  {{- with $kept.storageClass }}
+  storageClassName: {{ . }}
+  {{- end }}
   resources: {requests: {storage: {{ $kept.size }}}}
 {{- end }}
 {{- end }}

@@ -101,8 +101,12 @@ class Playground:
         return self.invoke(command, "--repo", str(self.root), *arguments, **environment)
 
     def all(self, *arguments: str, **environment: str | None) -> Done:
-        """Run `all --yes`."""
-        return self.on_repository("all", "--yes", *arguments, **environment)
+        """Run `all --yes --offline`."""
+        return self.on_repository("all", "--yes", "--offline", *arguments, **environment)
+
+    def verify(self, *arguments: str, **environment: str | None) -> Done:
+        """Run `verify --offline`."""
+        return self.on_repository("verify", "--offline", *arguments, **environment)
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:

@@ -214,6 +214,23 @@ def none_of_it(root: Path) -> None:
     )
 
 
+_TREES = Path(__file__).resolve().parent / "cases/shapes"
+
+
+def tree(name: str) -> Shape:
+    """A whole repository of its own, from `tests/cases/shapes`; only the rules for sops stay the sample's."""
+
+    def make(root: Path) -> None:
+        for part in root.iterdir():
+            if part.is_dir() and part.name != ".git":
+                shutil.rmtree(part)
+        shutil.copytree(_TREES / name, root, dirs_exist_ok=True)
+        edit(root / ".sops.yaml", "path_regex: kubernetes/", "path_regex: ")
+
+    make.__name__ = name.replace("-", "_")
+    return make
+
+
 # Layouts in which everything runs as it is.
 GOOD: dict[str, Shape] = {
     shape.__name__: shape
@@ -234,5 +251,9 @@ GOOD: dict[str, Shape] = {
         grafana_released_from_flux_system,
         entries_without_dot,
         strange_neighbours,
+        tree("bootstrap"),
+        tree("cluster-settings"),
+        tree("flux-instance"),
+        tree("two-clusters"),
     )
 }

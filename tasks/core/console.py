@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.core.catalogue import PHASES
 from tasks.core.changes import Change
 from tasks.core.errors import PlaybookError
-from tasks.core.outcomes import Status, Verdict
+from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.runner import TaskPlan, obstacles
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _STYLES = {
     "changes": "yellow",
     "unknown": "yellow",
     "blocked": "red",
+    "note": "cyan",
     "failed": "red",
     "fail": "red",
 }
@@ -135,19 +136,51 @@ class Console:
         self.say(progress(plans, verdicts))
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """Failures first, then unknowns, then the count."""
-        for status in (Status.FAIL, Status.UNKNOWN):
-            for verdict in verdicts:
-                outcome = verdict.outcome
-                if outcome.status is not status:
-                    continue
-                self.say(f"{status.upper():<8}{verdict.id}  {verdict.text}", style=_STYLES[status])
+        """Failures first, then unknowns and notes, then the count; what has the same reason is told once."""
+        for status in (Status.FAIL, Status.UNKNOWN, Status.NOTE):
+            for outcome, told in _by_outcome(verdicts, status).items():
+                for verdict in told:
+                    self.say(f"{status.upper():<8}{verdict.id}  {verdict.text}", style=_STYLES[status])
+                if outcome.place:
+                    self.say(f"        at: {outcome.place}")
                 self.say(f"        found: {outcome.evidence}")
                 if outcome.consequence:
                     self.say(f"        after a push: {outcome.consequence}")
                 if outcome.remedy:
                     self.say(f"        do: {outcome.remedy}")
         self.say(counted(verdicts))
+
+    def show_annotations(self, verdicts: Sequence[Verdict]) -> None:
+        """Failures and unknowns as workflow commands of GitHub Actions, then the count.
+
+        Their form: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+        """
+        levels = {Status.FAIL: "error", Status.UNKNOWN: "notice", Status.NOTE: "notice"}
+        for verdict in verdicts:
+            outcome = verdict.outcome
+            if outcome.status in levels:
+                path, _, line = outcome.place.rpartition(":")
+                properties = (
+                    {"file": path, "line": line, "title": verdict.id} if path else {"title": verdict.id}
+                )
+                told = ",".join(f"{name}={_escaped(value, ',:')}" for name, value in properties.items())
+                parts = (outcome.evidence, outcome.consequence, outcome.remedy)
+                text = _escaped(". ".join(part for part in parts if part))
+                self.say(f"::{levels[outcome.status]} {told}::{text}")
+        self.say(counted(verdicts))
+
+
+def _by_outcome(verdicts: Iterable[Verdict], status: Status) -> dict[Outcome, list[Verdict]]:
+    found: dict[Outcome, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.outcome.status is status:
+            found.setdefault(verdict.outcome, []).append(verdict)
+    return found
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """``text`` with what would end a workflow command percent-encoded; ``more`` in its properties."""
+    return "".join(f"%{ord(sign):02X}" if sign in "%\r\n" + more else sign for sign in text)
 
 
 def counted(verdicts: Iterable[Verdict]) -> str:
@@ -202,6 +235,7 @@ def verdict_data(verdict: Verdict) -> dict[str, str]:
         "evidence": outcome.evidence,
         "consequence": outcome.consequence,
         "remedy": outcome.remedy,
+        "place": outcome.place,
     }
 
 

@@ -147,7 +147,7 @@ def discover(settings: Settings, paths: Sequence[str], read: Callable[[str], str
         parseable_charts=charts("parseable", settings.parseable.chart_repository),
         vector_charts=charts("vector", settings.vector.chart_repository),
         grafana=found_grafana,
-        apis=_find_apis(tree),
+        apis=newest_apis(text for text in tree.texts.values() if MARKER not in text),
     )
 
 
@@ -330,12 +330,11 @@ def _find_charts(
     return HelmSource(ours if ours in tree.texts else None, name, namespace)
 
 
-def _find_apis(tree: Tree) -> Mapping[str, str]:
+def newest_apis(texts: Iterable[str]) -> Mapping[str, str]:
+    """For each kind of Flux object the newest API version that ``texts`` use, else the documented one."""
     groups = {api.split("/")[0]: kind for kind, api in _DOCUMENTED_APIS.items()}
     used: dict[str, set[str]] = {kind: set() for kind in _DOCUMENTED_APIS}
-    for text in tree.texts.values():
-        if MARKER in text:
-            continue
+    for text in texts:
         for match in _FLUX_API.finditer(text):
             api = match[1]
             kind = groups[api.split("/")[0]]
@@ -345,13 +344,13 @@ def _find_apis(tree: Tree) -> Mapping[str, str]:
             ):
                 used[kind].add(api)
     return {
-        kind: max(apis, key=_api_age) if (apis := used[kind]) else documented
+        kind: max(apis, key=api_age) if (apis := used[kind]) else documented
         for kind, documented in _DOCUMENTED_APIS.items()
     }
 
 
-def _api_age(api: str) -> tuple[int, bool, int]:
-    """Sort key of Kubernetes API versions: v2 after v2beta2 after v2beta1 after v1."""
+def api_age(api: str) -> tuple[int, bool, int]:
+    """Sort key of API versions ("GROUP/VERSION"): v2 after v2beta2 after v2beta1 after v1."""
     found = re.fullmatch(r"v(\d+)(?:(?:alpha|beta)(\d+))?", api.split("/")[1])
     if found is None:
         return (0, False, 0)

@@ -5,11 +5,15 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """The three answers. ``UNKNOWN`` (a tool, the network, the cluster is missing) never counts as a pass."""
+    """The answers. ``UNKNOWN`` (a tool, the network, the cluster is missing) never counts as a pass.
+
+    ``NOTE`` is a fault in somebody else's app: told, and not counted.
+    """
 
     PASS = "pass"  # noqa: S105 (an answer, not a password)
     FAIL = "fail"
     UNKNOWN = "unknown"
+    NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -17,13 +21,14 @@ class Outcome:
     """One answer with its evidence: what was looked at and found.
 
     A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); an
-    unknown says in ``remedy`` what would make it answerable.
+    unknown says in ``remedy`` what would make it answerable. ``place`` is "FILE:LINE" where there is one.
     """
 
     status: Status
     evidence: str
     consequence: str = ""
     remedy: str = ""
+    place: str = ""
 
 
 def passed(evidence: str) -> Outcome:
@@ -31,14 +36,14 @@ def passed(evidence: str) -> Outcome:
     return Outcome(Status.PASS, evidence)
 
 
-def failed(evidence: str, consequence: str, remedy: str) -> Outcome:
+def failed(evidence: str, consequence: str, remedy: str, place: str = "") -> Outcome:
     """Answer that the item does not hold."""
-    return Outcome(Status.FAIL, evidence, consequence, remedy)
+    return Outcome(Status.FAIL, evidence, consequence, remedy, place)
 
 
-def unknown(evidence: str, remedy: str = "") -> Outcome:
+def unknown(evidence: str, remedy: str = "", place: str = "") -> Outcome:
     """Answer that it cannot be told from what is at hand."""
-    return Outcome(Status.UNKNOWN, evidence, remedy=remedy)
+    return Outcome(Status.UNKNOWN, evidence, remedy=remedy, place=place)
 
 
 @dataclass(frozen=True)

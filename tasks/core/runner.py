@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from tasks.core.catalogue import CATALOGUE, TaskSpec
+from tasks.core.catalogue import TaskSpec
 from tasks.core.changes import Change, Remark
 from tasks.core.errors import PlaybookError, PrerequisiteError, StepFailedError
 from tasks.core.graph import ancestors
@@ -160,9 +160,13 @@ def carry_out(
     plans: Sequence[TaskPlan],
     world: Refreshable,
     verify: Callable[[str], Sequence[Verdict]],
+    verify_all: Callable[[], Sequence[Verdict]],
     progress: Progress,
 ) -> list[Verdict]:
     """Apply each plan and prove it, then the next one. Returns every verdict.
+
+    ``verify`` answers for one task, as far as what the tasks up to it have written; ``verify_all`` for all
+    that can be known before a push.
 
     Raises:
         StepFailedError: a check failed; nothing after it was touched.
@@ -173,11 +177,14 @@ def carry_out(
         started = time.monotonic()
         left = [later.spec.id for later in plans[position + 1 :]]
         progress.started(plan)
+        is_proved = False
         try:
             for change in plan.changes:
-                if change.needs_proof:
+                if change.needs_proof and not is_proved:
                     world.refresh()
-                    _prove([item for task in CATALOGUE for item in verify(task)], plan.spec, left)
+                    _prove(verify_all(), plan.spec, left)
+                # What is proved for a commit is so for its push.
+                is_proved = change.needs_proof
                 change.apply()
                 progress.changed(change)
         except PlaybookError as error:
@@ -194,12 +201,14 @@ def carry_out(
 
 
 def _prove(verdicts: Sequence[Verdict], spec: TaskSpec, left: Sequence[str]) -> None:
-    failure = _first_failure(verdicts)
-    if failure is None:
+    failures = [verdict for verdict in verdicts if verdict.outcome.status is Status.FAIL]
+    if not failures:
         return
-    outcome = failure.outcome
+    outcome = failures[0].outcome
+    where = f" ({outcome.place})" if outcome.place else ""
+    more = f"; {len(failures) - 1} more: invoke verify shows all" if len(failures) > 1 else ""
     raise StepFailedError(
-        f"{spec.id} stops: {failure.id} fails: {outcome.evidence}; {outcome.consequence}",
+        f"{spec.id} stops: {failures[0].id} fails: {outcome.evidence}{where}; {outcome.consequence}{more}",
         _and_left(outcome.remedy, left),
     )
 

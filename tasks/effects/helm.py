@@ -94,6 +94,10 @@ class Helm:
             raise _offline(chart)
         with _scratch() as scratch:
             if is_folder:
+                if not any(Path(target).glob(f"{chart.name}-*.tgz")) and Path(target).is_dir():
+                    raise RefusedError(
+                        f"the mirror {target} has no chart {chart.name}", "put its archive into the folder"
+                    )
                 with _served(Path(target), scratch) as url:
                     archive = self._pull(chart, url, target, scratch)
             else:

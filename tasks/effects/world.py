@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from tasks.core.errors import RefusedError
 from tasks.core.layout import Layout, discover
 
 if TYPE_CHECKING:
@@ -14,9 +18,13 @@ if TYPE_CHECKING:
     from tasks.core.changes import Change
     from tasks.core.credentials import S3Credentials
     from tasks.core.settings import Settings
+    from tasks.effects.helm import Helm
     from tasks.effects.repository import Repository
     from tasks.effects.s3 import Bucket, BucketFacts
     from tasks.effects.sops import Sops
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,20 @@ class Permissions:
 NOTHING_SPECIAL = Permissions()
 
 
+class Reach(Enum):
+    """How far checks may go: nowhere but S3, to the repositories of charts, or to all that is named."""
+
+    OFFLINE = "offline"
+    CHARTS = "charts"
+    ONLINE = "online"
+
+
 class World:
     """What facts are read from and changes are applied to.
 
     ``probe`` says whether checks may write (and delete) a probe object in the bucket; ``ask`` reads a
-    credential from the user without showing it, None where there is nobody to ask.
+    credential from the user without showing it, None where there is nobody to ask; ``reach`` is how far
+    checks may go; ``whole_repository`` says whether faults in other people's apps count.
     """
 
     def __init__(
@@ -46,12 +63,18 @@ class World:
         permissions: Permissions = NOTHING_SPECIAL,
         probe: bool = False,
         ask: Callable[[str], str] | None = None,
+        reach: Reach = Reach.OFFLINE,
+        whole_repository: bool = False,
     ) -> None:
         self.settings = settings
         self.repository = repository
         self.permissions = permissions
         self.probe = probe
         self._ask = ask
+        self.reach = reach
+        self.whole_repository = whole_repository
+        self._remembered: dict[str, Any] = {}
+        self._answers: dict[str, Any] = {}
 
     @cached_property
     def layout(self) -> Layout:
@@ -90,6 +113,37 @@ class World:
 
         return Sops(self.repository.root)
 
+    @cached_property
+    def helm(self) -> Helm:
+        """The door to helm, with a cache of charts below the user's cache folder."""
+        from tasks.effects.helm import Helm
+
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return Helm(
+            cache / "parseable-playbook" / "charts",
+            self.settings.charts.mirrors,
+            offline=self.reach is Reach.OFFLINE,
+        )
+
+    def remember(self, key: str, make: Callable[[], T]) -> T:
+        """What ``make`` returned or refused for ``key`` when first asked since the world was read anew."""
+        if key not in self._remembered:
+            try:
+                self._remembered[key] = make()
+            except RefusedError as error:
+                self._remembered[key] = error
+        found: T | RefusedError = self._remembered[key]
+        if isinstance(found, RefusedError):
+            raise found
+        return found
+
+    def ask_once(self, key: str, ask: Callable[[], T]) -> T:
+        """What the network answered for ``key`` the first time; it does not change with the repository."""
+        if key not in self._answers:
+            self._answers[key] = ask()
+        found: T = self._answers[key]
+        return found
+
     def lay_over(self, changes: Iterable[Change]) -> None:
         """Make later facts see ``changes`` as done."""
         self.repository.plan(changes)
@@ -97,4 +151,5 @@ class World:
     def refresh(self) -> None:
         """Forget what was read, after something was changed. The layout stays: changes follow it."""
         self.repository.forget()
+        self._remembered.clear()
         self.__dict__.pop("bucket_facts", None)

@@ -238,13 +238,19 @@ def test_versions_that_are_listed(helm: Helm, version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "version"), [("parseable", "1.6.55"), ("parseable", "2.x"), ("parseable", "junk!"), ("nope", "")]
+    ("name", "version"), [("parseable", "1.6.55"), ("parseable", "2.x"), ("parseable", "junk!")]
 )
 def test_what_the_repository_does_not_list(helm: Helm, charts: Path, name: str, version: str) -> None:
     with pytest.raises(ChartError) as caught:
         helm.fetch(Chart(URL, name, version))
     assert all(part in caught.value.summary for part in (name, version, URL, f"mirror {charts}"))
     assert "127.0.0.1" not in str(caught.value)
+
+
+def test_a_folder_without_the_chart_says_nothing(helm: Helm, charts: Path) -> None:
+    with pytest.raises(RefusedError, match=f"the mirror {charts} has no chart nope") as caught:
+        helm.fetch(Chart(URL, "nope", "1.0.0"))
+    assert not isinstance(caught.value, ChartError)
 
 
 @pytest.mark.parametrize("name", ["--help", "../x", "", "a/../b"])

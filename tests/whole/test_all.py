@@ -342,7 +342,7 @@ def test_foreign_edits_in_a_shared_file_are_not_taken_along(play: Playground) ->
 
 
 def test_without_a_terminal_yes_is_needed(play: Playground) -> None:
-    done = play.on_repository("all")
+    done = play.on_repository("all", "--offline")
     assert done.code == 2
     assert "--yes" in done.err
     assert play.git("status", "--porcelain") == ""
@@ -375,7 +375,7 @@ def test_two_runs_do_not_interleave(play: Playground) -> None:
         "#!/bin/sh\ntouch .git/waiting\nwhile [ ! -e .git/go ]; do sleep 0.05; done\n"
     )
     (hooks / "pre-commit").chmod(0o755)
-    with play.started("all", "--yes") as first:
+    with play.started("all", "--yes", "--offline") as first:
         wait_for((play.root / ".git/waiting").exists)
         second = play.all()
         assert second.code == 4
@@ -391,7 +391,7 @@ def test_interrupted_anywhere_the_next_run_continues(play: Playground) -> None:
     (hooks / "pre-commit").write_text("#!/bin/sh\ntouch .git/waiting\nexec sleep 60\n")
     (hooks / "pre-commit").chmod(0o755)
     start = play.head()
-    with play.started("all", "--yes") as process:
+    with play.started("all", "--yes", "--offline") as process:
         wait_for((play.root / ".git/waiting").exists)
         os.killpg(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
@@ -406,7 +406,7 @@ def test_interrupted_anywhere_the_next_run_continues(play: Playground) -> None:
 
 
 def test_killed_anywhere_the_next_run_continues(play: Playground) -> None:
-    with play.started("all", "--yes") as process:
+    with play.started("all", "--yes", "--offline") as process:
         wait_for((play.root / SECRET).exists)
         os.killpg(process.pid, signal.SIGKILL)
     assert play.all().code == 0
@@ -459,9 +459,9 @@ def test_git_is_not_ready(play: Playground, prepare: list[str], message: str) ->
 
 
 def test_no_repository(play: Playground, tmp_path: Path) -> None:
-    assert play.invoke("all", "--yes").code == 2
+    assert play.invoke("all", "--yes", "--offline").code == 2
     empty = tmp_path / "empty"
     empty.mkdir()
-    done = play.invoke("all", "--yes", "--repo", str(empty))
+    done = play.invoke("all", "--yes", "--offline", "--repo", str(empty))
     assert done.code == 4
     assert "is not a git repository" in done.err

@@ -277,7 +277,7 @@ def test_no_secret_is_anywhere_afterwards(play: Playground, storage: Storage, tm
             play.all("--json"),
             play.all(),
             play.on_repository("status", "--json"),
-            play.on_repository("verify", "--json"),
+            play.verify("--json"),
             play.on_repository("plan", **rival),
             play.all(**rival),
             play.all(S3_SECRET_ACCESS_KEY="canary-changed"),

@@ -1,0 +1,34 @@
+"""Grafana's data source: whether its URL leads to Parseable."""
+
+from checks.links.endpoints import address_of, reached
+from checks.links.inventory import inventory
+from checks.links.releases import grafana_file
+from checks.model import Outcome, Status, passed
+from checks.rollout import datasource_connects
+from tasks.effects.world import World
+from tasks.manifests import app_folder, parseable_url
+
+
+def datasource_leads_to_parseable(world: World) -> Outcome | None:
+    """DoD-010-02: what the files say, and that the Service and the port will exist."""
+    found, written = inventory(world), datasource_connects(world)
+    release = found.release_of(f"{app_folder(world, 'parseable')}/app/helmrelease.yaml")
+    if written.status is Status.FAIL or release is None or release.objects is None:
+        return written
+    url = parseable_url(world)
+    address = address_of(url, world.layout.namespace, found)
+    if address is None:
+        return written
+    outcome = reached(found, address, f"the data source's {url}", url_place(world, url))
+    if outcome.status is not Status.PASS:
+        return outcome
+    return passed(f"the data source has the login, and {url} leads to the Service of Parseable")
+
+
+def url_place(world: World, url: str) -> str:
+    """FILE:LINE of ``url`` in the file of Grafana's release; empty where there is none."""
+    path = grafana_file(world)
+    if not path:
+        return ""
+    lines = world.repository.glance(path).splitlines()
+    return f"{path}:{next((number for number, line in enumerate(lines, 1) if url in line), 1)}"

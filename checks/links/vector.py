@@ -1,0 +1,277 @@
+"""What Vector needs of its rendered pods: account and rights, its configuration, a place for its buffer."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from checks.links.endpoints import address_of, reached
+from checks.links.inventory import Inventory, Placed, inventory, place_of
+from checks.links.references import near
+from checks.links.workloads import Pod, pods, variables
+from checks.model import Outcome, Status, failed, passed, unknown
+from checks.objects import NotThereError, dig, items, judged
+from checks.vector import (
+    is_input,
+    parseable_sink,
+    pipeline_of,
+    sink_judged,
+    sink_posts_to_parseable,
+    sink_problems,
+)
+from tasks.effects import shell
+from tasks.effects.world import World
+from tasks.manifests import app_folder
+
+_REFUSED = 78
+_READ = {"get", "list", "watch"}
+# What the source kubernetes_logs watches: https://vector.dev/docs/reference/configuration/sources/kubernetes_logs/
+_RESOURCES = ("pods", "namespaces", "nodes")
+_LOGIN = {"PARSEABLE_USERNAME": "username", "PARSEABLE_PASSWORD": "password"}
+# Vector's own default: https://vector.dev/docs/reference/configuration/global-options/#data_dir
+_DATA_FOLDER = "/var/lib/vector/"
+
+
+def _agents(world: World) -> tuple[Inventory, list[Pod]]:
+    """The pods of the release; none where it is not rendered."""
+    found = inventory(world)
+    return found, list(pods(found, f"{app_folder(world, 'vector')}/app/helmrelease.yaml"))
+
+
+def account_is_used(world: World) -> Outcome | None:
+    """DoD-007-01."""
+    _, agents = _agents(world)
+    if not agents:
+        return None
+    wanted = world.settings.vector.name
+    problems = [
+        f"{pod.owner.key} runs as ServiceAccount {pod.account}, not {wanted}"
+        for pod in agents
+        if pod.account != wanted
+    ]
+    return judged(
+        problems,
+        passed(f"rendered: the pods run as ServiceAccount {wanted}"),
+        consequence="Vector would run without its rights, and collect nothing",
+        remedy="invoke task-009",
+        place=place_of(world, agents[0].owner),
+    )
+
+
+def account_may_read(world: World) -> Outcome | None:
+    """DoD-007-02: by all bindings of the account that the pods run as, plain or rendered."""
+    found, agents = _agents(world)
+    if not agents:
+        return None
+    problems = []
+    for pod in agents:
+        granted = _granted(found, pod.owner.key.namespace, pod.account)
+        problems += [
+            f"ServiceAccount {pod.account} may not {', '.join(sorted(_READ - granted[resource]))} {resource}"
+            for resource in _RESOURCES
+            if not granted[resource] >= _READ and "*" not in granted[resource]
+        ]
+    return judged(
+        problems,
+        passed(f"rendered: the pods' account may get, list and watch {', '.join(_RESOURCES)}"),
+        consequence="Vector would be refused by the Kubernetes API and collect nothing",
+        remedy="invoke task-007",
+        place=place_of(world, agents[0].owner),
+    )
+
+
+def _granted(found: Inventory, namespace: str, account: str) -> dict[str, set[str]]:
+    granted: dict[str, set[str]] = {resource: set() for resource in _RESOURCES}
+    wanted = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    for binding in found.of_kind("ClusterRoleBinding"):
+        subjects = [
+            {name: dig(subject, name) for name in wanted} for subject in items(binding.data.get("subjects"))
+        ]
+        role = found.find("ClusterRole", "", str(dig(binding.data, "roleRef", "name")))
+        if wanted in subjects and role is not None:
+            for rule in items(role.data.get("rules")):
+                if {"", "*"} & set(items(dig(rule, "apiGroups"))):
+                    for resource in _RESOURCES:
+                        if {resource, "*"} & set(items(dig(rule, "resources"))):
+                            granted[resource] |= set(items(dig(rule, "verbs")))
+    return granted
+
+
+def runs_on_every_node(world: World) -> Outcome | None:
+    """DoD-009-01."""
+    _, agents = _agents(world)
+    if not agents:
+        return None
+    kinds = sorted({pod.owner.key.kind for pod in agents})
+    return judged(
+        [] if kinds == ["DaemonSet"] else [f"the chart makes a {' and a '.join(kinds)}, not a DaemonSet"],
+        passed("rendered: a DaemonSet"),
+        consequence="Vector would not run on every node",
+        remedy="invoke task-009",
+        place=place_of(world, agents[0].owner),
+    )
+
+
+def uses_config_and_account(world: World) -> Outcome | None:
+    """DoD-009-02: the ConfigMap is mounted where Vector looks, the account and the login are given."""
+    _, agents = _agents(world)
+    if not agents:
+        return None
+    name, account = world.settings.vector.config_map, world.settings.vector.name
+    problems = []
+    for pod in agents:
+        if pod.account != account:
+            problems.append(f"{pod.owner.key} runs as ServiceAccount {pod.account}, not {account}")
+        mounted = _mounted(pod)
+        if name not in mounted:
+            others = ", ".join(sorted(mounted)) or "none"
+            problems.append(f"{pod.owner.key} mounts ConfigMap {others} as its configuration, not {name}")
+        given = {
+            name: value for container in pod.containers() for name, value in variables(container).items()
+        }
+        secret = world.settings.parseable.secret
+        for variable, key in _LOGIN.items():
+            reference = dig(given.get(variable), "secretKeyRef")
+            if (dig(reference, "name"), dig(reference, "key")) != (secret, key):
+                problems.append(f"{pod.owner.key}: {variable} is not set from key {key} of {secret}")
+    return judged(
+        problems,
+        passed(f"rendered: ConfigMap {name} and ServiceAccount {account}, with the login from its Secret"),
+        consequence="Vector would run with another pipeline, or without its rights or login",
+        remedy="invoke task-009",
+        place=place_of(world, agents[0].owner),
+    )
+
+
+def _mounted(pod: Pod) -> set[str]:
+    """The ConfigMaps that the containers mount."""
+    used = {
+        dig(mount, "name") for container in pod.containers() for mount in items(container.get("volumeMounts"))
+    }
+    names = set()
+    for volume in items(pod.spec.get("volumes")):
+        if dig(volume, "name") in used:
+            parts = [volume, *items(dig(volume, "projected", "sources"))]
+            names |= {str(dig(part, "configMap", "name")) for part in parts if dig(part, "configMap")}
+    return names
+
+
+def _config(world: World, found: Inventory) -> Placed:
+    """The ConfigMap with the configuration, as Flux applies it.
+
+    Raises:
+        NotThereError: it is in no build.
+    """
+    config = found.find("ConfigMap", world.layout.namespace, world.settings.vector.config_map)
+    if config is None:
+        raise NotThereError(
+            unknown(f"ConfigMap {world.layout.namespace}/{world.settings.vector.config_map} is in no build")
+        )
+    return config
+
+
+def posts_to_parseable(world: World) -> Outcome | None:
+    """DoD-008-03, on what Flux applies after it has replaced variables."""
+    found, agents = _agents(world)
+    if not agents:
+        return None
+    config = _config(world, found)
+    problems = sink_problems(world, pipeline_of(config.data, config.path))
+    if problems and sink_posts_to_parseable(world).status is Status.PASS:
+        problems = ["Flux replaces variables in it, Vector's own too (postBuild)", *problems]
+    return sink_judged(world, problems, near(world, config, "sinks:"))
+
+
+def sends_to_parseable(world: World) -> Outcome | None:
+    """DoD-009-03: the sink's URL leads to a Service and a port that will exist."""
+    found, agents = _agents(world)
+    release = found.release_of(f"{app_folder(world, 'parseable')}/app/helmrelease.yaml")
+    if not agents or release is None or release.objects is None:
+        return None
+    config = _config(world, found)
+    url = str(parseable_sink(world, pipeline_of(config.data, config.path)).get("uri"))
+    address = address_of(url, agents[0].owner.key.namespace, found)
+    return address and reached(found, address, f"the sink's {url}", near(world, config, url))
+
+
+def pipeline_is_connected(world: World) -> Iterator[Outcome]:
+    """Every input of a transform or sink exists, and the buffer lies where it can be written."""
+    found, agents = _agents(world)
+    config = _config(world, found)
+    content = pipeline_of(config.data, config.path)
+    outputs = [str(name) for part in ("sources", "transforms") for name in content.get(part) or {}]
+    for part in ("transforms", "sinks"):
+        for name, component in (content.get(part) or {}).items():
+            known = [one for one in outputs if one != name]
+            for wanted in map(str, items(dig(component, "inputs"))):
+                if not any(is_input({"inputs": [wanted]}, one) for one in known):
+                    yield failed(
+                        f"{part[:-1]} {name} has input {wanted}, which is no component "
+                        f"(there are {', '.join(known) or 'none'})",
+                        "Vector would refuse its configuration and not start",
+                        "name one of those",
+                        near(world, config, wanted),
+                    )
+    for pod in agents:
+        yield _writable(world, pod, content.get("data_dir"), near(world, config, "data_dir:"))
+
+
+def _writable(world: World, pod: Pod, data_dir: object, where: str) -> Outcome:
+    folder = str(data_dir or _DATA_FOLDER)
+    told = f"data_dir {folder}" if data_dir else f"data_dir is not set, and Vector's own, {folder},"
+    for container in pod.containers():
+        mount = pod.volume(container, folder)
+        if mount is None:
+            return unknown(
+                f"{told} is on no volume of {pod.owner.key}: its buffer is lost with the pod",
+                "mount a volume there, or set data_dir to a folder on one",
+                where,
+            )
+        volume, is_writable = mount
+        if not is_writable:
+            return failed(
+                f"{told} lies on volume {volume.get('name')} of {pod.owner.key}, which is mounted read-only",
+                "Vector could not make its disk buffer, and would not start",
+                "set data_dir to a folder on a volume that can be written",
+                where,
+            )
+    return passed(f"data_dir {folder} is on a volume that can be written")
+
+
+def pipeline_is_valid(world: World) -> Iterator[Outcome]:
+    """Vector itself takes the configuration, the remap programs in it included.
+
+    Where it does not, or a variable is used that is not set, ``vector validate`` ends with 78:
+    https://vector.dev/docs/administration/validating/
+    """
+    if shell.find("vector") is None:
+        yield unknown(
+            "whether Vector takes the configuration, and its remap programs compile, is for Vector to say",
+            "install vector (https://vector.dev/docs/setup/installation/)",
+        )
+        return
+    found, agents = _agents(world)
+    config = _config(world, found)
+    text = dig(config.data, "data", "vector.yaml")
+    given = [variables(container) for pod in agents for container in pod.containers()]
+    environment = dict.fromkeys([*_LOGIN, *(name for one in given for name in one)], "any")
+    with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as folder:
+        file = Path(folder) / "vector.yaml"
+        file.write_text(str(text), encoding="utf-8")
+        done = shell.run(
+            ("vector", "validate", "--no-environment", str(file)), cwd=Path(folder), environment=environment
+        )
+    said = " ".join(line.strip() for line in done.said.replace(f"{folder}/", "").splitlines() if line.strip())
+    if done.code == 0:
+        yield passed("vector validate takes the configuration")
+        return
+    if done.code != _REFUSED:
+        yield unknown(
+            f"vector validate ended with {done.code}: {said}", "run it by hand", place_of(world, config)
+        )
+        return
+    yield failed(
+        f"vector validate refuses the configuration: {said}",
+        "Vector would not start",
+        "invoke task-008",
+        place_of(world, config),
+    )

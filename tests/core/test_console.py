@@ -1,0 +1,63 @@
+"""How verdicts are told: what counts first, each reason once, and in the words of a workflow."""
+
+import pytest
+
+from tasks.core.console import Console
+from tasks.core.outcomes import Outcome, Status, Verdict, failed, passed, unknown
+
+
+def verdict(name: str, outcome: Outcome) -> Verdict:
+    return Verdict(name, "TASK-011", f"text of {name}", outcome)
+
+
+def note(evidence: str) -> Outcome:
+    return Outcome(Status.NOTE, evidence)
+
+
+def test_failures_then_unknowns_then_notes_then_the_count(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show_verdicts(
+        [
+            verdict("a", note("theirs")),
+            verdict("b", unknown("not known", "ask")),
+            verdict("c", passed("fine")),
+            verdict("d", failed("wrong", "it breaks", "mend it", "some/file.yaml:7")),
+        ]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "FAIL    d  text of d",
+        "        at: some/file.yaml:7",
+        "        found: wrong",
+        "        after a push: it breaks",
+        "        do: mend it",
+        "UNKNOWN b  text of b",
+        "        found: not known",
+        "        do: ask",
+        "NOTE    a  text of a",
+        "        found: theirs",
+        "1 pass, 1 fail, 1 unknown, 1 note",
+    ]
+
+
+def test_one_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    reason = failed("wrong", "it breaks", "mend it")
+    Console().show_verdicts([verdict("a", reason), verdict("b", passed("fine")), verdict("c", reason)])
+    out = capsys.readouterr().out
+    assert out.startswith("FAIL    a  text of a\nFAIL    c  text of c\n        found: wrong\n")
+    assert out.count("found: wrong") == 1
+
+
+def test_annotations_cannot_be_broken_out_of(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show_annotations(
+        [
+            verdict("a", failed("100% wrong\n::error::x", "it breaks", "mend it", "odd,name:x.yaml:7")),
+            verdict("b", unknown("not known")),
+            verdict("c", passed("fine")),
+            verdict("d", note("theirs")),
+        ]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "::error file=odd%2Cname%3Ax.yaml,line=7,title=a::100%25 wrong%0A::error::x. it breaks. mend it",
+        "::notice title=b::not known",
+        "::notice title=d::theirs",
+        "1 pass, 1 fail, 1 unknown, 1 note",
+    ]
