@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from checks.links.cluster import key_of
+from checks.links.applied import key_of
 from checks.links.flux import place
 from checks.links.releases import Release, releases
 from checks.model import Outcome, failed, noted, passed, unknown

@@ -4,8 +4,9 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from checks.links.cluster import Applied, Cluster, clusters, key_of
-from checks.model import Outcome, failed, passed, unknown
+from checks.links.applied import Applied, key_of
+from checks.links.cluster import Cluster, clusters
+from checks.model import Outcome, failed, noted, passed, unknown
 from checks.objects import dig, items
 from tasks.core.documents import load_documents
 from tasks.core.layout import need
@@ -37,15 +38,15 @@ def entries_exist(world: World) -> Iterator[Outcome]:
     found = clusters(world)
     ours = applied_files(world)
     for item in _all(found):
-        if item.error is not None and item.files & set(ours):
-            if isinstance(item.error, BuildError):
-                # Kustomize complains of a missing entry too.
-                if not missing:
-                    yield _unbuilt(world, item)
-            else:
-                yield unknown(
-                    f"{item.folder}: {item.error.summary}", item.error.hint, _place_of_path(world, item)
-                )
+        if isinstance(item.error, BuildError) and not item.is_stray:
+            if not item.files & set(ours):
+                yield noted(world, _unbuilt(world, item))
+            # Kustomize complains of a missing entry too.
+            elif not missing:
+                yield _unbuilt(world, item)
+        elif item.error is not None and item.files & set(ours):
+            where = _place_of_path(world, item)
+            yield unknown(f"{item.folder}: {item.error.summary}", item.error.hint, where)
     applied = {one.path for item in _all(found) for one in item.objects or ()}
     applied |= {item.path for item in _all(found)}
     there = [path for path in ours if path in applied]
@@ -179,20 +180,20 @@ def sources_exist(world: World) -> Iterator[Outcome]:
     files = own_kustomizations(world)
     yield from _not_reached(world)
     everywhere = {item.key for item in _all(clusters(world))}
-    for found, item in _own(world):
-        used = {
-            other.origin
-            for other in found.applied
-            if other.path not in files and isinstance(dig(other.data, "spec", "sourceRef"), dict)
-        }
-        yield _source(world, item, found.sources(), used)
-        for position, needed in enumerate(items(dig(item.data, "spec", "dependsOn"))):
-            wanted = (str(dig(needed, "namespace") or item.key[0]), str(dig(needed, "name")))
-            if wanted not in everywhere:
-                yield _dependency(world, found, item, position, wanted)
-        for one in item.objects or ():
-            if one.data.get("kind") == "HelmRelease" and one.path is not None:
-                yield from _chart_source(world, found, one.data, one.path)
+    for found in clusters(world):
+        for item in found.applied:
+            needed = _dependencies(world, found, item, everywhere)
+            if item.path in files:
+                used = {
+                    other.origin for other in found.applied if other.path not in files and other.has_origin
+                }
+                yield _source(world, item, found.sources(), used)
+                yield from needed
+                for one in item.objects or ():
+                    if one.data.get("kind") == "HelmRelease" and one.path is not None:
+                        yield from _chart_source(world, found, one.data, one.path)
+            elif not item.is_stray:
+                yield from (noted(world, outcome) for outcome in needed)
 
 
 def _source(world: World, item: Applied, defined: set[_Reference], used: set[_Reference]) -> Outcome:
@@ -220,6 +221,15 @@ def _source(world: World, item: Applied, defined: set[_Reference], used: set[_Re
         "name one of those, with its namespace",
         where,
     )
+
+
+def _dependencies(
+    world: World, found: Cluster, item: Applied, everywhere: set[tuple[str, str]]
+) -> Iterator[Outcome]:
+    for position, needed in enumerate(items(dig(item.data, "spec", "dependsOn"))):
+        wanted = (str(dig(needed, "namespace") or item.key[0]), str(dig(needed, "name")))
+        if wanted not in everywhere:
+            yield _dependency(world, found, item, position, wanted)
 
 
 def _dependency(

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from checks.links.cluster import Cluster, Key, cluster, key_of
+from checks.links.applied import Key, key_of
+from checks.links.cluster import Cluster, cluster
 from checks.links.flux import own_kustomizations
 from checks.links.releases import Release, releases
 from tasks.core.documents import load_documents

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from checks.links.cluster import Key
+from checks.links.applied import Key
 from checks.links.inventory import Inventory, Placed, inventory, place_of
 from checks.model import Outcome, failed, passed
 from checks.objects import dig

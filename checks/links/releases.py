@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from checks.links.cluster import Applied, Cluster, cluster, key_of
+from checks.links.applied import Applied, key_of
+from checks.links.cluster import Cluster, cluster
 from checks.objects import dig, items
 from tasks.core.documents import load_documents
 from tasks.core.errors import RefusedError

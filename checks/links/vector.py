@@ -23,6 +23,7 @@ from tasks.effects.world import World
 from tasks.manifests import app_folder
 
 _REFUSED = 78
+_SECONDS = 60.0
 _READ = {"get", "list", "watch"}
 # What the source kubernetes_logs watches: https://vector.dev/docs/reference/configuration/sources/kubernetes_logs/
 _RESOURCES = ("pods", "namespaces", "nodes")
@@ -258,7 +259,10 @@ def pipeline_is_valid(world: World) -> Iterator[Outcome]:
         file = Path(folder) / "vector.yaml"
         file.write_text(str(text), encoding="utf-8")
         done = shell.run(
-            ("vector", "validate", "--no-environment", str(file)), cwd=Path(folder), environment=environment
+            ("vector", "validate", "--no-environment", str(file)),
+            cwd=Path(folder),
+            environment=environment,
+            seconds=_SECONDS,
         )
     said = " ".join(line.strip() for line in done.said.replace(f"{folder}/", "").splitlines() if line.strip())
     if done.code == 0:

@@ -20,6 +20,7 @@ from tasks.core.errors import RefusedError
 from tasks.effects import http, shell
 
 _HINT = "install helm (https://helm.sh)"
+_SECONDS = 120.0  # a large chart over a slow line
 _UNREACHABLE = "check the network, or name a mirror of it in charts.mirrors"
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.ASCII)
@@ -194,6 +195,7 @@ def _helm(scratch: Path, *arguments: str, stdin: bytes = b"") -> shell.Result:
         stdin=stdin,
         environment=_environment(scratch),
         missing_hint=_HINT,
+        seconds=_SECONDS,
     )
 
 

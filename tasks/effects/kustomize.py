@@ -15,6 +15,7 @@ from tasks.core.errors import RefusedError
 from tasks.effects import shell
 
 _HINT = "install kubectl or kustomize"
+_SECONDS = 30.0  # what is built here takes some milliseconds; aliases in YAML can make it endless
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 # Set by kustomize itself where buildMetadata asks for it.
@@ -198,7 +199,7 @@ def _run(folder: Path, *tops: Path) -> str:
     """What kustomize makes of ``folder``; paths below ``tops`` are shortened in what it complains about."""
     program = ("kustomize", "build") if shell.find("kustomize") else ("kubectl", "kustomize")
     argv = (*program, "--load-restrictor", "LoadRestrictionsNone", str(folder))
-    done = shell.run(argv, cwd=folder, environment=_OFFLINE, missing_hint=_HINT)
+    done = shell.run(argv, cwd=folder, environment=_OFFLINE, missing_hint=_HINT, seconds=_SECONDS)
     if done.code == 0:
         return done.text
     said = _shortened(done.said, tops)

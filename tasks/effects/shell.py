@@ -16,6 +16,10 @@ from tasks.core.errors import RefusedError
 _PRIVATE = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
 
 
+class EndlessError(RefusedError):
+    """A program did not end by itself: nothing is known of what it would have said."""
+
+
 @dataclass(frozen=True)
 class Result:
     """How a program ended: its exit code (negative: the signal that ended it) and what it wrote."""
@@ -47,13 +51,15 @@ def run(
     stdin: bytes = b"",
     environment: Mapping[str, str | None] | None = None,
     missing_hint: str = "",
+    seconds: float | None = None,
 ) -> Result:
     """Run ``argv`` to its end in ``cwd`` and return how it ended, whatever its exit code.
 
-    ``environment`` adds variables, or takes away those that are None.
+    ``environment`` adds variables, or takes away those that are None; after ``seconds`` it is killed.
 
     Raises:
         RefusedError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
+        EndlessError: it did not end in time.
     """
     import sh
 
@@ -76,11 +82,16 @@ def run(
             _bg=True,
             _bg_exc=False,
             _ok_code=list(range(256)),
+            _timeout=seconds,
         )
     except (sh.ForkException, OSError):
         raise RefusedError(f"{program} cannot be run", missing_hint) from None
     try:
         process.wait()
+    except sh.TimeoutException:
+        raise EndlessError(
+            f"{argv[0]} did not end within {seconds:g} s, and was stopped", "run it by hand to see why"
+        ) from None
     except sh.SignalException as ended:
         return Result(ended.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
     except BaseException:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from checks.links import cluster as module
-from checks.links.cluster import Applied, Cluster, cluster, clusters, folder_of, key_of
+from checks.links.applied import Applied, folder_of, key_of
+from checks.links.cluster import Cluster, cluster, clusters
 from tasks.core.substitution import has_variable
 from tasks.effects import kustomize
 from tasks.effects.kustomize import BuildError, FetchError

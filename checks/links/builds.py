@@ -1,0 +1,175 @@
+"""The builds of Kustomizations, those that they hold, and so on, with their variables replaced."""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from checks.links.applied import Applied, is_flux, key_of
+from checks.links.listing import Files
+from checks.links.roots import Elsewhere
+from checks.objects import dig
+from tasks.core.substitution import (
+    SubstitutionError,
+    Variables,
+    collect,
+    has_variable,
+    is_exempt,
+    substitute,
+)
+from tasks.effects import kustomize
+from tasks.effects.kustomize import BuildError, Built, FetchError
+from tasks.effects.shell import EndlessError
+from tasks.effects.world import World
+
+
+class Maker:
+    """Builds what starts from some roots: Kustomizations, those that they hold, and so on."""
+
+    def __init__(self, world: World, files: Files, elsewhere: Elsewhere, ours: set[str]) -> None:
+        self._root = world.repository.root
+        self._files = files
+        self._elsewhere = elsewhere
+        self._wanted = ours | {
+            item.path for item in files.tree.of_kind("Kustomization") if is_flux(item.data)
+        }
+        if world.whole_repository:
+            self._wanted |= set(files.tree.texts)
+        self._done: dict[tuple[str, str], Applied] = {}
+        self._pending: dict[tuple[str, str], Applied] = {}
+
+    def run(self, pool: ThreadPoolExecutor, roots: Iterable[Applied]) -> list[Applied]:
+        """Every Kustomization that follows from ``roots``, with its objects."""
+        start = list(roots)
+        self._follow(pool, start)
+        # A Kustomization that applies itself, as that of Flux, may come out changed by what it lists.
+        inside = {item.key: item for item in self._children(self._done.values())}
+        again = [inside.get(item.key, item) for item in start]
+        if any(one.spec != other.spec for one, other in zip(start, again, strict=True)):
+            self._done.clear()
+            self._follow(pool, again)
+        return list(self._done.values())
+
+    def _follow(self, pool: ThreadPoolExecutor, waiting: list[Applied]) -> None:
+        while waiting or self._pending:
+            known = self._done.keys() | self._pending.keys()
+            fresh: dict[tuple[str, str], Applied] = {}
+            for item in waiting:
+                if item.key not in known:
+                    fresh.setdefault(item.key, item)
+            for item in pool.map(self._build, fresh.values()):
+                (self._done if item.objects is None else self._pending)[item.key] = item
+            # Variables may come from any build: who lacks some waits until there is nothing else to build.
+            waiting = self._settle() or self._sought() or self._settle(is_last=True)
+
+    def _build(self, item: Applied) -> Applied:
+        folder = item.folder
+        if self._elsewhere.has(item) or has_variable(folder):
+            return item
+        files, _, fetched = self._files.of(item)
+        item = replace(item, files=files)
+        # A folder that is not there is of another source, as a rule: where ours point there, a check tells.
+        if not files & self._wanted or not (self._root / folder).is_dir():
+            return item
+        if fetched:
+            summary = f"{fetched} would have to be fetched, which is not done here"
+            return replace(item, error=FetchError(summary, f"see what it gives: kubectl kustomize {folder}"))
+        folder = self._files.real(folder)
+        listed = None if self._files.kustomization(folder) else self._files.generated(folder)
+        try:
+            objects = kustomize.build(self._root, folder, item.spec, listed)
+        except (BuildError, FetchError, EndlessError) as error:
+            return replace(item, error=error)
+        return replace(item, objects=tuple(objects))
+
+    def _settle(self, *, is_last: bool = False) -> list[Applied]:
+        """Substitute where all variables are known, or ``is_last``; what these Kustomizations hold."""
+        settled: list[Applied] = []
+        is_moving = True
+        while is_moving:
+            is_moving = False
+            for key, item in list(self._pending.items()):
+                done = self._substituted(item, is_last=is_last)
+                if done is not None:
+                    del self._pending[key]
+                    self._done[key] = done
+                    settled.append(done)
+                    is_moving = True
+        return self._children(settled)
+
+    def _children(self, parents: Iterable[Applied]) -> list[Applied]:
+        return [
+            Applied(one.data, one.path or parent.path)
+            for parent in parents
+            for one in parent.objects or ()
+            if is_flux(one.data)
+        ]
+
+    def _sought(self) -> list[Applied]:
+        """Kustomizations that were not built and may hold variables that are missing, to be built now."""
+        missing = {name for item in self._pending.values() for name in self._variables(item, ()).missing}
+        found = []
+        for kind, name in missing:
+            texts = self._files.tree.texts
+            holding = {path for path in texts if name in texts[path] and kind.lower() in texts[path].lower()}
+            self._wanted |= holding
+            for key, item in list(self._done.items()):
+                if item.objects is None and item.error is None and item.files & holding:
+                    found.append(self._done.pop(key))
+        return found
+
+    def _variables(self, item: Applied, more: Iterable[Applied]) -> Variables:
+        """The variables of ``item``, as far as what is settled and ``more`` hold them."""
+        post_build = item.spec.get("postBuild")
+        if not isinstance(post_build, dict):
+            return Variables()
+
+        def find(kind: str, name: str) -> Mapping[str, Any] | None:
+            for other in (*self._done.values(), *more):
+                for one in other.objects or ():
+                    key = key_of(one.data, other.key[0])
+                    if (key.kind, key.namespace, key.name) == (kind, item.key[0], name):
+                        return one.data
+            return None
+
+        return collect(post_build, find)
+
+    def _substituted(self, item: Applied, *, is_last: bool) -> Applied | None:
+        """``item`` with its variables replaced; None while some are missing, unless ``is_last``."""
+        objects = item.objects or ()
+        try:
+            # One that holds its own variables was given them once by hand.
+            variables = self._variables(item, (item,) if is_last else ())
+            if variables.missing and not is_last:
+                return None
+            if variables.is_certain:
+                objects = tuple(_replaced(one, variables) for one in objects)
+        except SubstitutionError as error:
+            return replace(item, objects=None, error=BuildError(str(error)))
+        return replace(item, objects=tuple(_labelled(one, item.spec) for one in objects))
+
+
+def _replaced(one: Built, variables: Variables) -> Built:
+    if "$" not in one.text or is_exempt(one.data.get("metadata") or {}):
+        return one
+    what = f"{one.data.get('kind')} {dig(one.data, 'metadata', 'name')}"
+    try:
+        text = substitute(one.text, variables)
+    except SubstitutionError as error:
+        raise SubstitutionError(f"variables cannot be substituted in {what}: {error}") from None
+    again = kustomize.parse(text, one.path)
+    if again is None:
+        raise SubstitutionError(f"{what} is not YAML any more with its variables substituted")
+    return again
+
+
+def _labelled(one: Built, spec: Mapping[str, Any]) -> Built:
+    """``one`` with the labels and annotations that the Kustomization gives all its objects."""
+    common = spec.get("commonMetadata")
+    if not isinstance(common, dict):
+        return one
+    metadata = dict(one.data.get("metadata") or {})
+    for name in ("labels", "annotations"):
+        if isinstance(common.get(name), dict):
+            metadata[name] = {**(metadata.get(name) or {}), **common[name]}
+    return replace(one, data={**one.data, "metadata": metadata})
