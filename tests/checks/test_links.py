@@ -357,14 +357,11 @@ def test_the_documented_files_fail_with_every_row(place: Place, web: object) -> 
 # --- no false alarms --------------------------------------------------------------------------------------
 
 
-SHAPES = (
-    "without_namespace", "other_repositories_folder", "grafana_from_oci", "grafana_in_stack", "observability",
-    "older_flux", "decryption_by_siblings", "flux_in_another_namespace", "grafana_released_from_flux_system",
-    "bootstrap", "cluster_settings", "flux_instance", "two_clusters",
-)  # fmt: skip
+# Their own Grafana's chart comes from where nothing is, or is released twice: more is not known of them.
+ODD = {"repositories_moved_by_their_kustomization", "strange_neighbours"}
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", sorted(shapes.GOOD))
 def test_nothing_fails_in_a_repository_of_another_shape(
     shape: str, storage: Storage, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,38 +372,16 @@ def test_nothing_fails_in_a_repository_of_another_shape(
     commands.run_all(place.settings, commands.Options(yes=True, permissions=Permissions(push=False)))
     verdicts = place.link()
     found = [one for one in verdicts if one.outcome.status is not Status.PASS and one.id not in NOT_ASKED]
+    assert {one.outcome.status for one in verdicts} == {Status.PASS, Status.UNKNOWN}, shown(found)
+    if shape in ODD:
+        return
     # Nothing but what the Grafana of most was given by hand, and that is not known, not wrong.
     assert {one.id for one in found} <= {"references"}, shown(found)
-    assert {one.outcome.status for one in verdicts} == {Status.PASS, Status.UNKNOWN}, shown(found)
     assert all("/grafana-admin for variable GF_SECURITY_ADMIN" in one.outcome.evidence for one in found)
 
 
 def shown(verdicts: Sequence[Verdict]) -> str:
     return "\n".join(f"{one.id} {one.outcome.place}: {one.outcome.evidence}" for one in verdicts)
-
-
-# --- Vector itself ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("code", "status"), [(0, Status.PASS), (78, Status.FAIL)])
-def test_vector_is_asked_where_it_is_installed(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, status: Status
-) -> None:
-    """A program in Vector's place: the real one is too large to be fetched for this."""
-    program = tmp_path / "bin/vector"
-    program.parent.mkdir()
-    program.write_text(
-        "#!/bin/sh\n"
-        f'cp "$3" {tmp_path}/seen.yaml; echo "x error[E105]: undefined function" >&2; exit {code}\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", os.pathsep.join((str(program.parent), os.environ["PATH"])))
-    (verdict,) = place.link(only=["remap"])
-    assert verdict.outcome.status is status
-    assert "add_k8s_metadata" in (tmp_path / "seen.yaml").read_text()
-    if status is Status.FAIL:
-        assert "error[E105]: undefined function" in verdict.outcome.evidence
-        assert place.line(verdict.outcome.place)
 
 
 # --- a web on loopback ------------------------------------------------------------------------------------

@@ -9,14 +9,12 @@ from checks.model import Outcome
 from tasks.core.outcomes import Status
 from tasks.effects import shell
 from tasks.effects.world import World
-from tests import shapes
 from tests.checks.deployed import (
     APPS,
     CLUSTER,
     KS,
     RELEASE,
     config_map,
-    deploy,
     deployed,  # noqa: F401
     edit,
     flux,
@@ -68,13 +66,6 @@ def statuses(check: Check, root: Path) -> set[Status]:  # noqa: F811
 
 
 # Nothing is wrong -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", list(shapes.GOOD.values()), ids=list(shapes.GOOD))
-def test_good_repositories_pass(shape: shapes.Shape, tmp_path: Path) -> None:
-    deploy(tmp_path / "repository", shape)
-    for check in CHECKS:
-        assert statuses(check, tmp_path / "repository") == {PASS}
 
 
 def with_sources_in_another_folder(root: Path) -> None:  # noqa: F811
