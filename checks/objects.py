@@ -1,5 +1,6 @@
 """How checks read the repository: an object of a file, values by path, and the answer when they lack."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,23 @@ def answered(run: Callable[[World], Outcome], world: World) -> Outcome:
         return unknown(error.summary, error.hint)
 
 
+# What code that reads maps and lists meets where a document has something else: other people's files may have
+# any shape, and one that no check foresaw must not keep the others from being answered.
+_ODD = (AttributeError, TypeError, ValueError, LookupError, RecursionError, OSError)
+
+
+def _odd(error: Exception) -> Outcome:
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    at = "" if where is None else f" in {where.tb_frame.f_code.co_name}"
+    # The error's own text may repeat a value.
+    return unknown(
+        f"a document has a shape that this check cannot read ({type(error).__name__}{at})",
+        "look for a list or a text where a map belongs, or the reverse",
+    )
+
+
 def settled(check: Check, world: World) -> Outcome:
     """The answer to ``check`` on rendered objects; on the files alone where nothing could be rendered."""
     if check.settle is not None:
@@ -44,6 +62,8 @@ def settled(check: Check, world: World) -> Outcome:
             return error.outcome
         except PlaybookError:
             outcome = None
+        except _ODD as error:
+            return _odd(error)
         if outcome is not None:
             return outcome
     return answered(check.run, world)
@@ -58,6 +78,8 @@ def linked(run: Callable[[World], Iterable[Outcome]], world: World) -> list[Outc
         found.append(error.outcome)
     except PlaybookError as error:
         found.append(unknown(error.summary, error.hint))
+    except _ODD as error:
+        found.append(_odd(error))
     told = [one for one in found if one.status is not Status.PASS]
     return told or [passed("; ".join(one.evidence for one in found) or "there is nothing to compare")]
 
@@ -112,10 +134,17 @@ def items(data: Any) -> Sequence[Any]:
 def differences(data: Any, wanted: Iterable[tuple[tuple[str | int, ...], object]]) -> list[str]:
     """A line for each path of ``wanted`` whose value in ``data`` is not, in type too, the one wanted."""
     return [
-        f"{'.'.join(map(str, path))} is {_shown(found)}, not {_shown(value)}"
+        f"{'.'.join(map(str, path))} is {_told(path, found)}, not {_shown(value)}"
         for path, value in wanted
         if (found := dig(data, *path)) != value or type(found) is not type(value)
     ]
+
+
+def _told(path: Sequence[str | int], found: object) -> str:
+    """What was found, but for what may be a secret that lies where only its name should."""
+    is_secret = found is not None and re.search(r"(?i)passw|secret|token|auth", ".".join(map(str, path)))
+    is_readable = not isinstance(found, str) or not found or "$" in found
+    return "something else" if is_secret and not is_readable else _shown(found)
 
 
 def unlisted(world: World, folder: str, files: Iterable[str], task: str) -> list[str]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from checks import registry
 from checks.model import Check, Link
 from tasks.core.catalogue import CATALOGUE
+from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
 from tasks.core.errors import InterruptedRunError, PlaybookError, SettingsError, StepFailedError
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
 from tasks.core.settings import Settings
-from tasks.effects.git import Git
+from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
 from tasks.effects.world import NOTHING_SPECIAL, Permissions, Reach, World
@@ -244,7 +245,7 @@ def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> Non
         plans,
         world,
         lambda name: registry.run(registry.of_task(name), world),
-        lambda: registry.link(registry.EVERYTHING, world),
+        lambda change: _before_push(world, change),
         progress=console,
     )
     verdicts: dict[str, list[Verdict]] = {item.spec.id: [] for item in plans}
@@ -256,6 +257,12 @@ def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> Non
         return
     made = f"{changes} change{'s' if changes != 1 else ''}" if changes else "nothing to change"
     console.say(f"{len(plans)}/{len(plans)} done, {made}")
+
+
+def _before_push(world: World, change: Change) -> list[Verdict]:
+    """The answers for what would be pushed: what is committed and the files of ``change``, nothing else."""
+    with world.repository.git.exported(change.files if isinstance(change, Commit) else ()) as git:
+        return registry.link(registry.EVERYTHING, world.with_repository(Repository(git)))
 
 
 def _report(

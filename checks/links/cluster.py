@@ -85,9 +85,21 @@ def clusters(world: World) -> tuple[Cluster, ...]:
 
 
 def _make(world: World) -> tuple[Cluster, ...]:
+    found, is_reached = _taken(world, is_strict=False)
+    if is_reached:
+        return found
+    # What hides our files may be a Kustomization of another repository, whose folders have the same names.
+    others, is_reached = _taken(world, is_strict=True)
+    return others if is_reached else found
+
+
+def _taken(world: World, *, is_strict: bool) -> tuple[tuple[Cluster, ...], bool]:
+    """The clusters, and whether all of our files that exist are applied."""
     repository = world.repository
     tree = Tree(repository.yaml_files, repository.glance)
-    files, elsewhere = Files(world, tree), Elsewhere(world, tree)
+    files, elsewhere = Files(world, tree), Elsewhere(world, tree, is_strict=is_strict)
+    if is_strict and not elsewhere.is_stricter:
+        return (), False
     grafana = world.layout.grafana
     ours = {
         *applied_files(world),
@@ -105,10 +117,12 @@ def _make(world: World) -> tuple[Cluster, ...]:
             merged.append(known := [])
         known.extend(group)
     ours_only = [group for group in merged if _held(group, ours)]
-    return tuple(
+    found = tuple(
         Cluster(tree, tuple(group), _is_whole(group, elsewhere))
         for group in ours_only or [[item for group in merged for item in group]]
     )
+    held = _held([item for group in made for item in group], ours)
+    return found, held >= {path for path in ours if path in tree.texts}
 
 
 def _held(group: Iterable[Applied], ours: set[str]) -> set[str]:

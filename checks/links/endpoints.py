@@ -9,6 +9,7 @@ from checks.links.inventory import Inventory, Placed
 from checks.links.workloads import pods
 from checks.model import Outcome, failed, passed, unknown
 from checks.objects import dig, items
+from tasks.core.substitution import has_variable
 
 _URL = re.compile(r"https?://[^\s\"'`<>|,;)\]}]+")
 # https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#services
@@ -60,6 +61,8 @@ def reached(found: Inventory, address: Address, used_by: str, place: str) -> Out
         return _without_service(found, address, used_by, place)
     spec = service.data.get("spec") or {}
     ports = [dig(port, "port") for port in items(spec.get("ports"))]
+    if any(has_variable(port) for port in ports):
+        return unknown(f"{used_by}: a port of Service {name} is a variable that is not known", place=place)
     if spec.get("clusterIP") == "None" or spec.get("type") == "ExternalName" or address.port in ports:
         return passed(f"{used_by}: Service {name} has port {address.port}")
     listed = ", ".join(map(str, ports)) or "none"

@@ -12,6 +12,8 @@ from tasks.core.documents import load_documents
 from tasks.core.places import line_of
 from tasks.effects.world import World
 
+_OWN_GROUPS = ("", "apps", "rbac.authorization.k8s.io", "storage.k8s.io")
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -48,9 +50,13 @@ class Inventory:
         )
 
     def find(self, kind: str, namespace: str, name: str) -> Placed | None:
-        """The object of that identity, whatever its API group."""
+        """The object of that identity, of Kubernetes' own API groups."""
         wanted = (kind, namespace, name)
-        found = (item for item in self.objects if (item.key.kind, *item.key[2:]) == wanted)
+        found = (
+            item
+            for item in self.objects
+            if (item.key.kind, *item.key[2:]) == wanted and item.key.group in _OWN_GROUPS
+        )
         return next(found, None)
 
     def release_of(self, path: str) -> Release | None:

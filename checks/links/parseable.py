@@ -10,6 +10,7 @@ from checks.links.workloads import Pod, pods, variables
 from checks.model import Outcome, failed, passed, unknown
 from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged
 from tasks.core.documents import load_documents
+from tasks.core.substitution import has_variable
 from tasks.effects.world import World
 from tasks.manifests import app_folder
 
@@ -55,13 +56,15 @@ def connects_to_s3(world: World) -> Outcome | None:
         problems += [
             f"{pod.owner.key} has {name} {_shown(given.get(name))}, not {value!r}"
             for name, value in wanted.items()
-            if given.get(name) != value
+            if given.get(name) != value and not _is_open(container, given.get(name))
         ]
         # Path style is what Parseable does unless told otherwise.
         if str(given.get("P_S3_PATH_STYLE", "true")).lower() != "true":
             problems.append(f"{pod.owner.key} has P_S3_PATH_STYLE {_shown(given['P_S3_PATH_STYLE'])}")
     if not servers:
         return None
+    if not problems and any(_is_open(one, variables(one).get(name)) for _, one in servers for name in wanted):
+        return unknown("rendered: some variables come from where the repository does not show their values")
     return judged(
         problems,
         passed(f"rendered: {_MODE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
@@ -109,7 +112,7 @@ def gets_credentials(world: World) -> Outcome | None:
         return None
     return judged(
         problems,
-        unknown(f"rendered: both variables come from {secret}; whether S3 takes them: {NEEDS_CLUSTER}"),
+        unknown(f"rendered: both variables come from a Secret; whether S3 takes them: {NEEDS_CLUSTER}"),
         consequence="Parseable would start without S3 credentials",
         remedy="invoke task-003",
         place=place_of(world, servers[0][0].owner),
@@ -122,7 +125,7 @@ def login_is_not_default(world: World) -> Iterator[Outcome]:
     for pod, container in _servers(world):
         problems = _unset(pod, container, secret, _LOGIN)
         if not problems:
-            yield passed(f"{pod.owner.key} has its login from {secret}")
+            yield passed(f"{pod.owner.key} has its login from a Secret")
             continue
         yield failed(
             "; ".join(problems),
@@ -132,12 +135,21 @@ def login_is_not_default(world: World) -> Iterator[Outcome]:
         )
 
 
+def _is_open(container: Mapping[str, Any], value: object) -> bool:
+    """Whether the value of a variable is set in a way that cannot be read here."""
+    is_elsewhere = value is None and bool(container.get("envFrom"))
+    return is_elsewhere or isinstance(value, dict) or has_variable(value)
+
+
 def _unset(pod: Pod, container: Mapping[str, Any], secret: str, wanted: Mapping[str, str]) -> list[str]:
     given = variables(container)
     problems = []
     for variable, key in wanted.items():
         reference = dig(given.get(variable), "secretKeyRef")
-        if (dig(reference, "name"), dig(reference, "key")) != (secret, key):
+        # From another Secret, or all of one, it may be the same: that is not to be seen here.
+        is_other = dig(reference, "name") not in (None, secret)
+        is_whole = given.get(variable) is None and bool(container.get("envFrom"))
+        if (dig(reference, "name"), dig(reference, "key")) != (secret, key) and not is_other and not is_whole:
             problems.append(f"{pod.owner.key}: {variable} is not set from key {key} of {secret}")
     return problems
 

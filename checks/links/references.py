@@ -17,6 +17,7 @@ _WAITS = "the pod would wait in CreateContainerConfigError or ContainerCreating,
 # Objects that a controller makes a Secret or ConfigMap from, and where they name it (else by their own name).
 _MAKERS: Mapping[str, tuple[str, ...]] = {
     "ExternalSecret": ("spec", "target", "name"),
+    "ObjectBucketClaim": ("metadata", "name"),
     "SealedSecret": ("spec", "template", "metadata", "name"),
     "Certificate": ("spec", "secretName"),
     "VaultStaticSecret": ("spec", "destination", "name"),
@@ -83,6 +84,9 @@ def _resolved(
 ) -> Iterator[Outcome]:
     """Whether the one object that all of ``references`` name exists, with their keys."""
     kind, name, namespace = references[0].kind, references[0].name, pod.owner.key.namespace
+    if (kind, name) == ("ConfigMap", "kube-root-ca.crt"):
+        # Kubernetes puts it into every namespace.
+        return
     holder = found.find(kind, namespace, name)
     if holder is None:
         uses = " and ".join(dict.fromkeys(reference.used_for for reference in references))

@@ -16,7 +16,7 @@ from tasks.effects.world import World
 class Elsewhere:
     """Which Kustomizations apply another repository than this one, whose folders may have the same names."""
 
-    def __init__(self, world: World, tree: Tree) -> None:
+    def __init__(self, world: World, tree: Tree, *, is_strict: bool) -> None:
         urls = {
             (item.kind, item.name): item.spec.get("url")
             for item in tree.of_kind("GitRepository", "OCIRepository")
@@ -29,13 +29,31 @@ class Elsewhere:
             for key, url in urls.items()
             if isinstance(url, str) and not has_variable(url)
         }
+        self._names = {
+            Applied(item.data, item.path).origin[:2]
+            for item in tree.of_kind("Kustomization")
+            if is_flux(item.data)
+        }
         source = world.layout.source
+        self._source = (source.kind, source.name) if isinstance(source, Source) else None
+        self._is_strict = is_strict
         self._own = self._urls.get((source.kind, source.name)) if isinstance(source, Source) else None
 
+    @property
+    def is_stricter(self) -> bool:
+        """Whether there are sources that only their names tell apart."""
+        return self._source is not None and bool(self._names - {self._source, *self._urls})
+
     def has(self, item: Applied) -> bool:
-        """Whether the source of a Kustomization certainly is another repository."""
+        """Whether the source of a Kustomization is another repository.
+
+        Where the URLs do not tell, a source of another name is another repository if that is to be taken
+        strictly, and this one otherwise.
+        """
         url = self._urls.get(item.origin[:2])
-        return None not in (url, self._own) and url != self._own
+        if None not in (url, self._own):
+            return url != self._own
+        return self._is_strict and self._source is not None and item.origin[:2] != self._source
 
 
 def _plain_url(url: str) -> str:

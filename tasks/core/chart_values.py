@@ -7,6 +7,7 @@ import io
 import posixpath
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +83,7 @@ def read_chart(archive: bytes) -> ChartFiles:
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             files = dict(_members(packed))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"not a packed chart: {error}") from error
     if "Chart.yaml" not in files:
         raise ValueError("not a packed chart: it holds no Chart.yaml")

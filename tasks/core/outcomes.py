@@ -1,5 +1,6 @@
 """What a check answers: pass, fail or unknown, with the evidence."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +30,13 @@ class Outcome:
     consequence: str = ""
     remedy: str = ""
     place: str = ""
+
+    def __post_init__(self) -> None:
+        # Other people's URLs may hold a login.
+        object.__setattr__(self, "evidence", _LOGIN.sub("…@", self.evidence))
+
+
+_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
 def passed(evidence: str) -> Outcome:

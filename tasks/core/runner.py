@@ -160,13 +160,13 @@ def carry_out(
     plans: Sequence[TaskPlan],
     world: Refreshable,
     verify: Callable[[str], Sequence[Verdict]],
-    verify_all: Callable[[], Sequence[Verdict]],
+    verify_all: Callable[[Change], Sequence[Verdict]],
     progress: Progress,
 ) -> list[Verdict]:
     """Apply each plan and prove it, then the next one. Returns every verdict.
 
     ``verify`` answers for one task, as far as what the tasks up to it have written; ``verify_all`` for all
-    that can be known before a push.
+    that can be known before a change that leaves this machine's reach.
 
     Raises:
         StepFailedError: a check failed; nothing after it was touched.
@@ -182,7 +182,7 @@ def carry_out(
             for change in plan.changes:
                 if change.needs_proof and not is_proved:
                     world.refresh()
-                    _prove(verify_all(), plan.spec, left)
+                    _prove(verify_all(change), plan.spec, left)
                 # What is proved for a commit is so for its push.
                 is_proved = change.needs_proof
                 change.apply()

@@ -1,6 +1,9 @@
 """git verbs on the GitOps repository: what it is in, what HEAD holds, commit and push of our own paths."""
 
-from collections.abc import Iterable, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -45,15 +48,54 @@ class Git:
             raise SettingsError(f"{path} is not the top of its repository", f"use --repo {answers[0]}")
         self.directory = Path(answers[1])
 
-    def _run(self, *arguments: str, stdin: bytes = b"") -> shell.Result:
+    def _run(self, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> shell.Result:
         # Without a terminal prompt a missing password is an error to show, not a run that hangs.
         return shell.run(
             ("git", *arguments),
             cwd=self.root,
             stdin=stdin,
-            environment={"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
+            environment={
+                "GIT_TERMINAL_PROMPT": "0",
+                "LC_ALL": "C",
+                **({} if index is None else {"GIT_INDEX_FILE": str(index)}),
+            },
             missing_hint=_HINT,
         )
+
+    @contextmanager
+    def exported(self, files: Iterable[str]) -> Iterator["Git"]:
+        """A repository of its own with what HEAD holds, and ``files`` as they are in the work tree.
+
+        That is what a commit of ``files`` would give to those who get it, whatever else lies about here.
+
+        Raises:
+            RefusedError: git refused.
+        """
+        with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
+            folder = Path(name).resolve()
+            root, index = folder / "repository", folder / "index"
+            root.mkdir()
+            steps = [
+                self._run("read-tree", "HEAD", index=index),
+                self._run("checkout-index", "--all", f"--prefix={root}/", index=index),
+            ]
+            for file in files:
+                if (self.root / file).is_file():
+                    (root / file).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(self.root / file, root / file)
+            author = ("-c", "user.name=x", "-c", "user.email=x", "-c", "commit.gpgsign=false")
+            steps += [
+                shell.run(("git", *arguments), cwd=root, missing_hint=_HINT)
+                for arguments in (
+                    ("init", "--quiet"),
+                    ("add", "--all", "--force"),
+                    (*author, "commit", "--quiet", "--allow-empty", "--no-verify", "--message=x"),
+                )
+            ]
+            failed = next((step for step in steps if step.code != 0), None)
+            if failed is not None:
+                raise RefusedError(f"git cannot export HEAD of {self.root}: {failed.said}", "run git fsck")
+            yield Git(root)
 
     def yaml_files(self) -> tuple[str, ...]:
         """Paths of the YAML files that are there, and tracked or at least not ignored, sorted."""
@@ -68,6 +110,10 @@ class Git:
             "*.yml",
             ":(glob)**/Kustomization",
         )
+        if listed.code != 0:
+            raise RefusedError(
+                f"git cannot list the files of {self.root}: {listed.said}", "git status says more"
+            )
         names = {name for name in listed.stdout.decode(errors="surrogateescape").split("\0") if name}
         return tuple(sorted(name for name in names if (self.root / name).is_file()))
 

@@ -7,6 +7,7 @@ import re
 import tarfile
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ _EXECUTING = re.compile(r'executing "[^"]*" ')
 # Helm quotes all of the text, which may be a whole configuration.
 _QUOTED = re.compile(r'cannot parse template ".*": template: ', re.DOTALL)
 _RAISED = re.compile(r"(?:execution|parse) error at \((\S+?:\d+)(?::\d+)?\): *")
+# What is wrong with helm, not with the chart or its values.
+_ITS_OWN = re.compile(
+    r"unknown (?:shorthand )?flag|unknown command|out of memory|cannot allocate|helm said nothing"
+)
 _NOISE = re.compile(r"^(?:Error: |(?:INSTALLATION|UPGRADE) FAILED: )+")
 
 
@@ -87,18 +92,21 @@ class Helm:
         if not _NAME.fullmatch(chart.name):
             raise ChartError(f"{chart.name!r} is not the name of a chart")
         kept = self.cache / _slot(chart)
-        if chart.is_pinned and kept.is_file() and not fresh:
+        if chart.is_pinned and not fresh and _is_whole(kept):
             return kept
         target = self.mirrors.get(chart.repository.rstrip("/"), chart.repository)
+        if "@" in target.partition("://")[2].partition("/")[0]:
+            # It would be seen in the list of processes.
+            raise RefusedError(
+                f"the URL of {_shown(chart.repository)} holds a login",
+                "name a mirror of it in charts.mirrors",
+            )
         is_folder = "://" not in target
         if self.offline and not is_folder:
             raise _offline(chart)
         with _scratch() as scratch:
             if is_folder:
-                if not any(Path(target).glob(f"{chart.name}-*.tgz")) and Path(target).is_dir():
-                    raise RefusedError(
-                        f"the mirror {target} has no chart {chart.name}", "put its archive into the folder"
-                    )
+                _check_folder(Path(target), chart)
                 with _served(Path(target), scratch) as url:
                     archive = self._pull(chart, url, target, scratch)
             else:
@@ -234,7 +242,7 @@ def _is_missing_tag(chart: Chart, url: str, said: str, scratch: Path) -> bool:
 
 def _render_error(archive: Path, release: str, done: shell.Result) -> RefusedError:
     said = shorten(done.said)
-    if done.code < 0 or not archive.is_file() or not tarfile.is_tarfile(archive):
+    if done.code < 0 or _ITS_OWN.search(said) or not _is_whole(archive):
         return RefusedError(f"cannot render {archive.name}: {said}", f"delete {archive} and try again")
     if "incompatible with Kubernetes" in said:
         # Helm compares with a version built into it, which says nothing of the cluster's.
@@ -297,6 +305,31 @@ def _served(folder: Path, scratch: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def _check_folder(folder: Path, chart: Chart) -> None:
+    """Check that a folder of archives can say something of ``chart``: it has some, and all can be read."""
+    archives = list(folder.glob(f"{chart.name}-*.tgz"))
+    if folder.is_dir() and not archives:
+        raise RefusedError(
+            f"the mirror {folder} has no chart {chart.name}", "put its archive into the folder"
+        )
+    for archive in archives:
+        if not _is_whole(archive):
+            raise RefusedError(f"{archive} is damaged", "put the archive there again")
+
+
+def _is_whole(archive: Path) -> bool:
+    try:
+        with tarfile.open(archive) as packed:
+            for member in packed:
+                if member.isfile():
+                    content = packed.extractfile(member)
+                    while content is not None and content.read(1 << 20):
+                        pass
+    except (tarfile.TarError, OSError, EOFError, zlib.error):
+        return False
+    return True
 
 
 class _Quiet(SimpleHTTPRequestHandler):

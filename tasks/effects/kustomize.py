@@ -33,6 +33,9 @@ _OFFLINE = {
 }
 _FETCHING = re.compile(r"no 'git' program on path|proxyconnect tcp")
 _LONGEST = 300
+# Exit codes of a shell that found no program; and what is wrong with the program, not with what it builds.
+_CANNOT_RUN = (126, 127)
+_ITS_OWN = re.compile(r"unknown (?:shorthand )?flag|unknown command|out of memory|cannot allocate|^panic:")
 # How kustomize wraps its reasons: folder in folder, and what it tried last where an entry is no file.
 _NESTED = re.compile(r".*?(?:recursed accumulation of|couldn't make target for) path '([^']*)': ")
 _OUTER = re.compile(r"^accumulating resources: (?:accumulation err=')?")
@@ -203,6 +206,8 @@ def _run(folder: Path, *tops: Path) -> str:
     if done.code == 0:
         return done.text
     said = _shortened(done.said, tops)
+    if done.code < 0 or done.code in _CANNOT_RUN or _ITS_OWN.search(done.said) or not done.said:
+        raise FetchError(f"{program[0]} itself failed: {said}", _HINT)
     if _FETCHING.search(done.said):
         raise FetchError(f"kustomize would fetch something, which is not done here: {said}")
     raise BuildError(said)
@@ -217,6 +222,8 @@ def _shortened(said: str, tops: Iterable[Path]) -> str:
     *around, reason = _NESTED.split(text)
     reason = _DETOUR.sub("", _CONFIGURED.sub(r"\1", _OUTER.sub("", reason)))
     text = f"in {around[-1]}: {reason}" if around else reason
+    # It quotes objects as a whole, Secrets too.
+    text = re.sub(r"\{\s*\"\w.*", "{…", text)
     # Where two objects become one it quotes both as a whole.
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 

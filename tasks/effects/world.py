@@ -144,6 +144,22 @@ class World:
         found: T = self._answers[key]
         return found
 
+    def with_repository(self, repository: Repository) -> World:
+        """The same world around another repository, with the doors that are open already."""
+        other = World(
+            self.settings,
+            repository,
+            permissions=self.permissions,
+            probe=self.probe,
+            reach=self.reach,
+            whole_repository=self.whole_repository,
+        )
+        other._answers = self._answers
+        for door in ("credentials", "bucket", "helm"):
+            if door in self.__dict__:
+                other.__dict__[door] = self.__dict__[door]
+        return other
+
     def lay_over(self, changes: Iterable[Change]) -> None:
         """Make later facts see ``changes`` as done."""
         self.repository.plan(changes)

@@ -7,6 +7,7 @@ import pytest
 
 from checks.links.admission import objects_are_accepted
 from checks.links.flux import entries_exist, sources_exist
+from checks.links.urls import urls_lead_somewhere
 from checks.model import Outcome
 from checks.objects import linked
 from tasks.core.outcomes import Status
@@ -70,3 +71,19 @@ def test_an_archive_is_nobodys_fault(root: Path) -> None:
     write(root, "archive/old/app/kustomization.yaml", listing("./gone.yaml"))
     assert told(sources_exist, root, whole=True) == []
     assert told(entries_exist, root, whole=True) == []
+
+
+def test_another_repository_with_the_same_folders_hides_nothing(root: Path) -> None:
+    """Whose URL is not known: its source is told apart by its name."""
+    other = flux("other", "./", "").replace("name: home-kubernetes", "name: another")
+    write(root, "kubernetes/flux/cluster/other.yaml", other)
+    assert [status for status, _ in told(entries_exist, root, whole=False)] == []
+
+
+def test_an_odd_shape_is_unknown(root: Path) -> None:
+    path = "kubernetes/apps/monitoring/grafana/app/helmrelease.yaml"
+    text = (root / path).read_text()
+    (root / path).write_text(text[: text.index("    datasources:")] + "    datasources: [1]\n")
+    outcomes = linked(urls_lead_somewhere, World(Settings(), Repository(Git(root))))
+    assert {one.status for one in outcomes} == {Status.UNKNOWN}
+    assert outcomes[-1].evidence.startswith("a document has a shape that this check cannot read (Attr")

@@ -288,10 +288,12 @@ def test_offline_with_a_folder(helm: Helm) -> None:
 def test_a_url_as_mirror(tmp_path: Path, charts: Path) -> None:
     assert shell.run(("helm", "repo", "index", "."), cwd=charts).code == 0
     with serving(partial(Files, directory=str(charts))) as host:
-        helm = Helm(tmp_path / "cache", {URL: f"http://user:word@{host}"})
+        helm = Helm(tmp_path / "cache", {URL: f"http://{host}"})
         assert helm.fetch(PARSEABLE).is_file()
-        with pytest.raises(ChartError, match=host) as caught:
+        with pytest.raises(ChartError, match=host):
             helm.fetch(Chart(URL, "parseable", "9.9.9"))
+    with pytest.raises(RefusedError, match="holds a login") as caught:
+        Helm(tmp_path / "cache", {URL: f"http://user:word@{host}"}).fetch(Chart(URL, "parseable", "9.9.9"))
     assert "word" not in str(caught.value)
 
 
@@ -399,3 +401,24 @@ def test_nothing_of_the_user_is_touched(helm: Helm, tmp_path: Path, monkeypatch:
 )
 def test_the_point_of_what_helm_said(said: str, expected: str) -> None:
     assert shorten(said) == expected
+
+
+def test_a_damaged_archive_in_the_cache_is_fetched_again(helm: Helm) -> None:
+    archive = helm.fetch(PARSEABLE)
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: len(whole) // 2])
+    assert helm.fetch(PARSEABLE).read_bytes() == whole
+
+
+def test_a_damaged_archive_in_a_folder_says_nothing(helm: Helm, charts: Path) -> None:
+    (archive,) = charts.glob("parseable-*.tgz")
+    archive.write_bytes(archive.read_bytes()[:100])
+    with pytest.raises(RefusedError, match="is damaged") as caught:
+        helm.fetch(PARSEABLE)
+    assert not isinstance(caught.value, ChartError)
+
+
+def test_a_login_in_a_url_is_not_used(helm: Helm) -> None:
+    with pytest.raises(RefusedError, match=r"the URL of https://charts\.test holds a login") as caught:
+        helm.fetch(Chart("https://me:hidden@charts.test", "parseable", "1.6.5"))
+    assert "hidden" not in str(caught.value)

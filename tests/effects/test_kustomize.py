@@ -343,3 +343,18 @@ def test_text_that_was_changed_is_read_again(root: Path) -> None:
     assert (again.data, again.path) == ({**one.data, "data": {"a": 5}}, one.path)
     assert parse("a: [", None) is parse("- a\n", None) is parse("a: b\n---\na: b\n", None) is None
     assert kustomize.NAMES[0] == "kustomization.yaml"
+
+
+@pytest.mark.parametrize(
+    "body", ["exit 1", "exit 127", "kill -9 $$", "echo 'error: unknown flag: --x' >&2; exit 1"]
+)
+def test_a_program_that_fails_itself_says_nothing(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/kustomize"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{body}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    with pytest.raises(kustomize.FetchError, match="kustomize itself failed"):
+        kustomize.patch("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", {})

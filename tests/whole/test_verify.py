@@ -141,6 +141,21 @@ def test_nothing_is_pushed_that_would_not_run(deployment: Deployment) -> None:
     assert deployment.play.remote_head() == pushed
 
 
+def test_what_would_be_pushed_is_judged_not_what_lies_about(deployment: Deployment) -> None:
+    deployment.edit(f"{APPS}/kustomization.yaml", "resources:\n", "resources:\n  - ./service.yaml\n")
+    deployment.play.commit_all("List a Service")
+    deployment.play.write(f"{APPS}/service.yaml", SERVICE.replace("name: parseable", "name: other"))
+    assert deployment.run("verify", "--only", "sources").code == 0
+    pushed = deployment.play.remote_head()
+    done = deployment.run("all", "--yes")
+    assert done.code == 1
+    assert "TASK-011 stops: entries fails: entry ./service.yaml does not exist" in done.err
+    assert deployment.play.remote_head() == pushed
+    deployment.play.git("add", f"{APPS}/service.yaml")
+    deployment.play.git("commit", "-qm", "Add it")
+    assert deployment.run("all", "--yes").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
