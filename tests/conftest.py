@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,10 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    # The hooks of test repositories are shell scripts: they need what every system has.
-    monkeypatch.setenv("PATH", os.pathsep.join((os.environ.get("PATH", ""), os.defpath)))
+    # The programs that the tests brought come first, whatever is installed here. The hooks of test
+    # repositories are shell scripts: they need what every system has.
+    own = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", os.pathsep.join((own, os.environ.get("PATH", ""), os.defpath)))
 
 
 @pytest.fixture(scope="session")

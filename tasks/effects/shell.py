@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -93,6 +94,9 @@ def run(
             f"{argv[0]} did not end within {seconds:g} s, and was stopped", "run it by hand to see why"
         ) from None
     except sh.SignalException as ended:
+        if ended.exit_code == -signal.SIGINT:
+            # Ctrl-C goes to all of the terminal's programs; this one was only quicker to end than we are.
+            raise KeyboardInterrupt from None
         return Result(ended.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
     except BaseException:
         # Interrupted: the program must not outlive us. It may have ended, and been waited for, just now.
