@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ import trustme
 
 from tasks.demo.s3_server import Certificate, running
 from tests.storage import ACCOUNTS, Storage
+
+# Whoever started us in the background may have had Ctrl-C ignored, which programs of ours would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FOREIGN = ("AWS_", "S3_", "SOPS_", "INVOKE_", "GIT_", "XDG_", "BOTO_")
 _FOREIGN_NAMES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "KUBECONFIG"}
