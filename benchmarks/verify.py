@@ -20,7 +20,7 @@ from tasks.demo.s3_server import Identity, running
 from tasks.effects import shell
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.effects.world import World
+from tasks.workspace import World
 from tests.charts import write_charts
 
 KEYS = ("benchmarkaccess", "benchmarksecret")

@@ -8,7 +8,7 @@ from tasks.core.errors import RefusedError
 from tasks.effects.lifecycle import LifecycleRule, expires_logs, log_prefix
 from tasks.effects.s3 import BucketFacts
 from tasks.effects.s3_errors import UnreachableError
-from tasks.effects.world import World
+from tasks.workspace import World
 
 _NO_STORAGE = "Parseable could not use its storage: it would not get ready, and no log would be kept"
 _NEVER_DELETED = "log data would never be deleted, and the bucket grow without end"

@@ -4,9 +4,9 @@ import os
 
 from checks.model import Outcome, Status, failed, passed
 from checks.objects import differences, dig, find_object
-from tasks.core.layout import need
-from tasks.effects.world import World
+from tasks.flux.layout import need
 from tasks.manifests import app_folder
+from tasks.workspace import World
 
 
 def parseable_folder_exists(world: World) -> Outcome:

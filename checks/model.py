@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tasks.core.outcomes import Outcome, Status, failed, passed, unknown
-from tasks.effects.world import World
+from tasks.workspace import World
 
 __all__ = ["Check", "Link", "Outcome", "Status", "failed", "noted", "passed", "unknown"]
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from checks.model import Check, Outcome, Status, failed, passed, unknown
-from tasks.core.documents import load_documents
 from tasks.core.errors import PlaybookError
-from tasks.core.layout import MissingError
-from tasks.core.places import line_of
-from tasks.effects.world import World
+from tasks.flux.layout import MissingError
 from tasks.shared_files import is_same_path
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
+from tasks.yaml.marks import line_of, line_with
 
 NEEDS_CHART = "whether the chart makes that of it is not known before the chart is rendered"
 NEEDS_CLUSTER = "only the running cluster can answer this"
@@ -28,20 +28,24 @@ def answered(run: Callable[[World], Outcome], world: World) -> Outcome:
     """Run a check, turning what it could not find or do into its answer."""
     try:
         return run(world)
-    except NotThereError as error:
-        return error.outcome
     except MissingError as error:
         return failed(error.summary, "nothing would be deployed", error.hint)
-    except PlaybookError as error:
-        return unknown(error.summary, error.hint)
+    except _UNANSWERED as error:
+        return _answer_to(error)
 
 
 # What code that reads maps and lists meets where a document has something else: other people's files may have
 # any shape, and one that no check foresaw must not keep the others from being answered.
 _ODD = (AttributeError, TypeError, ValueError, LookupError, RecursionError, OSError)
+_UNANSWERED = (NotThereError, PlaybookError, *_ODD)
 
 
-def _odd(error: Exception) -> Outcome:
+def _answer_to(error: Exception) -> Outcome:
+    """The answer of a check that met ``error``."""
+    if isinstance(error, NotThereError):
+        return error.outcome
+    if isinstance(error, PlaybookError):
+        return unknown(error.summary, error.hint)
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next
@@ -58,12 +62,10 @@ def settled(check: Check, world: World) -> Outcome:
     if check.settle is not None:
         try:
             outcome = check.settle(world)
-        except NotThereError as error:
-            return error.outcome
         except PlaybookError:
             outcome = None
-        except _ODD as error:
-            return _odd(error)
+        except _UNANSWERED as error:
+            return _answer_to(error)
         if outcome is not None:
             return outcome
     return answered(check.run, world)
@@ -74,12 +76,8 @@ def linked(run: Callable[[World], Iterable[Outcome]], world: World) -> list[Outc
     found: list[Outcome] = []
     try:
         found.extend(run(world))
-    except NotThereError as error:
-        found.append(error.outcome)
-    except PlaybookError as error:
-        found.append(unknown(error.summary, error.hint))
-    except _ODD as error:
-        found.append(_odd(error))
+    except _UNANSWERED as error:
+        found.append(_answer_to(error))
     told = [one for one in found if one.status is not Status.PASS]
     return told or [passed("; ".join(one.evidence for one in found) or "there is nothing to compare")]
 
@@ -169,6 +167,11 @@ def judged(
 ) -> Outcome:
     """A failure that names the problems, or ``otherwise`` if there are none."""
     return failed("; ".join(problems), consequence, remedy, place) if problems else otherwise
+
+
+def place_with(world: World, path: str, word: str) -> str:
+    """FILE:LINE where ``word`` first stands in a file, else of its beginning."""
+    return f"{path}:{line_with(world.repository.glance(path), word) or 1}"
 
 
 def place(world: World, path: str, data: Mapping[str, Any], *keys: str | int) -> str:

@@ -15,11 +15,11 @@ from checks.objects import (
     read,
     unlisted,
 )
-from tasks.core.documents import load_documents
-from tasks.core.layout import need
 from tasks.effects.sops import EncryptedFile, inspect
-from tasks.effects.world import World
+from tasks.flux.layout import need
 from tasks.manifests import PARSEABLE_FILES, app_folder
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 # Of Parseable's container in the chart; a setting changes only the Service's.
 _CONTAINER_PORT = 8000

@@ -11,7 +11,7 @@ from checks.links import vector as linked_vector
 from checks.model import Check, Link
 from checks.objects import answered, linked, settled
 from tasks.core.outcomes import Verdict
-from tasks.effects.world import World
+from tasks.workspace import World
 
 _CHECKS = (
     Check("DoD-001-01", "WHEN bucket is created, it SHALL be named parseable-logs", bucket.bucket_exists),

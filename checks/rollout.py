@@ -4,24 +4,17 @@ import posixpath
 from typing import Any
 
 from checks.model import Outcome, failed, unknown
-from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged
-from tasks.core.documents import load_documents
-from tasks.core.layout import need
-from tasks.effects.world import World
+from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged, place_with
+from tasks.flux.layout import need
 from tasks.manifests import app_folder, charts_files, parseable_url
 from tasks.shared_files import is_same_path, values_at
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 
 def _grafana(world: World) -> Any:
     place = need(world.layout.grafana)
     return values_at(place, world.repository.read(place.path) or "")
-
-
-def _place(world: World, word: str) -> str:
-    """FILE:LINE in Grafana's release where ``word`` first stands, else of its beginning."""
-    path = need(world.layout.grafana).path
-    lines = enumerate(world.repository.glance(path).splitlines(), 1)
-    return f"{path}:{next((number for number, line in lines if word in line.split()), 1)}"
 
 
 def plugin_is_installed(world: World) -> Outcome:
@@ -33,7 +26,7 @@ def plugin_is_installed(world: World) -> Outcome:
             f"{need(world.layout.grafana).path} does not list the plugin {grafana.datasource_type}",
             "Grafana would not know the data source's type",
             "invoke task-010",
-            _place(world, "plugins:"),
+            place_with(world, need(world.layout.grafana).path, "plugins:"),
         )
     return unknown(f"the plugin is listed; whether Grafana can download it: {NEEDS_CLUSTER}")
 
@@ -48,7 +41,7 @@ def datasource_connects(world: World) -> Outcome:
             f"{need(world.layout.grafana).path} has no data source {grafana.datasource_name}",
             "Grafana would not show the logs",
             "invoke task-010",
-            _place(world, "datasources:"),
+            place_with(world, need(world.layout.grafana).path, "datasources:"),
         )
     problems = differences(
         named[0],
@@ -70,7 +63,7 @@ def datasource_connects(world: World) -> Outcome:
         unknown(f"the data source points to {parseable_url(world)} with its login; {NEEDS_CLUSTER}"),
         consequence="queries from Grafana would be refused or go nowhere",
         remedy="invoke task-010",
-        place=_place(world, grafana.datasource_name),
+        place=place_with(world, need(world.layout.grafana).path, grafana.datasource_name),
     )
 
 
@@ -89,10 +82,8 @@ def flux_is_told(world: World) -> Outcome:
     apps = [app for app in ("parseable", "vector") if not _names_its_chart_itself(world, app)]
     listed = [file for file in charts_files(world) if posixpath.basename(file).removesuffix(".yaml") in apps]
     wanted += [(need(layout.repositories_kustomization), posixpath.basename(file)) for file in listed]
-    for app, found in (("parseable", layout.parseable_charts), ("vector", layout.vector_charts)):
-        if app not in apps:
-            continue
-        charts = need(found)
+    for app in apps:
+        charts = need(layout.parseable_charts if app == "parseable" else layout.vector_charts)
         file = charts.path or f"{need(layout.repositories)}/{app}.yaml"
         url = str(dig(find_object(world, file, "HelmRepository", "TASK-011", charts.name), "spec", "url"))
         official = getattr(settings, app).chart_repository

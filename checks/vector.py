@@ -15,11 +15,12 @@ from checks.objects import (
     items,
     judged,
     place,
+    place_with,
     unlisted,
 )
-from tasks.core.documents import load_documents
-from tasks.effects.world import World
 from tasks.manifests import VECTOR_FILES, app_folder, parseable_url
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 _READ = {"get", "list", "watch"}
 _RESOURCES = ("pods", "namespaces", "nodes")
@@ -139,7 +140,7 @@ def metadata_is_added(world: World) -> Outcome:
         f"no remap between the pod logs and the sink sets .k8s. {', '.join(_METADATA)}",
         "the logs could not be told apart by pod",
         "invoke task-008",
-        _config_place(world, "transforms:"),
+        place_with(world, _file(world, "configmap.yaml"), "transforms:"),
     )
 
 
@@ -157,7 +158,7 @@ def sink_posts_to_parseable(world: World) -> Outcome:
     problems = sink_problems(world, pipeline)
     if pipeline.get("data_dir") is None:
         problems.append("data_dir is not set, so that the disk buffer would lie on a read-only mount")
-    return sink_judged(world, problems, _config_place(world, "sinks:"))
+    return sink_judged(world, problems, place_with(world, _file(world, "configmap.yaml"), "sinks:"))
 
 
 def sink_problems(world: World, pipeline: Mapping[str, Any]) -> list[str]:
@@ -179,13 +180,6 @@ def sink_problems(world: World, pipeline: Mapping[str, Any]) -> list[str]:
     if sink.get("method", "post") != "post":
         problems.append(f"method is {sink['method']!r}, not 'post'")
     return problems
-
-
-def _config_place(world: World, section: str) -> str:
-    """FILE:LINE of a section of the pipeline."""
-    path = _file(world, "configmap.yaml")
-    lines = enumerate(world.repository.glance(path).splitlines(), 1)
-    return f"{path}:{next((number for number, line in lines if line.strip() == section), 1)}"
 
 
 def sink_judged(world: World, problems: Sequence[str], where: str) -> Outcome:

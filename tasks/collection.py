@@ -34,7 +34,7 @@ def _options(
     *, yes: bool, no_push: bool, force: bool, adopt: bool, json: bool, offline: bool = True
 ) -> Options:
     from tasks.commands import Options
-    from tasks.effects.world import Permissions, Reach
+    from tasks.workspace import Permissions, Reach
 
     permissions = Permissions(force=force, adopt=adopt, push=not no_push)
     return Options(

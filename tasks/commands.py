@@ -20,8 +20,8 @@ from tasks.core.settings import Settings
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
-from tasks.effects.world import NOTHING_SPECIAL, Permissions, Reach, World
 from tasks.steps import STEPS
+from tasks.workspace import NOTHING_SPECIAL, Permissions, Reach, World
 
 CHANGES_PLANNED = 5
 
@@ -108,7 +108,7 @@ def status(settings: Settings, options: Options) -> None:
 
 @dataclass(frozen=True)
 class Questions:
-    """What `verify` is to answer and how: ``form`` is "text", "json" or "github"."""
+    """What `verify` is to answer and how: ``form`` is "text" or "github"."""
 
     only: str = ""
     task: str = ""

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.core.changes import Change
-from tasks.core.documents import same_documents
 from tasks.core.errors import RefusedError
-from tasks.core.layout import HelmSource, need
-from tasks.core.render import ABSENT, MANIFESTS, MARKER, Absent, Value, render
 from tasks.core.settings import DOCUMENTED
 from tasks.effects.files import MakeFolder, WriteFile, check_inside
 from tasks.effects.repository import same_text
-from tasks.effects.world import World
+from tasks.flux.layout import HelmSource, need
+from tasks.workspace import World
+from tasks.yaml.documents import same_documents
+from tasks.yaml.templates import ABSENT, MANIFESTS, MARKER, Absent, Value, render
 
 PARSEABLE_FILES = ("kustomization.yaml", "helmrelease.yaml", "secret.sops.yaml", "servicemonitor.yaml")
 VECTOR_FILES = ("kustomization.yaml", "rbac.yaml", "configmap.yaml", "helmrelease.yaml")

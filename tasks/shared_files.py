@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.core.documents import load_documents, same_documents
 from tasks.core.errors import RefusedError
-from tasks.core.grafana import GrafanaPlace
-from tasks.core.layout import need
-from tasks.core.render import render
 from tasks.core.settings import DOCUMENTED, Settings
-from tasks.core.yamledit import YamlValue, ensure
 from tasks.effects.files import WriteFile
-from tasks.effects.world import World
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.layout import need
 from tasks.manifests import placeholder_values, template
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents, same_documents
+from tasks.yaml.editing import YamlValue, ensure
+from tasks.yaml.templates import render
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tasks import (
     task_011_commit,
 )
 from tasks.core.runner import Step
-from tasks.effects.world import World
+from tasks.workspace import World
 
 _MODULES: tuple[Any, ...] = (
     task_001_bucket,

@@ -6,7 +6,7 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.effects.lifecycle import log_prefix, wanted_rules
 from tasks.effects.s3 import BucketFacts, CreateBucket, PutLifecycle
-from tasks.effects.world import World
+from tasks.workspace import World
 
 SPEC = CATALOGUE["TASK-001"]
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change, Remark
 from tasks.core.credentials import S3Credentials, Secret
-from tasks.core.documents import load_documents
 from tasks.core.errors import RefusedError, SettingsError
-from tasks.core.layout import MissingError, need_all
 from tasks.effects.sops import EncryptedFile, EncryptSecret, inspect, secret_document
-from tasks.effects.world import World
+from tasks.flux.layout import MissingError, need_all
 from tasks.manifests import app_folder, check_owner
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 SPEC = CATALOGUE["TASK-004"]
 

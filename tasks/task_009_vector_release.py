@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.layout import need_all
-from tasks.effects.world import World
+from tasks.flux.layout import need_all
 from tasks.manifests import ManifestFacts, app_facts, plan_files
+from tasks.workspace import World
 
 SPEC = CATALOGUE["TASK-009"]
 

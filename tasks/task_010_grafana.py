@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.effects.world import World
 from tasks.shared_files import SharedFile, grafana_file
+from tasks.workspace import World
 
 SPEC = CATALOGUE["TASK-010"]
 

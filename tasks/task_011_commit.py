@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.layout import need_all
-from tasks.core.render import MARKER, render
 from tasks.core.settings import DOCUMENTED
 from tasks.effects.git import Commit, Push
-from tasks.effects.world import World
+from tasks.flux.layout import need_all
 from tasks.manifests import (
     ManifestFacts,
     charts_files,
@@ -21,6 +19,8 @@ from tasks.manifests import (
     template,
 )
 from tasks.shared_files import SharedFile, apps_list, grafana_file, repositories_list
+from tasks.workspace import World
+from tasks.yaml.templates import MARKER, render
 
 SPEC = CATALOGUE["TASK-011"]
 

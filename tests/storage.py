@@ -8,7 +8,7 @@ from tasks.core.settings import S3, Settings
 from tasks.demo.s3_server import EVERYTHING, Identity
 from tasks.effects.lifecycle import LifecycleRule, parse_rule
 from tasks.effects.s3 import Bucket
-from tasks.effects.world import World
+from tasks.workspace import World
 
 
 def _account(name: str, *actions: str) -> Identity:

@@ -20,7 +20,10 @@ MODULES = sorted(
 # A room may import from itself and from those below it.
 ROOMS = (
     "tasks/core",
+    "tasks/yaml",
+    "tasks/kube",
     "tasks/effects",
+    "tasks/flux",
     "tasks",
     "checks",
     "tasks/commands.py",

@@ -10,7 +10,7 @@ from tasks.core.errors import RefusedError
 from tasks.core.settings import Parseable
 from tasks.effects.lifecycle import RULE_ID
 from tasks.effects.s3 import Bucket, CreateBucket, PutLifecycle
-from tasks.effects.world import World
+from tasks.workspace import World
 from tests.s3_double import Minio, error, listing, serving
 from tests.storage import Storage, prefix, rule, world_of
 

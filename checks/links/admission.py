@@ -6,12 +6,12 @@ from checks.links.inventory import Inventory, Placed, inventory, place_of
 from checks.model import Outcome, failed, noted, passed, unknown
 from checks.objects import dig, items
 from tasks.core.errors import RefusedError
-from tasks.core.layout import api_age, newest_apis
-from tasks.core.object_rules import Fault, faults
-from tasks.core.places import line_of
-from tasks.effects.schemas import schema_faults
-from tasks.effects.world import World
+from tasks.flux.layout import api_age, newest_apis
+from tasks.kube.rules import Fault, faults
+from tasks.kube.schemas import schema_faults
 from tasks.manifests import applied_files
+from tasks.workspace import World
+from tasks.yaml.marks import line_of
 
 _REFUSED = "the API server would refuse it, and nothing that is applied with it would arrive"
 _DROPPED = "the field would be refused, or dropped without a word"

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from checks.objects import dig
-from tasks.core.documents import load_documents
 from tasks.core.errors import RefusedError
-from tasks.core.flux_tree import Tree
 from tasks.effects.kustomize import Built
+from tasks.flux.tree import Tree
+from tasks.yaml.documents import load_documents
 
 API = "kustomize.toolkit.fluxcd.io/"
 # Kinds without a namespace, as far as a repository of apps holds them.

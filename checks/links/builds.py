@@ -9,7 +9,10 @@ from checks.links.applied import Applied, is_flux, key_of
 from checks.links.listing import Files
 from checks.links.roots import Elsewhere
 from checks.objects import dig
-from tasks.core.substitution import (
+from tasks.effects import kustomize
+from tasks.effects.kustomize import BuildError, Built, FetchError
+from tasks.effects.shell import EndlessError
+from tasks.flux.substitution import (
     SubstitutionError,
     Variables,
     collect,
@@ -17,10 +20,7 @@ from tasks.core.substitution import (
     is_exempt,
     substitute,
 )
-from tasks.effects import kustomize
-from tasks.effects.kustomize import BuildError, Built, FetchError
-from tasks.effects.shell import EndlessError
-from tasks.effects.world import World
+from tasks.workspace import World
 
 
 class Maker:

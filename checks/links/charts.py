@@ -4,15 +4,15 @@ import re
 from collections.abc import Iterator
 
 from checks.links.applied import key_of
-from checks.links.flux import place
-from checks.links.releases import Release, releases
+from checks.links.releases import Release, ValuesError, releases
 from checks.model import Outcome, failed, noted, passed, unknown
-from tasks.core.chart_values import UnknownValue, read_chart, unknown_values
+from checks.objects import place
 from tasks.core.errors import RefusedError
 from tasks.effects.helm import ChartError
 from tasks.effects.kustomize import BuildError
-from tasks.effects.world import Reach, World
+from tasks.flux.chart_values import UnknownValue, read_chart, unknown_values
 from tasks.manifests import own_files
+from tasks.workspace import Reach, World
 
 _VALUE = re.compile(r"\.Values\.([\w.]+)|at '/([^']+)'")
 _VALUES = ("spec", "values")
@@ -61,7 +61,7 @@ def _cause(release: Release, error: RefusedError) -> tuple[str, ...]:
     """Where in the HelmRelease the reason lies, as far as the message tells."""
     if isinstance(error, BuildError):
         return ("spec", "postRenderers")
-    if "valuesFrom names" in error.summary:
+    if isinstance(error, ValuesError):
         return ("spec", "valuesFrom")
     if release.archive is None:
         return _version(release)

@@ -1,20 +1,21 @@
 """What Flux would apply: the clusters that get our files, as far as the repository shows."""
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from checks.links.applied import Applied, key_of, of_operator
 from checks.links.builds import Maker
 from checks.links.listing import Files
 from checks.links.roots import Elsewhere, roots_of
-from tasks.core.flux_tree import Tree
-from tasks.core.grafana import GrafanaPlace
-from tasks.core.substitution import has_variable
 from tasks.effects.kustomize import Built
-from tasks.effects.world import World
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.substitution import has_variable
+from tasks.flux.tree import Tree
 from tasks.manifests import applied_files
+from tasks.workspace import World
 
 _SOURCES = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "ExternalArtifact", "HelmChart")
 
@@ -43,6 +44,14 @@ class Cluster:
     def objects_of(self, *kinds: str) -> list[Built]:
         """The objects of these kinds in all builds."""
         return [one for _, one in self.built() if one.data.get("kind") in kinds]
+
+    def find(self, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """The object of that kind, namespace and name in a build."""
+        for one in self.objects_of(kind):
+            key = key_of(one.data)
+            if (key.namespace, key.name) == (namespace, name):
+                return one.data
+        return None
 
     def sources(self) -> set[tuple[str, str, str]]:
         """Kind, name and namespace of every source that a build, an unbuilt file or an operator defines."""
@@ -130,7 +139,7 @@ def _held(group: Iterable[Applied], ours: set[str]) -> set[str]:
     return {path for item in group for path in (item.path, *item.files) if path in ours}
 
 
-def _is_whole(group: Iterable[Applied], elsewhere: "Elsewhere") -> bool:
+def _is_whole(group: Iterable[Applied], elsewhere: Elsewhere) -> bool:
     return not any(
         item.error is not None
         or has_variable(item.folder)

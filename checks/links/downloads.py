@@ -10,8 +10,8 @@ from checks.links.workloads import Pod, pods
 from checks.model import Outcome, failed, noted, passed, unknown
 from tasks.core.errors import RefusedError
 from tasks.effects import http, images
-from tasks.effects.world import Reach, World
 from tasks.manifests import own_files
+from tasks.workspace import Reach, World
 
 _ONLINE = "invoke verify --online"
 _GONE = (404, 410)

@@ -9,7 +9,7 @@ from checks.links.inventory import Inventory, Placed
 from checks.links.workloads import pods
 from checks.model import Outcome, failed, passed, unknown
 from checks.objects import dig, items
-from tasks.core.substitution import has_variable
+from tasks.flux.substitution import has_variable
 
 _URL = re.compile(r"https?://[^\s\"'`<>|,;)\]}]+")
 # https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#services

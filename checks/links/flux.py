@@ -7,14 +7,13 @@ from typing import Any
 from checks.links.applied import Applied, key_of
 from checks.links.cluster import Cluster, clusters
 from checks.model import Outcome, failed, noted, passed, unknown
-from checks.objects import dig, items
-from tasks.core.documents import load_documents
-from tasks.core.layout import need
-from tasks.core.places import line_of
-from tasks.core.substitution import has_variable
+from checks.objects import dig, items, place
 from tasks.effects.kustomize import BuildError, is_remote
-from tasks.effects.world import World
+from tasks.flux.layout import need
+from tasks.flux.substitution import has_variable
 from tasks.manifests import app_folder, applied_files, own_files
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 _NOT_APPLIED = "Flux would apply nothing of it"
 _Reference = tuple[str, str, str]
@@ -23,12 +22,6 @@ _Reference = tuple[str, str, str]
 def own_kustomizations(world: World) -> tuple[str, str]:
     """The files of our two Flux Kustomizations."""
     return f"{app_folder(world, 'parseable')}/ks.yaml", f"{app_folder(world, 'vector')}/ks.yaml"
-
-
-def place(world: World, path: str, data: Mapping[str, Any], *keys: str | int) -> str:
-    """FILE:LINE of an object, or of a value in it."""
-    name = str(dig(data, "metadata", "name"))
-    return f"{path}:{line_of(world.repository.glance(path), str(data.get('kind')), name, *keys)}"
 
 
 def entries_exist(world: World) -> Iterator[Outcome]:

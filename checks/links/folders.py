@@ -1,10 +1,10 @@
 """The folders of the two apps: whether a Kustomization that the cluster applies leads to them."""
 
 from checks.links.cluster import cluster
-from checks.links.flux import place
 from checks.model import Outcome, failed, passed
-from tasks.effects.world import World
+from checks.objects import place
 from tasks.manifests import app_folder
+from tasks.workspace import World
 
 
 def parseable_is_pointed_at(world: World) -> Outcome | None:

@@ -4,9 +4,10 @@ from checks.links.endpoints import address_of, reached
 from checks.links.inventory import inventory
 from checks.links.releases import grafana_file
 from checks.model import Outcome, Status, passed
+from checks.objects import place_with
 from checks.rollout import datasource_connects
-from tasks.effects.world import World
 from tasks.manifests import app_folder, parseable_url
+from tasks.workspace import World
 
 
 def datasource_leads_to_parseable(world: World) -> Outcome | None:
@@ -30,5 +31,4 @@ def url_place(world: World, url: str) -> str:
     path = grafana_file(world)
     if not path:
         return ""
-    lines = world.repository.glance(path).splitlines()
-    return f"{path}:{next((number for number, line in enumerate(lines, 1) if url in line), 1)}"
+    return place_with(world, path, url)

@@ -8,10 +8,11 @@ from checks.links.applied import Key, key_of
 from checks.links.cluster import Cluster, cluster
 from checks.links.flux import own_kustomizations
 from checks.links.releases import Release, releases
-from tasks.core.documents import load_documents
-from tasks.core.places import line_of
-from tasks.effects.world import World
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
+from tasks.yaml.marks import line_of
 
+# Of Kubernetes itself: others have kinds of the same names.
 _OWN_GROUPS = ("", "apps", "rbac.authorization.k8s.io", "storage.k8s.io")
 
 
@@ -31,11 +32,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What will exist: ``objects`` in no order that matters.
-
-    ``is_open`` says that more may be created in a namespace than is known: releases that were not rendered,
-    and Kustomizations that were not built.
-    """
+    """What will exist, as far as it was built and rendered: ``objects`` in no order that matters."""
 
     cluster: Cluster
     releases: tuple[Release, ...]

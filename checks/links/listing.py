@@ -8,10 +8,10 @@ from typing import Any
 
 from checks.links.applied import Applied
 from checks.objects import items
-from tasks.core.documents import load_documents
-from tasks.core.flux_tree import Tree
 from tasks.effects import kustomize
-from tasks.effects.world import World
+from tasks.flux.tree import Tree
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 # Where a kustomization lists folders and files to build.
 LISTS = ("resources", "components", "bases")

@@ -7,7 +7,7 @@ from checks.links.applied import Key
 from checks.links.inventory import Inventory, Placed, inventory, place_of
 from checks.model import Outcome, failed, passed
 from checks.objects import dig
-from tasks.effects.world import World
+from tasks.workspace import World
 
 # Helm installs CRDs only where there are none yet: https://helm.sh/docs/chart_best_practices/custom_resource_definitions/
 _SHARED = {"CustomResourceDefinition"}

@@ -9,10 +9,10 @@ from checks.links.references import near
 from checks.links.workloads import Pod, pods, variables
 from checks.model import Outcome, failed, passed, unknown
 from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged
-from tasks.core.documents import load_documents
-from tasks.core.substitution import has_variable
-from tasks.effects.world import World
+from tasks.flux.substitution import has_variable
 from tasks.manifests import app_folder
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 _STACK = "kube-prometheus-stack"
 _MODE = "s3-store"

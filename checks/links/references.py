@@ -1,6 +1,5 @@
 """References of pods: the Secrets, ConfigMaps, keys, ServiceAccounts and StorageClasses that they name."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,9 @@ from checks.links.releases import grafana_file
 from checks.links.workloads import Pod, pods
 from checks.model import Outcome, failed, noted, passed, unknown
 from checks.objects import dig, items, place
-from tasks.effects.world import World
 from tasks.manifests import own_files
+from tasks.workspace import World
+from tasks.yaml.marks import line_with
 
 _WAITS = "the pod would wait in CreateContainerConfigError or ContainerCreating, and never run"
 # Objects that a controller makes a Secret or ConfigMap from, and where they name it (else by their own name).
@@ -178,10 +178,7 @@ def _account_place(world: World, pod: Pod) -> str:
 
 def near(world: World, item: Placed, word: str) -> str:
     """FILE:LINE where ``word`` stands in the file of ``item``, the place of ``item`` where it does not."""
-    lines = world.repository.glance(item.path).splitlines()
-    wanted = re.compile(rf"(?<![\w./-]){re.escape(word)}(?![\w./-])")
-    numbers = (number for number, line in enumerate(lines, 1) if wanted.search(line.split("#")[0]))
-    number = next(numbers, None)
+    number = line_with(world.repository.glance(item.path), word)
     return place_of(world, item) if number is None else f"{item.path}:{number}"
 
 

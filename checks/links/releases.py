@@ -9,17 +9,21 @@ from typing import Any
 from checks.links.applied import Applied, key_of
 from checks.links.cluster import Cluster, cluster
 from checks.objects import dig, items
-from tasks.core.documents import load_documents
 from tasks.core.errors import RefusedError
-from tasks.core.grafana import GrafanaPlace
 from tasks.effects import kustomize
 from tasks.effects.helm import Chart, ChartError
 from tasks.effects.kustomize import BuildError, Built
-from tasks.effects.world import World
+from tasks.flux.grafana import GrafanaPlace
 from tasks.manifests import own_files
+from tasks.workspace import World
+from tasks.yaml.documents import load_documents
 
 # What a chart's source may be called in a HelmRelease, and is not a repository that helm can ask.
 _FILES = ("GitRepository", "Bucket")
+
+
+class ValuesError(ChartError):
+    """What ``valuesFrom`` names does not have the values."""
 
 
 @dataclass(frozen=True)
@@ -160,10 +164,9 @@ def _from_repository(found: Cluster, holder: Mapping[str, Any], wanted: Mapping[
 def _source(found: Cluster, holder: Mapping[str, Any], reference: Mapping[str, Any]) -> Mapping[str, Any]:
     namespace = str(reference.get("namespace") or key_of(holder).namespace)
     kind, name = str(reference.get("kind")), str(reference.get("name"))
-    for one in found.objects_of(kind):
-        key = key_of(one.data)
-        if (key.name, key.namespace) == (name, namespace):
-            return one.data
+    built = found.find(kind, namespace, name)
+    if built is not None:
+        return built
     for item in found.tree.of_kind(kind):
         if (item.name, found.tree.built_namespace(item) or "") == (name, namespace):
             return item.data
@@ -177,7 +180,7 @@ def merged_values(found: Cluster, release: Mapping[str, Any]) -> Mapping[str, An
     """The values of a HelmRelease: those of ``valuesFrom`` in their order, then its own over them.
 
     Raises:
-        ChartError: what holds some of them lacks the key.
+        ValuesError: what holds some of them lacks the key.
         RefusedError: some of them are not to be read from the repository.
     """
     merged: Mapping[str, Any] = {}
@@ -191,14 +194,7 @@ def _referred(found: Cluster, release: Mapping[str, Any], reference: Any) -> Map
     kind, name = str(dig(reference, "kind")), str(dig(reference, "name"))
     namespace, key = key_of(release).namespace, str(dig(reference, "valuesKey") or "values.yaml")
     what = f"key {key} of {kind} {namespace}/{name}"
-    holder = next(
-        (
-            one.data
-            for one in found.objects_of(kind)
-            if (key_of(one.data).name, key_of(one.data).namespace) == (name, namespace)
-        ),
-        None,
-    )
+    holder = found.find(kind, namespace, name)
     is_optional = dig(reference, "optional") is True
     fields = ("data",) if kind == "ConfigMap" else ("stringData", "data")
     if holder is None:
@@ -206,7 +202,7 @@ def _referred(found: Cluster, release: Mapping[str, Any], reference: Any) -> Map
     if not any(key in (dig(holder, name) or {}) for name in fields):
         if is_optional:
             return {}
-        raise ChartError(
+        raise ValuesError(
             f"valuesFrom names {what}, which is not there (it has "
             f"{', '.join(str(known) for name in fields for known in dig(holder, name) or {}) or 'none'})",
             "name a key that it has",

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from checks.links.applied import API, Applied, is_flux, of_operator
 from checks.links.listing import LISTS, Files, above, is_below
 from checks.objects import dig
-from tasks.core.flux_tree import Tree
-from tasks.core.layout import Source
-from tasks.core.substitution import has_variable
-from tasks.effects.world import World
+from tasks.flux.layout import Source
+from tasks.flux.substitution import has_variable
+from tasks.flux.tree import Tree
+from tasks.workspace import World
 
 
 class Elsewhere:

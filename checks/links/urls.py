@@ -9,10 +9,10 @@ from checks.links.references import near
 from checks.links.workloads import Pod, pods
 from checks.model import Outcome, Status, failed, noted, passed
 from checks.objects import dig, items
-from tasks.core.grafana import GrafanaPlace
-from tasks.effects.world import World
+from tasks.flux.grafana import GrafanaPlace
 from tasks.manifests import own_files
 from tasks.shared_files import values_at
+from tasks.workspace import World
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 

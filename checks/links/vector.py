@@ -19,8 +19,8 @@ from checks.vector import (
     sink_problems,
 )
 from tasks.effects import shell
-from tasks.effects.world import World
 from tasks.manifests import app_folder
+from tasks.workspace import World
 
 _REFUSED = 78
 _SECONDS = 60.0

@@ -7,7 +7,7 @@ from typing import Any
 
 from checks.links.inventory import Inventory, Placed
 from checks.objects import dig, items
-from tasks.core.object_rules import pod_templates
+from tasks.kube.rules import pod_templates
 
 # Volumes that nobody can write to, whatever the mount says.
 _READ_ONLY = ("configMap", "secret", "downwardAPI", "projected")

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
+
 
 class Status(StrEnum):
     """The answers. ``UNKNOWN`` (a tool, the network, the cluster is missing) never counts as a pass.
@@ -34,9 +36,6 @@ class Outcome:
     def __post_init__(self) -> None:
         # Other people's URLs may hold a login.
         object.__setattr__(self, "evidence", _LOGIN.sub("…@", self.evidence))
-
-
-_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
 
 
 def passed(evidence: str) -> Outcome:

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from tasks.core.documents import load_documents, syntax_error
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
+from tasks.yaml.documents import load_documents, syntax_error
 
 _HINT = "install kubectl or kustomize"
 _SECONDS = 30.0  # what is built here takes some milliseconds; aliases in YAML can make it endless

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from tasks.core.changes import Change
-from tasks.core.documents import same_documents
 from tasks.core.errors import RefusedError
 from tasks.effects.files import WriteFile, read_text
 from tasks.effects.git import Git
+from tasks.yaml.documents import same_documents
 
 
 class Repository:

@@ -12,10 +12,10 @@ import yaml
 
 from tasks.core.changes import Change
 from tasks.core.credentials import Secret
-from tasks.core.documents import load_documents
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
 from tasks.effects.files import read_text, write_text
+from tasks.yaml.documents import load_documents
 
 _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
 _CONFIG = ".sops.yaml"

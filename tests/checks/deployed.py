@@ -16,8 +16,8 @@ from tasks.demo.sandbox import make_repository
 from tasks.effects.files import MakeFolder, WriteFile
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.effects.world import Permissions, World
 from tasks.steps import STEPS
+from tasks.workspace import Permissions, World
 from tests import shapes
 
 APPS = "kubernetes/apps/monitoring"

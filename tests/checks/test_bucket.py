@@ -10,7 +10,7 @@ from checks.objects import answered
 from tasks.core.errors import SettingsError
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.s3 import Bucket, BucketFacts
-from tasks.effects.world import World
+from tasks.workspace import World
 from tests.s3_double import Minio, serving
 from tests.storage import Storage, prefix, rule, world_of
 

@@ -30,7 +30,7 @@ from tasks.effects.helm import Helm
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.repository import Repository
 from tasks.effects.s3 import BucketFacts
-from tasks.effects.world import Permissions, Reach, World
+from tasks.workspace import Permissions, Reach, World
 from tests import shapes
 from tests.charts import write_charts
 from tests.playground import Playground

@@ -7,9 +7,9 @@ import pytest
 from checks.links import cluster as module
 from checks.links.applied import Applied, folder_of, key_of
 from checks.links.cluster import Cluster, cluster, clusters
-from tasks.core.substitution import has_variable
 from tasks.effects import kustomize
 from tasks.effects.kustomize import BuildError, FetchError
+from tasks.flux.substitution import has_variable
 from tests.checks.deployed import (
     APPS,
     CLUSTER,

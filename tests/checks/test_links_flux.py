@@ -8,7 +8,7 @@ from checks.links.flux import entries_exist, secrets_are_decrypted, sources_exis
 from checks.model import Outcome
 from tasks.core.outcomes import Status
 from tasks.effects import shell
-from tasks.effects.world import World
+from tasks.workspace import World
 from tests.checks.deployed import (
     APPS,
     CLUSTER,

@@ -14,7 +14,7 @@ from tasks.core.outcomes import Status
 from tasks.core.settings import Settings
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.effects.world import World
+from tasks.workspace import World
 from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
 from tests.checks.deployed import edit, flux, listing, write
 from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)

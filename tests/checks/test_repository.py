@@ -13,7 +13,7 @@ from tasks.core.outcomes import Status
 from tasks.core.settings import S3, Settings
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.effects.world import World
+from tasks.workspace import World
 from tests.playground import Playground
 from tests.storage import Storage, credentials
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.core.documents import same_documents
+from tasks.yaml.documents import same_documents
 from tests import shapes
 from tests.playground import APPS, GRAFANA, SECRET, Playground, wait_for
 from tests.storage import prefix, rule

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 
-from tasks.core.yamledit.nodes import Alias, Mapping, Node, Scalar, Sequence
+from tasks.yaml.editing.nodes import Alias, Mapping, Node, Scalar, Sequence
 
 _BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _SPACE = re.compile(r"(?:[ \t\n\r\x85\u2028\u2029]+|#[^\n\r\x85\u2028\u2029]*)*")

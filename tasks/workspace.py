@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.core.errors import RefusedError
-from tasks.core.layout import Layout, discover
+from tasks.flux.layout import Layout, discover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

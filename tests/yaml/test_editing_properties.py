@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.core.yamledit import EditRefusedError, YamlValue, ensure, nodes
+from tasks.yaml.editing import EditRefusedError, YamlValue, ensure, nodes
 
 PLACE = re.compile(r"some\.yaml:[1-9][0-9]*:[1-9][0-9]*: \S")
 FLOW = re.compile(r"[\[{]")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.documents import load_documents
-from tasks.core.render import MARKER
+from tasks.yaml.documents import load_documents
+from tasks.yaml.templates import MARKER
 
 _NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _FLUX_OBJECT = re.compile(r"(?m)^apiVersion:\s*[\"']?(?:kustomize|source|fluxcd\.controlplane)\b")

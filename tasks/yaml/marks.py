@@ -1,5 +1,6 @@
-"""Where in a text a value is: the line of an object, or of a value in it."""
+"""Where in a text a value is: the line of an object, of a value in it, or of a word."""
 
+import re
 from typing import Any
 
 import yaml
@@ -41,3 +42,10 @@ def _child(node: Any, key: str | int) -> tuple[Any, int]:
     if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
         return node.value[key], node.value[key].start_mark.line
     return None, 0
+
+
+def line_with(text: str, word: str) -> int | None:
+    """The line (from 1) in which ``word`` first stands by itself outside of a comment; None if in none."""
+    wanted = re.compile(rf"(?<![\w./-]){re.escape(word)}(?![\w./-])")
+    lines = enumerate(text.splitlines(), 1)
+    return next((number for number, line in lines if wanted.search(line.partition(" #")[0])), None)

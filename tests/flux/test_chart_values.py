@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.core.chart_values import ChartFiles, read_chart, unknown_values
+from tasks.flux.chart_values import ChartFiles, read_chart, unknown_values
 
 DEFAULTS = "app:\n  image:\n    tag: x\n  extra: {}\n"
 READ = "{{ .Values.app.image.tag }}"

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.core.object_rules import faults
+from tasks.kube.rules import faults
 
 
 def one(text: str) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from tasks.core.yamledit import nodes
-from tasks.core.yamledit.nodes import MAP, SEQ, STR, Alias, Mapping, Node, Scalar, resolved
-from tasks.core.yamledit.render import YamlValue, scalar_content
+from tasks.yaml.editing import nodes
+from tasks.yaml.editing.nodes import MAP, SEQ, STR, Alias, Mapping, Node, Scalar, resolved
+from tasks.yaml.editing.render import YamlValue, scalar_content
 
 Same = Callable[[object, object], bool]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.core.places import line_of
+from tasks.yaml.marks import line_of
 
 TEXT = """\
 # a comment

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from tasks.core.substitution import (
+from tasks.flux.substitution import (
     SubstitutionError,
     Variables,
     collect,

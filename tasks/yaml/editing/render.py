@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.core.yamledit.nodes import TAG, plain_tag
+from tasks.yaml.editing.nodes import TAG, plain_tag
 
 YamlValue = None | bool | int | float | str | list["YamlValue"] | dict[str, "YamlValue"]
 

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tasks.core.documents import load_documents
+from tasks.yaml.documents import load_documents
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from tasks.core.yamledit import nodes
-from tasks.core.yamledit.match import (
+from tasks.yaml.editing import nodes
+from tasks.yaml.editing.match import (
     Same,
     canonical,
     exact,
@@ -23,10 +23,10 @@ from tasks.core.yamledit.match import (
     missing_items,
     unique,
 )
-from tasks.core.yamledit.nodes import MAP, SEQ, TAG, Alias, Document, Mapping, Node, Scalar
-from tasks.core.yamledit.render import YamlValue
-from tasks.core.yamledit.scan import Source
-from tasks.core.yamledit.write import Edit, EditRefusedError, Spot, Writer, refusal
+from tasks.yaml.editing.nodes import MAP, SEQ, TAG, Alias, Document, Mapping, Node, Scalar
+from tasks.yaml.editing.render import YamlValue
+from tasks.yaml.editing.scan import Source
+from tasks.yaml.editing.write import Edit, EditRefusedError, Spot, Writer, refusal
 
 __all__ = ["EditRefusedError", "Same", "YamlValue", "ensure"]
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.layout import HelmSource, Layout, MissingError, Source, discover, need, need_all
-from tasks.core.render import MARKER
 from tasks.core.settings import Gitops, Settings
+from tasks.flux.layout import HelmSource, Layout, MissingError, Source, discover, need, need_all
+from tasks.yaml.templates import MARKER
 from tests import shapes
 
 SAMPLE = Path(__file__).resolve().parents[2] / "tasks/demo/sample"

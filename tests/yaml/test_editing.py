@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tasks.core.errors import RefusedError
-from tasks.core.yamledit import EditRefusedError, YamlValue, ensure, nodes
+from tasks.yaml.editing import EditRefusedError, YamlValue, ensure, nodes
 
 FILES = sorted((Path(__file__).parents[1] / "cases" / "yamledit").iterdir())
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tasks.core.errors import RefusedError
-from tasks.core.flux_tree import FluxObject, Tree, parents
-from tasks.core.grafana import GrafanaPlace, find_grafana
-from tasks.core.render import MARKER
 from tasks.core.settings import Settings
+from tasks.flux.grafana import GrafanaPlace, find_grafana
+from tasks.flux.tree import FluxObject, Tree, parents
+from tasks.yaml.templates import MARKER
 
 # The documented API versions. HelmRelease v2 and HelmRepository v1 exist since Flux 2.3; a repository for an
 # older cluster shows others.

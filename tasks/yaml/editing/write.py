@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tasks.core.errors import RefusedError
-from tasks.core.yamledit import nodes
-from tasks.core.yamledit.match import placed
-from tasks.core.yamledit.nodes import Mapping, Node, Scalar
-from tasks.core.yamledit.render import (
+from tasks.yaml.editing import nodes
+from tasks.yaml.editing.match import placed
+from tasks.yaml.editing.nodes import Mapping, Node, Scalar
+from tasks.yaml.editing.render import (
     Style,
     YamlValue,
     block_entries,
@@ -18,7 +18,7 @@ from tasks.core.yamledit.render import (
     flow_text,
     scalar_text,
 )
-from tasks.core.yamledit.scan import Source
+from tasks.yaml.editing.scan import Source
 
 BY_HAND = "make this change by hand, then run again"
 

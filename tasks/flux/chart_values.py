@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.core.documents import load_documents
+from tasks.yaml.documents import load_documents
 
 Path = tuple[str, ...]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.core.documents import load_documents, syntax_error
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
+from tasks.yaml.documents import load_documents, syntax_error
 
 # Charts that deploy Grafana, with the level of their values that Grafana's own keys are at: in the stack
 # it is a subchart.

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from tasks.core.errors import RefusedError
-from tasks.core.object_rules import faults
-from tasks.effects import schemas
-from tasks.effects.schemas import knows, schema_faults
+from tasks.kube import schemas
+from tasks.kube.rules import faults
+from tasks.kube.schemas import knows, schema_faults
 
 
 def one(kind: str, version: str, text: str) -> dict[str, Any]:

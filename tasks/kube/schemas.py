@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.core.errors import RefusedError
-from tasks.core.object_rules import Fault
-from tasks.core.object_rules import Path as Place
+from tasks.kube.rules import Fault
+from tasks.kube.rules import Path as Place
 
 Schema = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.core.render import ABSENT, MANIFESTS, MARKER, render, scalar
+from tasks.yaml.templates import ABSENT, MANIFESTS, MARKER, render, scalar
 
 TEMPLATES = sorted(MANIFESTS.rglob("*.yaml"))
 

@@ -1,0 +1,1 @@
+"""What Kubernetes makes of objects: schemas, and what the API server refuses besides."""
