@@ -2,6 +2,8 @@
 
 from invoke.exceptions import Exit
 
+from tasks.core.outcomes import Cause
+
 
 class PlaybookError(Exit):
     """Base of every expected error. Invoke prints the text on stderr and exits with ``exit_code``.
@@ -47,6 +49,27 @@ class RefusedError(PlaybookError):
     """Something outside refused: the repository, git, sops, the S3 server (exit code 4)."""
 
     exit_code = 4
+
+
+class UnavailableError(RefusedError):
+    """Something outside is not there to answer: a program, the network, a server. It says nothing of the repository.
+
+    ``cause`` is what is missing.
+    """
+
+    cause = Cause.TOOL
+
+
+class OfflineError(UnavailableError):
+    """The network did not answer, or is not to be asked."""
+
+    cause = Cause.NETWORK
+
+
+class HiddenError(UnavailableError):
+    """Something that only the cluster knows: what the repository refers to and does not hold, or holds encrypted."""
+
+    cause = Cause.CLUSTER
 
 
 class InterruptedRunError(PlaybookError):

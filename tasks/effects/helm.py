@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import OfflineError, RefusedError, UnavailableError
 from tasks.effects import http, shell
 
 _HINT = "install helm (https://helm.sh)"
@@ -150,7 +150,7 @@ class Helm:
             if tarfile.is_tarfile(archives[0]):
                 return archives[0]
             # The page of a proxy or a login, say; an index without digests lets it pass.
-            raise RefusedError(f"{place} gives something else than an archive for {chart}", _UNREACHABLE)
+            raise OfflineError(f"{place} gives something else than an archive for {chart}", _UNREACHABLE)
         said = shorten(done.said).replace(url, _shown(url))
         if _NOT_LISTED.search(said) or _is_missing_tag(chart, url, said, scratch):
             version = f"version {chart.version} of " if chart.version else ""
@@ -158,7 +158,7 @@ class Helm:
                 f"{place} does not list {version}chart {chart.name}",
                 f"see what it lists: {_listing(chart)}",
             )
-        raise RefusedError(f"cannot get {chart} from {place}: {said}", _UNREACHABLE)
+        raise OfflineError(f"cannot get {chart} from {place}: {said}", _UNREACHABLE)
 
     def _keep(self, archive: Path, kept: Path) -> Path:
         # Written beside its place first: whoever looks meanwhile finds a whole archive or none.
@@ -169,7 +169,7 @@ class Helm:
                 fresh.write_bytes(archive.read_bytes())
                 fresh.replace(kept)
         except OSError as error:
-            raise RefusedError(
+            raise UnavailableError(
                 f"cannot write to {self.cache}: {error.strerror}", "make the folder of the cache writable"
             ) from None
         return kept
@@ -243,21 +243,21 @@ def _is_missing_tag(chart: Chart, url: str, said: str, scratch: Path) -> bool:
 def _render_error(archive: Path, release: str, done: shell.Result) -> RefusedError:
     said = shorten(done.said)
     if done.code < 0 or _ITS_OWN.search(said) or not _is_whole(archive):
-        return RefusedError(f"cannot render {archive.name}: {said}", f"delete {archive} and try again")
+        return UnavailableError(f"cannot render {archive.name}: {said}", f"delete {archive} and try again")
     if "incompatible with Kubernetes" in said:
         # Helm compares with a version built into it, which says nothing of the cluster's.
-        return RefusedError(f"cannot render release {release}: {said}", "use a newer helm")
+        return UnavailableError(f"cannot render release {release}: {said}", "use a newer helm")
     return ChartError(f"release {release} does not render: {said}", "correct the values of the HelmRelease")
 
 
-def _offline(chart: Chart) -> RefusedError:
+def _offline(chart: Chart) -> OfflineError:
     if not chart.is_pinned:
         asked = f"the range {chart.version}" if chart.version else "the newest version"
-        return RefusedError(
+        return OfflineError(
             f"cannot resolve {asked} of chart {chart.name} without the network",
             "pin the version to one release, or name a folder with it in charts.mirrors",
         )
-    return RefusedError(
+    return OfflineError(
         f"{chart} from {_shown(chart.repository)} is not in the cache, and the network is not to be used",
         "run once with the network, or name a folder with it in charts.mirrors",
     )
@@ -287,14 +287,14 @@ def _scratch() -> Iterator[Path]:
 def _served(folder: Path, scratch: Path) -> Iterator[str]:
     """The URL of a repository with the archives of ``folder``, so that helm itself picks the version."""
     if not folder.is_dir():
-        raise RefusedError(f"the mirror {folder} is not a folder", "name a folder of .tgz archives, or a URL")
+        raise OfflineError(f"the mirror {folder} is not a folder", "name a folder of .tgz archives, or a URL")
     root = scratch / "repository"
     root.mkdir()
     for archive in folder.glob("*.tgz"):
         (root / archive.name).symlink_to(archive.absolute())
     done = _helm(scratch, "repo", "index", str(root))
     if done.code != 0:
-        raise RefusedError(
+        raise OfflineError(
             f"the mirror {folder} cannot be indexed: {shorten(done.said)}", "keep only charts in it"
         )
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root))) as server:
@@ -311,12 +311,12 @@ def _check_folder(folder: Path, chart: Chart) -> None:
     """Check that a folder of archives can say something of ``chart``: it has some, and all can be read."""
     archives = list(folder.glob(f"{chart.name}-*.tgz"))
     if folder.is_dir() and not archives:
-        raise RefusedError(
+        raise OfflineError(
             f"the mirror {folder} has no chart {chart.name}", "put its archive into the folder"
         )
     for archive in archives:
         if not _is_whole(archive):
-            raise RefusedError(f"{archive} is damaged", "put the archive there again")
+            raise OfflineError(f"{archive} is damaged", "put the archive there again")
 
 
 def _is_whole(archive: Path) -> bool:

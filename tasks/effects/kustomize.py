@@ -10,8 +10,10 @@ from typing import Any
 
 import yaml
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import OfflineError, RefusedError
 from tasks.effects import shell
+from tasks.kube.rules import Fault
+from tasks.kube.shapes import shaped
 from tasks.yaml.documents import load_documents, syntax_error
 
 _HINT = "install kubectl or kustomize"
@@ -51,19 +53,21 @@ class Built:
     """An object as it comes out of a build.
 
     ``path`` is the file it came from; of a generated one that is the kustomization, None if nothing is known.
-    ``text`` is what kustomize wrote, with which Flux goes on.
+    ``text`` is what kustomize wrote, with which Flux goes on. ``faults`` are what was left out of ``data``
+    because of its shape.
     """
 
     data: Mapping[str, Any] = field(repr=False)
     path: str | None
     text: str = field(default="", repr=False)
+    faults: tuple[Fault, ...] = field(default=(), repr=False)
 
 
 class BuildError(RefusedError):
     """Kustomize refused: what Flux applies with the same library would be refused as well."""
 
 
-class FetchError(RefusedError):
+class FetchError(OfflineError):
     """Kustomize would fetch something: what it would build cannot be known here."""
 
 
@@ -233,18 +237,20 @@ def parse(text: str, path: str | None) -> Built | None:
     documents = load_documents(text)
     if len(documents) != 1 or not isinstance(documents[0], dict):
         return None
-    _taken_origin(documents[0])
-    return Built(documents[0], path, text)
+    data, faults = shaped(documents[0])
+    _taken_origin(data)
+    return Built(data, path, text, faults)
 
 
 def _built(text: str, folder: Path, root: Path) -> Iterator[Built]:
     for part in text.split("\n---\n"):
-        for data in load_documents(part):
-            if isinstance(data, dict):
+        for document in load_documents(part):
+            if isinstance(document, dict):
+                data, faults = shaped(document)
                 origin = _taken_origin(data)
                 path = None if origin is None else (folder / origin).resolve()
                 is_inside = path is not None and path.is_relative_to(root)
-                yield Built(data, path.relative_to(root).as_posix() if path and is_inside else None, part)
+                yield Built(data, path.relative_to(root).as_posix() if path and is_inside else None, part, faults)
 
 
 def _taken_origin(data: dict[str, Any]) -> str | None:

@@ -28,7 +28,7 @@ REGION_CODES = frozenset(
 """Codes of a server that wants requests signed for, or sent to, another region."""
 
 
-class UnreachableError(RefusedError):
+class UnreachableError(OfflineError):
     """The server could not be asked, or not answer: nothing is known about the bucket (exit code 4)."""
 
 

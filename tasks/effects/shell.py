@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import RefusedError, UnavailableError
 
 # Not handed on to programs (git hooks, say) that have no use for them.
 _PRIVATE = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
@@ -59,7 +59,7 @@ def run(
     ``environment`` adds variables, or takes away those that are None; after ``seconds`` it is killed.
 
     Raises:
-        RefusedError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
+        UnavailableError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
         EndlessError: it did not end in time.
     """
     import sh
@@ -68,7 +68,7 @@ def run(
     logging.getLogger("sh").setLevel(logging.WARNING)
     program = find(argv[0])
     if program is None:
-        raise RefusedError(f"{argv[0]} is not installed", missing_hint)
+        raise UnavailableError(f"{argv[0]} is not installed", missing_hint)
     out, err = io.BytesIO(), io.BytesIO()
     merged = {**os.environ, **dict.fromkeys(_PRIVATE), **(environment or {})}
     try:
@@ -86,7 +86,7 @@ def run(
             _timeout=seconds,
         )
     except (sh.ForkException, OSError):
-        raise RefusedError(f"{program} cannot be run", missing_hint) from None
+        raise UnavailableError(f"{program} cannot be run", missing_hint) from None
     try:
         process.wait()
     except sh.TimeoutException:

@@ -1,6 +1,7 @@
 """Parsed YAML: the documents of a text as plain data."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -61,3 +62,36 @@ def syntax_error(text: str) -> str:
     except (yaml.YAMLError, ValueError):
         return "1:1: not YAML"
     return ""
+
+
+def dig(data: Any, *path: str | int) -> Any:
+    """The value at ``path`` in nested mappings and lists; None where the path ends early."""
+    for key in path:
+        if isinstance(data, dict):
+            data = data.get(key)
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            data = data[key]
+        else:
+            return None
+    return data
+
+
+def items(data: Any, *path: str | int) -> Sequence[Any]:
+    """The list at ``path``; an empty one where there is none."""
+    found = dig(data, *path)
+    return found if isinstance(found, list) else ()
+
+
+def mapping(data: Any, *path: str | int) -> Mapping[Any, Any]:
+    """The mapping at ``path``; an empty one where there is none."""
+    found = dig(data, *path)
+    return found if isinstance(found, dict) else {}
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid on ``under``, mapping by mapping, as Helm merges values."""
+    found = dict(under)
+    for key, value in over.items():
+        before = found.get(key)
+        found[key] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return found

@@ -4,19 +4,21 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from checks.links.applied import API, Applied, is_flux, of_operator
-from checks.links.listing import LISTS, Files, above, is_below
-from checks.objects import dig
+from tasks.flux.kustomizations import GROUP, FluxKustomization, is_flux_kustomization, operator_kustomizations
 from tasks.flux.layout import Source
+from tasks.flux.listing import Listing, above, is_below
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
-from tasks.workspace import World
+from tasks.yaml.documents import dig
 
 
-class Elsewhere:
-    """Which Kustomizations apply another repository than this one, whose folders may have the same names."""
+class OtherRepositories:
+    """Which Kustomizations apply another repository than this one, whose folders may have the same names.
 
-    def __init__(self, world: World, tree: Tree, *, is_strict: bool) -> None:
+    ``source`` is what Flux calls this repository, None where that is not known.
+    """
+
+    def __init__(self, tree: Tree, source: Source | None, *, is_strict: bool) -> None:
         urls = {
             (item.kind, item.name): item.spec.get("url")
             for item in tree.of_kind("GitRepository", "OCIRepository")
@@ -30,26 +32,28 @@ class Elsewhere:
             if isinstance(url, str) and not has_variable(url)
         }
         self._names = {
-            Applied(item.data, item.path).origin[:2]
+            origin[:2]
             for item in tree.of_kind("Kustomization")
-            if is_flux(item.data)
+            if is_flux_kustomization(item.data)
+            and (origin := FluxKustomization(item.data, item.path).origin) is not None
         }
-        source = world.layout.source
-        self._source = (source.kind, source.name) if isinstance(source, Source) else None
+        self._source = None if source is None else (source.kind, source.name)
         self._is_strict = is_strict
-        self._own = self._urls.get((source.kind, source.name)) if isinstance(source, Source) else None
+        self._own = None if self._source is None else self._urls.get(self._source)
 
     @property
     def is_stricter(self) -> bool:
         """Whether there are sources that only their names tell apart."""
         return self._source is not None and bool(self._names - {self._source, *self._urls})
 
-    def has(self, item: Applied) -> bool:
+    def has(self, item: FluxKustomization) -> bool:
         """Whether the source of a Kustomization is another repository.
 
         Where the URLs do not tell, a source of another name is another repository if that is to be taken
-        strictly, and this one otherwise.
+        strictly, and this one otherwise. One that names no source is of this repository.
         """
+        if item.origin is None:
+            return False
         url = self._urls.get(item.origin[:2])
         if None not in (url, self._own):
             return url != self._own
@@ -61,25 +65,29 @@ def _plain_url(url: str) -> str:
     return re.sub(r"^(\w+://)?([^@/]*@)?|:\d+(?=/)|(\.git)?/*$", "", url).lower()
 
 
-def roots_of(files: Files, elsewhere: Elsewhere) -> list[list[Applied]]:
+def roots_of(listing: Listing, others: OtherRepositories) -> list[list[FluxKustomization]]:
     """What nothing else in the repository applies, in groups: those that start from the same folder.
 
     Where a kustomization leads to it, that is what the cluster was given, so it is built first.
     """
-    tree = files.tree
-    found = [Applied(item.data, item.path) for item in tree.of_kind("Kustomization") if is_flux(item.data)]
-    operated = list(of_operator(tree))
+    tree = listing.tree
+    found = [
+        FluxKustomization(item.data, item.path)
+        for item in tree.of_kind("Kustomization")
+        if is_flux_kustomization(item.data)
+    ]
+    operated = list(operator_kustomizations(tree))
     leading: dict[str, set[str]] = {}
     for item in [*found, *operated]:
-        if not elsewhere.has(item):
-            for folder in files.of(item)[1]:
+        if not others.has(item):
+            for folder in listing.contents(item).folders:
                 leading.setdefault(folder, set()).add(item.path)
     hidden = [item for item in found if has_variable(item.folder)]
 
-    def leads(item: Applied, path: str) -> bool:
+    def leads(item: FluxKustomization, path: str) -> bool:
         return any(item.path in leading.get(folder, ()) for folder in above(path))
 
-    groups: dict[str, list[Applied]] = {item.folder: [item] for item in operated}
+    groups: dict[str, list[FluxKustomization]] = {item.folder: [item] for item in operated}
     for item in found:
         if any(leading.get(folder, set()) - {item.path} for folder in above(item.path)):
             continue
@@ -95,40 +103,40 @@ def roots_of(files: Files, elsewhere: Elsewhere) -> list[list[Applied]]:
             start, root = item.folder, item
         else:
             start, root = posixpath.dirname(item.path) or ".", item
-            top = _top(files, item.path)
+            top = _top(listing, item.path)
             if top is not None:
-                start, root = top, _plain_build(files, top)
+                start, root = top, _plain_build(listing, top)
         groups.setdefault(start, [])
         if root not in groups[start]:
             groups[start].append(root)
     return _nested(groups)
 
 
-def _top(files: Files, path: str) -> str | None:
+def _top(listing: Listing, path: str) -> str | None:
     """The highest folder whose kustomization leads to the file ``path``, one after the other."""
     top, current = None, path
     while True:
-        listing = (
+        leading = (
             folder
             for folder in above(current)
             if any(
                 posixpath.normpath(posixpath.join(folder, entry)) == current
-                for entry in files.lists(folder, *LISTS)
+                for entry in listing.entries(folder)
             )
         )
-        found = next(listing, None)
+        found = next(leading, None)
         if found is None:
             return top
         top = current = found
 
 
-def _plain_build(files: Files, folder: str) -> Applied:
+def _plain_build(listing: Listing, folder: str) -> FluxKustomization:
     """What ``kubectl apply -k`` of a folder gives, as if a Kustomization had been pointed at it."""
-    data = {"apiVersion": f"{API}v1", "kind": "Kustomization", "metadata": {"name": folder}}
-    return Applied({**data, "spec": {"path": folder}}, files.kustomization(folder) or folder)
+    data = {"apiVersion": f"{GROUP}/v1", "kind": "Kustomization", "metadata": {"name": folder}}
+    return FluxKustomization({**data, "spec": {"path": folder}}, listing.kustomization(folder) or folder)
 
 
-def _nested(groups: Mapping[str, list[Applied]]) -> list[list[Applied]]:
+def _nested(groups: Mapping[str, list[FluxKustomization]]) -> list[list[FluxKustomization]]:
     """``groups`` by folder, with those of a folder inside another's among that one's."""
     tops = [one for one in groups if not any(other != one and is_below(one, other) for other in groups)]
     return [

@@ -2,64 +2,62 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
-from checks.links.applied import Applied
-from checks.objects import items
 from tasks.effects import kustomize
+from tasks.flux.kustomizations import FluxKustomization
 from tasks.flux.tree import Tree
-from tasks.workspace import World
 from tasks.yaml.documents import load_documents
 
 # Where a kustomization lists folders and files to build.
 LISTS = ("resources", "components", "bases")
 
 
-class Files:
-    """What the folders of a repository are made of, as their kustomizations say; read once."""
+@dataclass(frozen=True)
+class Contents:
+    """The files and folders that a Kustomization is made of, and the entries that would have to be fetched."""
 
-    def __init__(self, world: World, tree: Tree) -> None:
+    files: frozenset[str] = field(default=frozenset(), repr=False)
+    folders: frozenset[str] = field(default=frozenset(), repr=False)
+    remote: tuple[str, ...] = ()
+
+
+class Listing:
+    """What the folders below ``root`` are made of, as their kustomizations say; read once."""
+
+    def __init__(self, root: Path, tree: Tree) -> None:
         self.tree = tree
-        self._root = world.repository.root
-        self._kustomizations: dict[str, Mapping[str, Any]] = {}
-        self._found: dict[tuple[str, ...], tuple[frozenset[str], frozenset[str], str]] = {}
+        self._root = root
+        self._found: dict[tuple[str, ...], Contents] = {}
 
     def kustomization(self, folder: str) -> str | None:
         """The path of the kustomization of ``folder`` ("." is the top)."""
-        return self.tree.kustomizations.get("" if folder == "." else folder)
+        return self.tree.kustomizations.get(_key(folder))
 
-    def lists(self, folder: str, *names: str) -> Iterator[str]:
-        """The entries of the kustomization of ``folder`` in the lists ``names``."""
-        if folder not in self._kustomizations:
-            path = self.kustomization(folder)
-            documents = load_documents(self.tree.texts[path]) if path else []
-            data = documents[0] if documents and isinstance(documents[0], dict) else {}
-            self._kustomizations[folder] = data
-        for name in names:
-            for entry in items(self._kustomizations[folder].get(name)):
-                if isinstance(entry, str):
-                    yield entry
+    def entries(self, folder: str) -> list[str]:
+        """What the kustomization of ``folder`` lists."""
+        return self.tree.entries(_key(folder), *LISTS)
 
     def real(self, path: str) -> str:
         """``path`` without links, as far as it stays in the repository."""
         found = (self._root / path).resolve()
         return found.relative_to(self._root).as_posix() if found.is_relative_to(self._root) else path
 
-    def of(self, item: Applied) -> tuple[frozenset[str], frozenset[str], str]:
-        """The files and the folders that a Kustomization is made of, and an entry that would be fetched."""
+    def contents(self, item: FluxKustomization) -> Contents:
+        """What a Kustomization is made of."""
         folder = self.real(item.folder)
-        more = [str(path) for path in items(item.spec.get("components"))]
+        more = [str(path) for path in item.spec.get("components") or ()]
         start = (folder, *(posixpath.normpath(posixpath.join(folder, path)) for path in more))
         if start not in self._found:
             self._found[start] = self._walked(start)
         return self._found[start]
 
-    def _walked(self, start: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str], str]:
+    def _walked(self, start: tuple[str, ...]) -> Contents:
         files: set[str] = set()
         folders: set[str] = set()
-        fetched = ""
+        remote: dict[str, None] = {}
         waiting = list(start)
         while waiting:
             folder = waiting.pop()
@@ -72,18 +70,18 @@ class Files:
             else:
                 files.add(path)
                 entries = []
-                for entry in self.lists(folder, *LISTS):
+                for entry in self.entries(folder):
                     local = posixpath.normpath(posixpath.join(folder, entry))
                     is_local = local in self.tree.texts or (self._root / local).exists()
                     if not is_local and kustomize.is_remote(entry):
-                        fetched = fetched or entry
+                        remote[entry] = None
                     entries.append(local)
             for entry in entries:
                 if entry in self.tree.texts:
                     files.add(self.real(entry))
                 else:
                     waiting.append(self.real(entry))
-        return frozenset(files), frozenset(folders), fetched
+        return Contents(frozenset(files), frozenset(folders), tuple(remote))
 
     def generated(self, folder: str) -> list[str]:
         """What Flux lists for a ``folder`` without a kustomization: all manifests below it."""
@@ -96,6 +94,11 @@ class Files:
             if highest is not None or _is_manifest(self.tree.texts[path]):
                 found[highest or path] = None
         return list(found)
+
+
+def _key(folder: str) -> str:
+    """A folder as the tree names it, where the top is the empty text."""
+    return "" if folder == "." else folder
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -113,3 +116,8 @@ def _is_manifest(text: str) -> bool:
     if not re.search(r"(?m)^[\"']?apiVersion[\"']?:", text):
         return False
     return any(isinstance(one, dict) and "kind" in one for one in load_documents(text))
+
+
+def holding(tree: Tree, *words: str) -> Iterator[str]:
+    """The files in whose texts all ``words`` stand."""
+    return (path for path, text in tree.texts.items() if all(word in text for word in words))

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from checks.links.applied import Applied, is_flux, key_of
-from checks.links.listing import Files
-from checks.links.roots import Elsewhere
-from checks.objects import dig
 from tasks.effects import kustomize
 from tasks.effects.kustomize import BuildError, Built, FetchError
 from tasks.effects.shell import EndlessError
+from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
+from tasks.flux.listing import Listing, holding
+from tasks.flux.roots import OtherRepositories
 from tasks.flux.substitution import (
     SubstitutionError,
     Variables,
@@ -20,25 +20,27 @@ from tasks.flux.substitution import (
     is_exempt,
     substitute,
 )
-from tasks.workspace import World
+from tasks.kube.keys import key_of
+from tasks.yaml.documents import dig, mapping
 
 
-class Maker:
-    """Builds what starts from some roots: Kustomizations, those that they hold, and so on."""
+class Builder:
+    """Builds what starts from some roots: Kustomizations, those that they hold, and so on.
 
-    def __init__(self, world: World, files: Files, elsewhere: Elsewhere, ours: set[str]) -> None:
-        self._root = world.repository.root
-        self._files = files
-        self._elsewhere = elsewhere
-        self._wanted = ours | {
-            item.path for item in files.tree.of_kind("Kustomization") if is_flux(item.data)
+    Only what ``wanted`` files of the repository lie in is built.
+    """
+
+    def __init__(self, root: Path, listing: Listing, others: OtherRepositories, wanted: Iterable[str]) -> None:
+        self._root = root
+        self._listing = listing
+        self._others = others
+        self._wanted = set(wanted) | {
+            item.path for item in listing.tree.of_kind("Kustomization") if is_flux_kustomization(item.data)
         }
-        if world.whole_repository:
-            self._wanted |= set(files.tree.texts)
-        self._done: dict[tuple[str, str], Applied] = {}
-        self._pending: dict[tuple[str, str], Applied] = {}
+        self._done: dict[tuple[str, str], FluxKustomization] = {}
+        self._pending: dict[tuple[str, str], FluxKustomization] = {}
 
-    def run(self, pool: ThreadPoolExecutor, roots: Iterable[Applied]) -> list[Applied]:
+    def run(self, pool: ThreadPoolExecutor, roots: Iterable[FluxKustomization]) -> list[FluxKustomization]:
         """Every Kustomization that follows from ``roots``, with its objects."""
         start = list(roots)
         self._follow(pool, start)
@@ -50,10 +52,10 @@ class Maker:
             self._follow(pool, again)
         return list(self._done.values())
 
-    def _follow(self, pool: ThreadPoolExecutor, waiting: list[Applied]) -> None:
+    def _follow(self, pool: ThreadPoolExecutor, waiting: list[FluxKustomization]) -> None:
         while waiting or self._pending:
             known = self._done.keys() | self._pending.keys()
-            fresh: dict[tuple[str, str], Applied] = {}
+            fresh: dict[tuple[str, str], FluxKustomization] = {}
             for item in waiting:
                 if item.key not in known:
                     fresh.setdefault(item.key, item)
@@ -62,29 +64,29 @@ class Maker:
             # Variables may come from any build: who lacks some waits until there is nothing else to build.
             waiting = self._settle() or self._sought() or self._settle(is_last=True)
 
-    def _build(self, item: Applied) -> Applied:
+    def _build(self, item: FluxKustomization) -> FluxKustomization:
         folder = item.folder
-        if self._elsewhere.has(item) or has_variable(folder):
+        if self._others.has(item) or has_variable(folder):
             return item
-        files, _, fetched = self._files.of(item)
-        item = replace(item, files=files)
+        contents = self._listing.contents(item)
+        item = replace(item, files=contents.files)
         # A folder that is not there is of another source, as a rule: where ours point there, a check tells.
-        if not files & self._wanted or not (self._root / folder).is_dir():
+        if not contents.files & self._wanted or not (self._root / folder).is_dir():
             return item
-        if fetched:
-            summary = f"{fetched} would have to be fetched, which is not done here"
+        if contents.remote:
+            summary = f"{contents.remote[0]} would have to be fetched, which is not done here"
             return replace(item, error=FetchError(summary, f"see what it gives: kubectl kustomize {folder}"))
-        folder = self._files.real(folder)
-        listed = None if self._files.kustomization(folder) else self._files.generated(folder)
+        folder = self._listing.real(folder)
+        listed = None if self._listing.kustomization(folder) else self._listing.generated(folder)
         try:
             objects = kustomize.build(self._root, folder, item.spec, listed)
         except (BuildError, FetchError, EndlessError) as error:
             return replace(item, error=error)
         return replace(item, objects=tuple(objects))
 
-    def _settle(self, *, is_last: bool = False) -> list[Applied]:
+    def _settle(self, *, is_last: bool = False) -> list[FluxKustomization]:
         """Substitute where all variables are known, or ``is_last``; what these Kustomizations hold."""
-        settled: list[Applied] = []
+        settled: list[FluxKustomization] = []
         is_moving = True
         while is_moving:
             is_moving = False
@@ -97,31 +99,30 @@ class Maker:
                     is_moving = True
         return self._children(settled)
 
-    def _children(self, parents: Iterable[Applied]) -> list[Applied]:
+    def _children(self, parents: Iterable[FluxKustomization]) -> list[FluxKustomization]:
         return [
-            Applied(one.data, one.path or parent.path)
+            FluxKustomization.read(one.data, one.path or parent.path)
             for parent in parents
             for one in parent.objects or ()
-            if is_flux(one.data)
+            if is_flux_kustomization(one.data)
         ]
 
-    def _sought(self) -> list[Applied]:
+    def _sought(self) -> list[FluxKustomization]:
         """Kustomizations that were not built and may hold variables that are missing, to be built now."""
         missing = {name for item in self._pending.values() for name in self._variables(item, ()).missing}
         found = []
         for kind, name in missing:
-            texts = self._files.tree.texts
-            holding = {path for path in texts if name in texts[path] and kind.lower() in texts[path].lower()}
-            self._wanted |= holding
+            paths = set(holding(self._listing.tree, name, kind))
+            self._wanted |= paths
             for key, item in list(self._done.items()):
-                if item.objects is None and item.error is None and item.files & holding:
+                if item.objects is None and item.error is None and item.files & paths:
                     found.append(self._done.pop(key))
         return found
 
-    def _variables(self, item: Applied, more: Iterable[Applied]) -> Variables:
+    def _variables(self, item: FluxKustomization, more: Iterable[FluxKustomization]) -> Variables:
         """The variables of ``item``, as far as what is settled and ``more`` hold them."""
-        post_build = item.spec.get("postBuild")
-        if not isinstance(post_build, dict):
+        post_build = mapping(item.spec, "postBuild")
+        if not post_build:
             return Variables()
 
         def find(kind: str, name: str) -> Mapping[str, Any] | None:
@@ -134,7 +135,7 @@ class Maker:
 
         return collect(post_build, find)
 
-    def _substituted(self, item: Applied, *, is_last: bool) -> Applied | None:
+    def _substituted(self, item: FluxKustomization, *, is_last: bool) -> FluxKustomization | None:
         """``item`` with its variables replaced; None while some are missing, unless ``is_last``."""
         objects = item.objects or ()
         try:
@@ -150,7 +151,7 @@ class Maker:
 
 
 def _replaced(one: Built, variables: Variables) -> Built:
-    if "$" not in one.text or is_exempt(one.data.get("metadata") or {}):
+    if "$" not in one.text or is_exempt(mapping(one.data, "metadata")):
         return one
     what = f"{one.data.get('kind')} {dig(one.data, 'metadata', 'name')}"
     try:
@@ -165,11 +166,11 @@ def _replaced(one: Built, variables: Variables) -> Built:
 
 def _labelled(one: Built, spec: Mapping[str, Any]) -> Built:
     """``one`` with the labels and annotations that the Kustomization gives all its objects."""
-    common = spec.get("commonMetadata")
-    if not isinstance(common, dict):
+    common = mapping(spec, "commonMetadata")
+    if not common:
         return one
-    metadata = dict(one.data.get("metadata") or {})
+    metadata = dict(mapping(one.data, "metadata"))
     for name in ("labels", "annotations"):
-        if isinstance(common.get(name), dict):
-            metadata[name] = {**(metadata.get(name) or {}), **common[name]}
+        if mapping(common, name):
+            metadata[name] = {**mapping(metadata, name), **mapping(common, name)}
     return replace(one, data={**one.data, "metadata": metadata})

@@ -1,22 +1,21 @@
 """HelmReleases as Flux would install them: the chart, the merged values, and the objects it renders to."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from checks.links.applied import Applied, key_of
-from checks.links.cluster import Cluster, cluster
-from checks.objects import dig, items
-from tasks.core.errors import RefusedError
+from tasks.core.errors import HiddenError, OfflineError, RefusedError
 from tasks.effects import kustomize
-from tasks.effects.helm import Chart, ChartError
+from tasks.effects.helm import Chart, ChartError, Helm
 from tasks.effects.kustomize import BuildError, Built
-from tasks.flux.grafana import GrafanaPlace
-from tasks.manifests import own_files
-from tasks.workspace import World
-from tasks.yaml.documents import load_documents
+from tasks.flux.cluster import Cluster
+from tasks.flux.kustomizations import FluxKustomization
+from tasks.kube.keys import key_of
+from tasks.kube.resources import ReleaseName
+from tasks.kube.shapes import shaped
+from tasks.yaml.documents import dig, items, load_documents, mapping, merged, syntax_error
 
 # What a chart's source may be called in a HelmRelease, and is not a repository that helm can ask.
 _FILES = ("GitRepository", "Bucket")
@@ -31,15 +30,17 @@ class Release:
     """A HelmRelease as the build gives it, with what helm makes of it.
 
     ``objects`` is None where it was not rendered; ``error`` says why. A ``helm.ChartError`` or a
-    ``kustomize.BuildError`` is what Flux would meet too; any other error leaves it open.
+    ``kustomize.BuildError`` is what Flux would meet too; any other error leaves it open. ``kustomization`` is the
+    Flux Kustomization that applies it, as namespace and name.
     """
 
     data: Mapping[str, Any] = field(repr=False)
     path: str
+    kustomization: tuple[str, str] = ("", "")
     chart: Chart | None = None
     archive: Path | None = None
     values: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    objects: tuple[Mapping[str, Any], ...] | None = field(default=None, repr=False)
+    objects: tuple[Built, ...] | None = field(default=None, repr=False)
     error: RefusedError | None = None
 
     @property
@@ -59,65 +60,48 @@ class Release:
         name = key_of(self.data).name
         return str(given) if given else f"{target}-{name}" if target else name
 
-
-def releases(world: World) -> tuple[Release, ...]:
-    """The releases of the deployment, those of Parseable, Vector and Grafana, that the cluster would get.
-
-    Raises:
-        RefusedError: there is no kustomize, or the layout is not known.
-    """
-    return world.remember("releases", lambda: _make(world))
+    @property
+    def identity(self) -> ReleaseName:
+        """What Helm knows it by."""
+        return ReleaseName(self.namespace, self.name)
 
 
-def _make(world: World) -> tuple[Release, ...]:
-    found = cluster(world)
-    ours = {*own_files(world, ()), grafana_file(world)}
-    wanted = [
+def releases_of(
+    found: Cluster, helm: Helm, is_wanted: Callable[[FluxKustomization, Built], bool]
+) -> tuple[Release, ...]:
+    """The HelmReleases of the cluster that are wanted, rendered as far as that is possible."""
+    wanted: Iterable[tuple[FluxKustomization, Built]] = [
         (item, one)
         for item, one in found.built()
-        if one.data.get("kind") == "HelmRelease" and one.path in ours and _is_grafana(world, one)
+        if one.data.get("kind") == "HelmRelease" and is_wanted(item, one)
     ]
     with ThreadPoolExecutor() as pool:
-        return tuple(pool.map(lambda pair: _rendered(world, found, *pair), wanted))
+        return tuple(pool.map(lambda pair: _rendered(found, helm, *pair), wanted))
 
 
-def grafana_file(world: World) -> str:
-    """The file of Grafana's release; empty where there is none, which is told by the checks of it."""
-    place = world.layout.grafana
-    return place.path if isinstance(place, GrafanaPlace) else ""
-
-
-def _is_grafana(world: World, one: Built) -> bool:
-    """Whether ``one`` is not another release that shares the file with Grafana's."""
-    place = world.layout.grafana
-    if not isinstance(place, GrafanaPlace) or one.path != place.path:
-        return True
-    documents = load_documents(world.repository.glance(place.path))
-    return bool(dig(documents, place.document, "metadata", "name") == dig(one.data, "metadata", "name"))
-
-
-def _rendered(world: World, found: Cluster, item: Applied, one: Built) -> Release:
+def _rendered(found: Cluster, helm: Helm, item: FluxKustomization, one: Built) -> Release:
     data = one.data
     if dig(data, "metadata", "namespace") is None:
-        data = {**data, "metadata": {**data["metadata"], "namespace": item.key[0]}}
-    bare = Release(data, one.path or item.path)
+        data = {**data, "metadata": {**mapping(data, "metadata"), "namespace": item.key[0]}}
+    bare = Release(data, one.path or item.path, item.key)
     chart: Chart | None = None
     archive: Path | None = None
     values: Mapping[str, Any] = {}
     try:
         chart = chart_of(found, data)
         values = merged_values(found, data)
-        archive = world.helm.fetch(chart)
-        text = world.helm.render(archive, bare.name, bare.namespace, values)
-        for renderer in items(dig(data, "spec", "postRenderers")):
-            text = kustomize.patch(text, dig(renderer, "kustomize") or {})
+        archive = helm.fetch(chart)
+        text = helm.render(archive, bare.name, bare.namespace, values)
+        for renderer in items(data, "spec", "postRenderers"):
+            text = kustomize.patch(text, mapping(renderer, "kustomize"))
     except BuildError as error:
         refused = BuildError(f"postRenderers of HelmRelease {bare.name}: {error.summary}", error.hint)
-        return Release(data, bare.path, chart, archive, values, error=refused)
+        return replace(bare, chart=chart, archive=archive, values=values, error=refused)
     except RefusedError as error:
-        return Release(data, bare.path, chart, archive, values, error=error)
-    objects = tuple(document for document in load_documents(text) if isinstance(document, dict))
-    return Release(data, bare.path, chart, archive, values, objects)
+        return replace(bare, chart=chart, archive=archive, values=values, error=error)
+    shapes = [shaped(document) for document in load_documents(text) if isinstance(document, dict)]
+    objects = tuple(Built(data, bare.path, faults=faults) for data, faults in shapes)
+    return replace(bare, chart=chart, archive=archive, values=values, objects=objects)
 
 
 def chart_of(found: Cluster, release: Mapping[str, Any]) -> Chart:
@@ -131,10 +115,10 @@ def chart_of(found: Cluster, release: Mapping[str, Any]) -> Chart:
         source = _source(found, release, reference)
         if reference.get("kind") == "OCIRepository":
             return _from_registry(source)
-        return _from_repository(found, source, source.get("spec") or {})
+        return _from_repository(found, source, mapping(source, "spec"))
     wanted = dig(release, "spec", "chart", "spec")
     if not isinstance(wanted, dict):
-        raise RefusedError("the HelmRelease names no chart", "give it spec.chart or spec.chartRef")
+        raise ChartError("the HelmRelease names no chart", "give it spec.chart or spec.chartRef")
     return _from_repository(found, release, wanted)
 
 
@@ -142,7 +126,7 @@ def _from_registry(source: Mapping[str, Any]) -> Chart:
     url, _, name = str(dig(source, "spec", "url")).rstrip("/").rpartition("/")
     version = dig(source, "spec", "ref", "semver") or dig(source, "spec", "ref", "tag")
     if version is None and dig(source, "spec", "ref", "digest"):
-        raise RefusedError(f"OCIRepository {key_of(source).name} names its chart by digest only")
+        raise OfflineError(f"OCIRepository {key_of(source).name} names its chart by digest only")
     return Chart(url, name, str(version or ""))
 
 
@@ -150,7 +134,7 @@ def _from_repository(found: Cluster, holder: Mapping[str, Any], wanted: Mapping[
     reference = wanted.get("sourceRef")
     if not isinstance(reference, dict) or reference.get("kind") in _FILES:
         kind = dig(reference, "kind") or "an unknown source"
-        raise RefusedError(f"the chart {wanted.get('chart')} comes from {kind}, not from a chart repository")
+        raise OfflineError(f"the chart {wanted.get('chart')} comes from {kind}, not from a chart repository")
     source = _source(found, holder, reference)
     version = str(wanted.get("version") or "")
     # Flux's default, any release: https://fluxcd.io/flux/components/source/helmcharts/#version.
@@ -170,7 +154,7 @@ def _source(found: Cluster, holder: Mapping[str, Any], reference: Mapping[str, A
     for item in found.tree.of_kind(kind):
         if (item.name, found.tree.built_namespace(item) or "") == (name, namespace):
             return item.data
-    raise RefusedError(
+    raise HiddenError(
         f"{kind} {namespace}/{name}, which the chart comes from, is not in the repository",
         "commit its manifest",
     )
@@ -183,11 +167,10 @@ def merged_values(found: Cluster, release: Mapping[str, Any]) -> Mapping[str, An
         ValuesError: what holds some of them lacks the key.
         RefusedError: some of them are not to be read from the repository.
     """
-    merged: Mapping[str, Any] = {}
-    for reference in items(dig(release, "spec", "valuesFrom")):
-        merged = _merge(merged, _referred(found, release, reference))
-    own = dig(release, "spec", "values")
-    return _merge(merged, own) if isinstance(own, dict) else merged
+    values: Mapping[str, Any] = {}
+    for reference in items(release, "spec", "valuesFrom"):
+        values = merged(values, _referred(found, release, reference))
+    return merged(values, mapping(release, "spec", "values"))
 
 
 def _referred(found: Cluster, release: Mapping[str, Any], reference: Any) -> Mapping[str, Any]:
@@ -198,25 +181,19 @@ def _referred(found: Cluster, release: Mapping[str, Any], reference: Any) -> Map
     is_optional = dig(reference, "optional") is True
     fields = ("data",) if kind == "ConfigMap" else ("stringData", "data")
     if holder is None:
-        raise RefusedError(f"valuesFrom names {what}, which the repository does not show")
-    if not any(key in (dig(holder, name) or {}) for name in fields):
+        raise HiddenError(f"valuesFrom names {what}, which the repository does not show")
+    if not any(key in mapping(holder, name) for name in fields):
         if is_optional:
             return {}
         raise ValuesError(
             f"valuesFrom names {what}, which is not there (it has "
-            f"{', '.join(str(known) for name in fields for known in dig(holder, name) or {}) or 'none'})",
+            f"{', '.join(str(known) for name in fields for known in mapping(holder, name)) or 'none'})",
             "name a key that it has",
         )
     text = dig(holder, fields[0], key)
     if not isinstance(text, str) or "sops" in holder or dig(reference, "targetPath") is not None:
-        raise RefusedError(f"valuesFrom names {what}, which cannot be read here")
+        raise HiddenError(f"valuesFrom names {what}, which cannot be read here")
     documents = load_documents(text)
-    return documents[0] if documents and isinstance(documents[0], dict) else {}
-
-
-def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> Mapping[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        before = merged.get(key)
-        merged[key] = _merge(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
-    return merged
+    if (documents or syntax_error(text)) and not (documents and isinstance(documents[0], dict | type(None))):
+        raise ValuesError(f"valuesFrom names {what}, which is not a map of values", "correct it")
+    return documents[0] or {} if documents else {}

@@ -1,0 +1,347 @@
+"""What the repository deploys, in views: as written, as Flux builds it, as Helm renders it.
+
+Each view is made when it is first asked for, from the one before it; one that cannot be made says why.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import IntEnum
+from functools import cached_property
+from typing import Any
+
+from tasks.core.errors import PlaybookError, SettingsError, UnavailableError
+from tasks.core.outcomes import Cause, Outcome, failed, unknown
+from tasks.effects.kustomize import Built
+from tasks.flux.cluster import Cluster, clusters_of
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.kustomizations import FluxKustomization
+from tasks.flux.layout import Source
+from tasks.flux.listing import is_below
+from tasks.flux.releases import Release, releases_of
+from tasks.flux.tree import Tree
+from tasks.kube.keys import key_of
+from tasks.kube.pods import Pod, pods_of
+from tasks.kube.resources import Gap, Resource, Resources
+from tasks.kube.shapes import shaped
+from tasks.manifests import app_folder, applied_files
+from tasks.workspace import Workspace
+from tasks.yaml.documents import dig, load_documents
+from tasks.yaml.marks import line_of, line_with
+
+APPS = ("parseable", "vector")
+_NAMED = re.compile(r"(?m)^\s*(?:-\s+)?name:\s*[\"']?([\w.-]+)")
+_KINDS = re.compile(r"(?m)^kind:\s*[\"']?(?:Secret|ConfigMap|ServiceAccount|ExternalSecret|SealedSecret)\b")
+
+
+class Stage(IntEnum):
+    """How far the views go, and what an answer may need."""
+
+    WRITTEN = 1
+    BUILT = 2
+    RENDERED = 3
+
+
+class AnsweredError(Exception):
+    """What a question was about cannot be looked at; ``outcome`` is the answer that follows for the check."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.evidence)
+        self.outcome = outcome
+
+
+class Model:
+    """The views of one state of the repository, as far as ``stage``.
+
+    ``settings``, ``layout`` and ``workspace`` are what it is made from; the S3 server and the network are reached
+    through the workspace. ``whole_repository`` says that all apps of others are built, and their faults count.
+    """
+
+    def __init__(
+        self, workspace: Workspace, stage: Stage = Stage.RENDERED, *, whole_repository: bool = False
+    ) -> None:
+        self.workspace = workspace
+        self.whole_repository = whole_repository
+        self.settings = workspace.settings
+        self.layout = workspace.layout
+        self.stage = stage
+
+    # Files -------------------------------------------------------------------------------------------------
+
+    def text(self, path: str) -> str:
+        """The text of a file; empty where there is none, or it cannot be read."""
+        return self.workspace.repository.text(path)
+
+    def place(self, path: str, data: Mapping[str, Any], *keys: str | int) -> str:
+        """FILE:LINE of an object in ``path``, or of as much of the path ``keys`` in it as the file has."""
+        name = str(dig(data, "metadata", "name"))
+        return f"{path}:{line_of(self.text(path), str(data.get('kind')), name, *keys)}"
+
+    def place_of(self, item: Resource, *keys: str | int) -> str:
+        """FILE:LINE of an object, or of a value in it; of the values of its HelmRelease where it is rendered."""
+        if item.helm_release is None:
+            return self.place(item.path, item.data, *keys)
+        name = item.helm_release.name
+        return f"{item.path}:{line_of(self.text(item.path), 'HelmRelease', name, 'spec', 'values')}"
+
+    def place_in(self, path: str, word: str) -> str:
+        """FILE:LINE where ``word`` first stands in ``path``, else of its beginning."""
+        return f"{path}:{line_with(self.text(path), word) or 1}"
+
+    def place_with(self, item: Resource, word: str) -> str:
+        """FILE:LINE where ``word`` first stands in the file of ``item``, else the place of ``item``."""
+        number = line_with(self.text(item.path), word)
+        return self.place_of(item) if number is None else f"{item.path}:{number}"
+
+    @cached_property
+    def ours(self) -> frozenset[str]:
+        """The files of the rollout: those that the playbook writes, and all others in the folders of the two apps."""
+        folders = [app_folder(self.workspace, app) for app in APPS]
+        files = self.workspace.repository.yaml_files
+        beside = (path for path in files if any(is_below(path, folder) for folder in folders))
+        return frozenset((*applied_files(self.workspace), *beside))
+
+    @property
+    def grafana_file(self) -> str:
+        """The file of Grafana's release; empty where there is none, which is told by the checks of it."""
+        place = self.layout.grafana
+        return place.path if isinstance(place, GrafanaPlace) else ""
+
+    # Built -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The Flux objects and kustomizations of the repository."""
+        repository = self.workspace.repository
+        return Tree(repository.yaml_files, repository.text)
+
+    @cached_property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The clusters that get some of our files, with most of them first.
+
+        Raises:
+            AnsweredError: nothing is to be built, or there is no kustomize.
+        """
+        if self.stage < Stage.BUILT:
+            raise AnsweredError(_not_asked("what Flux would build"))
+        source = self.layout.source
+        ours = self.ours | ({self.grafana_file} - {""})
+        wanted = set(self.tree.texts) if self.whole_repository else ours | set(self._needed(ours))
+        try:
+            return clusters_of(
+                self.workspace.repository.root,
+                self.tree,
+                source if isinstance(source, Source) else None,
+                ours,
+                wanted,
+            )
+        except UnavailableError as error:
+            raise AnsweredError(unknown(error.summary, error.cause, error.hint)) from None
+
+    def _needed(self, ours: frozenset[str]) -> Iterator[str]:
+        """Files of others that define what our texts name, so that it is known where it goes."""
+        texts = "\n".join(self.text(path) for path in ours)
+        for path, text in self.tree.texts.items():
+            if path not in ours and _KINDS.search(text) and any(name in texts for name in _NAMED.findall(text)):
+                yield path
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that gets most of our files.
+
+        Raises:
+            AnsweredError: it cannot be built.
+        """
+        return self.clusters[0]
+
+    def kustomizations_of(self, *apps: str) -> list[tuple[Cluster, FluxKustomization]]:
+        """The Flux Kustomizations of the apps, in every cluster that applies them.
+
+        Raises:
+            AnsweredError: nothing can be built.
+        """
+        folders = [app_folder(self.workspace, app) for app in apps]
+        return [
+            (cluster, item)
+            for cluster in self.clusters
+            for item in cluster.kustomizations
+            if any(is_below(item.path, folder) or is_below(f"{item.folder}/", folder) for folder in folders)
+        ]
+
+    # Rendered ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def releases(self) -> tuple[Release, ...]:
+        """The releases of Parseable, Vector and Grafana as the cluster would get them.
+
+        Raises:
+            AnsweredError: nothing is to be rendered, or nothing can be built.
+        """
+        if self.stage < Stage.RENDERED:
+            raise AnsweredError(_not_asked("what the charts render to"))
+        return releases_of(self.cluster, self.workspace.helm, self._is_deployed)
+
+    def _is_deployed(self, item: FluxKustomization, one: Built) -> bool:
+        if one.path in self.ours or item in [own for _, own in self.kustomizations_of(*APPS)]:
+            return True
+        grafana = self.layout.grafana
+        if not isinstance(grafana, GrafanaPlace) or one.path != grafana.path:
+            return False
+        # Another release may share the file with Grafana's.
+        documents = load_documents(self.text(grafana.path))
+        return bool(dig(documents, grafana.document, "metadata", "name") == dig(one.data, "metadata", "name"))
+
+    def releases_of(self, app: str) -> list[Release]:
+        """The releases of one of the apps.
+
+        Raises:
+            AnsweredError: nothing can be built or rendered.
+        """
+        folder = app_folder(self.workspace, app)
+        own = {item.key for _, item in self.kustomizations_of(app)}
+        return [
+            one for one in self.releases if is_below(one.path, folder) or one.kustomization in own
+        ]
+
+    # The furthest view --------------------------------------------------------------------------------------
+
+    @cached_property
+    def resources(self) -> Resources:
+        """The objects of the furthest view that could be made, and what it may lack."""
+        try:
+            cluster = self.cluster
+        except AnsweredError as error:
+            return self._written(error.outcome)
+        plain = [
+            Resource(
+                key_of(one.data, item.key[0]),
+                one.data,
+                one.path or item.path,
+                kustomization=item.key,
+                faults=one.faults,
+            )
+            for item, one in cluster.built()
+        ]
+        try:
+            releases = self.releases
+        except AnsweredError as error:
+            reason = error.outcome
+            gap = Gap("what the charts render to", reason.evidence, reason.cause or Cause.STAGE, reason.remedy)
+            return Resources(plain, (*cluster.gaps, gap))
+        rendered = [
+            Resource(
+                key_of(one.data, release.namespace),
+                one.data,
+                release.path,
+                key_of(release.data),
+                release.identity,
+                release.kustomization,
+                one.faults,
+            )
+            for release in releases
+            for one in release.objects or ()
+        ]
+        gaps = [
+            Gap(
+                f"HelmRelease {release.name}",
+                release.error.summary,
+                cause_of(release.error),
+                release.error.hint,
+                frozenset({release.namespace}),
+            )
+            for release in releases
+            if release.error is not None
+        ]
+        return Resources((*plain, *rendered), (*cluster.gaps, *gaps))
+
+    def _written(self, reason: Outcome) -> Resources:
+        """The objects of our own files, where nothing further can be looked at for ``reason``."""
+        objects = []
+        for path in sorted(self.ours):
+            for document in load_documents(self.text(path)):
+                if isinstance(document, dict) and document.get("kind"):
+                    data, faults = shaped(document)
+                    objects.append(
+                        Resource(key_of(data, self.layout.namespace), data, path, faults=faults)
+                    )
+        gap = Gap("what Flux would build", reason.evidence, reason.cause or Cause.STAGE, reason.remedy)
+        return Resources(objects, (gap,))
+
+    def objects_of(self, app: str) -> list[Resource]:
+        """The objects of one of the apps in the furthest view."""
+        folder = app_folder(self.workspace, app)
+        try:
+            own = {item.key for _, item in self.kustomizations_of(app)}
+        except AnsweredError:
+            own = set()
+        return [
+            item for item in self.resources.objects if is_below(item.path, folder) or item.kustomization in own
+        ]
+
+    def pods_of(self, app: str) -> list[Pod]:
+        """The pods of one of the apps; never none.
+
+        Raises:
+            AnsweredError: there are none, or it cannot be known which.
+        """
+        found = list(pods_of(self.objects_of(app)))
+        if not found:
+            raise AnsweredError(self._without_pods(app))
+        return found
+
+    def pods_and_gaps(self, *apps: str) -> tuple[list[Pod], list[Outcome]]:
+        """The pods of the apps as far as they are known, and for each app without any the answer that follows."""
+        found: list[Pod] = []
+        hidden: list[Outcome] = []
+        for app in apps:
+            try:
+                found += self.pods_of(app)
+            except AnsweredError as error:
+                hidden.append(error.outcome)
+        return found, list(dict.fromkeys(hidden))
+
+    def grafana_pods(self) -> list[Pod]:
+        """The pods of Grafana's release; none where it is not rendered."""
+        return [] if not self.grafana_file else list(
+            pods_of(item for item in self.resources.objects if item.path == self.grafana_file)
+        )
+
+    def _without_pods(self, app: str) -> Outcome:
+        folder = app_folder(self.workspace, app)
+        if not any(item.key.kind == "HelmRelease" for item in self.objects_of(app)):
+            return failed(
+                f"{folder} holds no HelmRelease that is applied",
+                f"nothing of {app} would be deployed",
+                "invoke all",
+            )
+        for release in self.releases_of(app):
+            if release.error is not None:
+                return unknown(
+                    f"not known, because release {release.name} is not rendered (see the check of charts): "
+                    f"{release.error.summary}",
+                    cause_of(release.error),
+                    release.error.hint,
+                )
+        return failed(
+            f"the releases in {folder} render to no pods", f"nothing of {app} would run", "correct their values"
+        )
+
+    def mentioned(self, kind: str, name: str) -> str | None:
+        """A file of the repository, built or not, that defines an object of this kind and name."""
+        for path, text in self.tree.texts.items():
+            if name in text and kind in text:
+                for document in load_documents(text):
+                    if dig(document, "kind") == kind and dig(document, "metadata", "name") == name:
+                        return path
+        return None
+
+
+def cause_of(error: PlaybookError) -> Cause:
+    """Why something is not known that ``error`` kept from being looked at."""
+    if isinstance(error, SettingsError):
+        # Credentials that are not at hand, as a rule.
+        return Cause.TOOL
+    return error.cause if isinstance(error, UnavailableError) else Cause.REPOSITORY
+
+
+def _not_asked(what: str) -> Outcome:
+    return unknown(f"not looked at: {what}", Cause.STAGE, "invoke verify")
