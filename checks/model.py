@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tasks.core.outcomes import Outcome, Status, failed, passed, unknown
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 __all__ = ["Check", "Link", "Outcome", "Status", "failed", "noted", "passed", "unknown"]
 
 
-def noted(world: World, outcome: Outcome) -> Outcome:
+def noted(workspace: Workspace, outcome: Outcome) -> Outcome:
     """``outcome`` about somebody else's app: a failure only where the whole repository counts."""
-    is_counted = world.whole_repository or outcome.status is not Status.FAIL
+    is_counted = workspace.whole_repository or outcome.status is not Status.FAIL
     return outcome if is_counted else dataclasses.replace(outcome, status=Status.NOTE)
 
 
@@ -26,8 +26,8 @@ class Check:
 
     id: str
     text: str
-    run: Callable[[World], Outcome]
-    settle: Callable[[World], Outcome | None] | None = None
+    run: Callable[[Workspace], Outcome]
+    settle: Callable[[Workspace], Outcome | None] | None = None
 
     @property
     def task(self) -> str:
@@ -41,5 +41,5 @@ class Link:
 
     id: str
     text: str
-    run: Callable[[World], Iterable[Outcome]]
+    run: Callable[[Workspace], Iterable[Outcome]]
     task = "TASK-011"

@@ -20,20 +20,20 @@ from tasks.flux.substitution import (
     is_exempt,
     substitute,
 )
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 
 class Maker:
     """Builds what starts from some roots: Kustomizations, those that they hold, and so on."""
 
-    def __init__(self, world: World, files: Files, elsewhere: Elsewhere, ours: set[str]) -> None:
-        self._root = world.repository.root
+    def __init__(self, workspace: Workspace, files: Files, elsewhere: Elsewhere, ours: set[str]) -> None:
+        self._root = workspace.repository.root
         self._files = files
         self._elsewhere = elsewhere
         self._wanted = ours | {
             item.path for item in files.tree.of_kind("Kustomization") if is_flux(item.data)
         }
-        if world.whole_repository:
+        if workspace.whole_repository:
             self._wanted |= set(files.tree.texts)
         self._done: dict[tuple[str, str], Applied] = {}
         self._pending: dict[tuple[str, str], Applied] = {}

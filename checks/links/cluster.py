@@ -15,7 +15,7 @@ from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
 from tasks.manifests import applied_files
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 _SOURCES = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "ExternalArtifact", "HelmChart")
 
@@ -72,16 +72,16 @@ class Cluster:
         return found | {item.origin for item in of_operator(self.tree)}
 
 
-def cluster(world: World) -> Cluster:
+def cluster(workspace: Workspace) -> Cluster:
     """The cluster that our files go to, that with most of them if they go to several.
 
     Raises:
         RefusedError: there is no kustomize, or the layout is not known.
     """
-    return clusters(world)[0]
+    return clusters(workspace)[0]
 
 
-def clusters(world: World) -> tuple[Cluster, ...]:
+def clusters(workspace: Workspace) -> tuple[Cluster, ...]:
     """Every cluster that gets some of our files, as the repository describes it, with most of them first.
 
     Kustomizations of the same name and namespace are of different clusters. Built once for a state of the
@@ -90,32 +90,34 @@ def clusters(world: World) -> tuple[Cluster, ...]:
     Raises:
         RefusedError: there is no kustomize, or the layout is not known.
     """
-    return world.remember("clusters", lambda: _make(world))
+    return workspace.remember("clusters", lambda: _make(workspace))
 
 
-def _make(world: World) -> tuple[Cluster, ...]:
-    found, is_reached = _taken(world, is_strict=False)
+def _make(workspace: Workspace) -> tuple[Cluster, ...]:
+    found, is_reached = _taken(workspace, is_strict=False)
     if is_reached:
         return found
     # What hides our files may be a Kustomization of another repository, whose folders have the same names.
-    others, is_reached = _taken(world, is_strict=True)
+    others, is_reached = _taken(workspace, is_strict=True)
     return others if is_reached else found
 
 
-def _taken(world: World, *, is_strict: bool) -> tuple[tuple[Cluster, ...], bool]:
+def _taken(workspace: Workspace, *, is_strict: bool) -> tuple[tuple[Cluster, ...], bool]:
     """The clusters, and whether all of our files that exist are applied."""
-    repository = world.repository
-    tree = Tree(repository.yaml_files, repository.glance)
-    files, elsewhere = Files(world, tree), Elsewhere(world, tree, is_strict=is_strict)
+    repository = workspace.repository
+    tree = Tree(repository.yaml_files, repository.text)
+    files, elsewhere = Files(workspace, tree), Elsewhere(workspace, tree, is_strict=is_strict)
     if is_strict and not elsewhere.is_stricter:
         return (), False
-    grafana = world.layout.grafana
+    grafana = workspace.layout.grafana
     ours = {
-        *applied_files(world),
+        *applied_files(workspace),
         *((grafana.path,) if isinstance(grafana, GrafanaPlace) else ()),
     }
     with ThreadPoolExecutor() as pool:
-        made = [Maker(world, files, elsewhere, ours).run(pool, roots) for roots in roots_of(files, elsewhere)]
+        made = [
+            Maker(workspace, files, elsewhere, ours).run(pool, roots) for roots in roots_of(files, elsewhere)
+        ]
     made = [[replace(item, is_stray=not _held(group, ours)) for item in group] for group in made]
     merged: list[list[Applied]] = []
     for group in sorted(made, key=lambda group: -len(_held(group, ours))):

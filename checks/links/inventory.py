@@ -8,7 +8,7 @@ from checks.links.applied import Key, key_of
 from checks.links.cluster import Cluster, cluster
 from checks.links.flux import own_kustomizations
 from checks.links.releases import Release, releases
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 from tasks.yaml.marks import line_of
 
@@ -72,33 +72,33 @@ class Inventory:
         return None
 
 
-def inventory(world: World) -> Inventory:
+def inventory(workspace: Workspace) -> Inventory:
     """What will exist; made once for a state of the repository.
 
     Raises:
         RefusedError: there is no kustomize, or the layout is not known.
     """
-    return world.remember("inventory", lambda: _make(world))
+    return workspace.remember("inventory", lambda: _make(workspace))
 
 
-def _make(world: World) -> Inventory:
-    found = cluster(world)
-    ours = own_kustomizations(world)
+def _make(workspace: Workspace) -> Inventory:
+    found = cluster(workspace)
+    ours = own_kustomizations(workspace)
     plain = [
         Placed(key_of(one.data, item.key[0]), one.data, one.path or item.path, is_with_ours=item.path in ours)
         for item, one in found.built()
     ]
     rendered = [
         Placed(key_of(data, release.namespace), data, release.path, release)
-        for release in releases(world)
+        for release in releases(workspace)
         for data in release.objects or ()
     ]
-    return Inventory(found, releases(world), (*plain, *rendered))
+    return Inventory(found, releases(workspace), (*plain, *rendered))
 
 
-def place_of(world: World, item: Placed) -> str:
+def place_of(workspace: Workspace, item: Placed) -> str:
     """FILE:LINE of an object, of its release's values where it is rendered."""
-    text = world.repository.glance(item.path)
+    text = workspace.repository.text(item.path)
     if item.release is None:
         return f"{item.path}:{line_of(text, item.key.kind, item.key.name)}"
     name = key_of(item.release.data).name

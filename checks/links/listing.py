@@ -10,7 +10,7 @@ from checks.links.applied import Applied
 from checks.objects import items
 from tasks.effects import kustomize
 from tasks.flux.tree import Tree
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 # Where a kustomization lists folders and files to build.
@@ -20,9 +20,9 @@ LISTS = ("resources", "components", "bases")
 class Files:
     """What the folders of a repository are made of, as their kustomizations say; read once."""
 
-    def __init__(self, world: World, tree: Tree) -> None:
+    def __init__(self, workspace: Workspace, tree: Tree) -> None:
         self.tree = tree
-        self._root = world.repository.root
+        self._root = workspace.repository.root
         self._kustomizations: dict[str, Mapping[str, Any]] = {}
         self._found: dict[tuple[str, ...], tuple[frozenset[str], frozenset[str], str]] = {}
 

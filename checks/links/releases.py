@@ -15,7 +15,7 @@ from tasks.effects.helm import Chart, ChartError
 from tasks.effects.kustomize import BuildError, Built
 from tasks.flux.grafana import GrafanaPlace
 from tasks.manifests import own_files
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 # What a chart's source may be called in a HelmRelease, and is not a repository that helm can ask.
@@ -60,43 +60,43 @@ class Release:
         return str(given) if given else f"{target}-{name}" if target else name
 
 
-def releases(world: World) -> tuple[Release, ...]:
+def releases(workspace: Workspace) -> tuple[Release, ...]:
     """The releases of the deployment, those of Parseable, Vector and Grafana, that the cluster would get.
 
     Raises:
         RefusedError: there is no kustomize, or the layout is not known.
     """
-    return world.remember("releases", lambda: _make(world))
+    return workspace.remember("releases", lambda: _make(workspace))
 
 
-def _make(world: World) -> tuple[Release, ...]:
-    found = cluster(world)
-    ours = {*own_files(world, ()), grafana_file(world)}
+def _make(workspace: Workspace) -> tuple[Release, ...]:
+    found = cluster(workspace)
+    ours = {*own_files(workspace, ()), grafana_file(workspace)}
     wanted = [
         (item, one)
         for item, one in found.built()
-        if one.data.get("kind") == "HelmRelease" and one.path in ours and _is_grafana(world, one)
+        if one.data.get("kind") == "HelmRelease" and one.path in ours and _is_grafana(workspace, one)
     ]
     with ThreadPoolExecutor() as pool:
-        return tuple(pool.map(lambda pair: _rendered(world, found, *pair), wanted))
+        return tuple(pool.map(lambda pair: _rendered(workspace, found, *pair), wanted))
 
 
-def grafana_file(world: World) -> str:
+def grafana_file(workspace: Workspace) -> str:
     """The file of Grafana's release; empty where there is none, which is told by the checks of it."""
-    place = world.layout.grafana
+    place = workspace.layout.grafana
     return place.path if isinstance(place, GrafanaPlace) else ""
 
 
-def _is_grafana(world: World, one: Built) -> bool:
+def _is_grafana(workspace: Workspace, one: Built) -> bool:
     """Whether ``one`` is not another release that shares the file with Grafana's."""
-    place = world.layout.grafana
+    place = workspace.layout.grafana
     if not isinstance(place, GrafanaPlace) or one.path != place.path:
         return True
-    documents = load_documents(world.repository.glance(place.path))
+    documents = load_documents(workspace.repository.text(place.path))
     return bool(dig(documents, place.document, "metadata", "name") == dig(one.data, "metadata", "name"))
 
 
-def _rendered(world: World, found: Cluster, item: Applied, one: Built) -> Release:
+def _rendered(workspace: Workspace, found: Cluster, item: Applied, one: Built) -> Release:
     data = one.data
     if dig(data, "metadata", "namespace") is None:
         data = {**data, "metadata": {**data["metadata"], "namespace": item.key[0]}}
@@ -107,8 +107,8 @@ def _rendered(world: World, found: Cluster, item: Applied, one: Built) -> Releas
     try:
         chart = chart_of(found, data)
         values = merged_values(found, data)
-        archive = world.helm.fetch(chart)
-        text = world.helm.render(archive, bare.name, bare.namespace, values)
+        archive = workspace.helm.fetch(chart)
+        text = workspace.helm.render(archive, bare.name, bare.namespace, values)
         for renderer in items(dig(data, "spec", "postRenderers")):
             text = kustomize.patch(text, dig(renderer, "kustomize") or {})
     except BuildError as error:

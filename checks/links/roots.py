@@ -10,13 +10,13 @@ from checks.objects import dig
 from tasks.flux.layout import Source
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 
 class Elsewhere:
     """Which Kustomizations apply another repository than this one, whose folders may have the same names."""
 
-    def __init__(self, world: World, tree: Tree, *, is_strict: bool) -> None:
+    def __init__(self, workspace: Workspace, tree: Tree, *, is_strict: bool) -> None:
         urls = {
             (item.kind, item.name): item.spec.get("url")
             for item in tree.of_kind("GitRepository", "OCIRepository")
@@ -34,7 +34,7 @@ class Elsewhere:
             for item in tree.of_kind("Kustomization")
             if is_flux(item.data)
         }
-        source = world.layout.source
+        source = workspace.layout.source
         self._source = (source.kind, source.name) if isinstance(source, Source) else None
         self._is_strict = is_strict
         self._own = self._urls.get((source.kind, source.name)) if isinstance(source, Source) else None
