@@ -20,7 +20,7 @@ from tasks.demo.s3_server import Identity, running
 from tasks.effects import shell
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tests.charts import write_charts
 
 KEYS = ("benchmarkaccess", "benchmarksecret")
@@ -122,8 +122,8 @@ def fill(root: Path, manifests: int) -> None:
 def verified(settings: Settings) -> float:
     """Seconds of all checks in this process, imports aside; what fails ends the run."""
     started = time.perf_counter()
-    world = World(settings, Repository(Git(Path(settings.gitops.path))))
-    verdicts = registry.link(registry.EVERYTHING, world)
+    workspace = Workspace(settings, Repository(Git(Path(settings.gitops.path))))
+    verdicts = registry.link(registry.EVERYTHING, workspace)
     seconds = time.perf_counter() - started
     failures = [f"{one.id}: {one.outcome.evidence}" for one in verdicts if one.outcome.status == "fail"]
     if failures:

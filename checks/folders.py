@@ -6,56 +6,56 @@ from checks.model import Outcome, Status, failed, passed
 from checks.objects import differences, dig, find_object
 from tasks.flux.layout import need
 from tasks.manifests import app_folder
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 
-def parseable_folder_exists(world: World) -> Outcome:
+def parseable_folder_exists(workspace: Workspace) -> Outcome:
     """DoD-002-01."""
-    return _exists(world, "parseable", "TASK-002")
+    return _exists(workspace, "parseable", "TASK-002")
 
 
-def parseable_folder_is_complete(world: World) -> Outcome:
+def parseable_folder_is_complete(workspace: Workspace) -> Outcome:
     """DoD-002-02."""
-    return _is_complete(world, "parseable", "TASK-002")
+    return _is_complete(workspace, "parseable", "TASK-002")
 
 
-def parseable_folder_is_ready(world: World) -> Outcome:
+def parseable_folder_is_ready(workspace: Workspace) -> Outcome:
     """DoD-002-03: ready means that Flux is pointed at it, can decrypt it, and that it can be written to."""
-    folder = app_folder(world, "parseable")
-    problems = _pointing_problems(world, "parseable", "TASK-002")
-    kustomization = find_object(world, f"{folder}/ks.yaml", "Kustomization", "TASK-002")
-    decryption = world.layout.decryption
+    folder = app_folder(workspace, "parseable")
+    problems = _pointing_problems(workspace, "parseable", "TASK-002")
+    kustomization = find_object(workspace, f"{folder}/ks.yaml", "Kustomization", "TASK-002")
+    decryption = workspace.layout.decryption
     if decryption is not None and dig(kustomization, "spec", "decryption") != dict(decryption):
         problems.append("spec.decryption is not the one that the repository's other secrets need")
     if problems:
         return failed("; ".join(problems), "Flux would not apply what is in it", "invoke task-002")
-    if not os.access(world.repository.root / folder / "app", os.W_OK):
+    if not os.access(workspace.repository.root / folder / "app", os.W_OK):
         return failed(f"{folder}/app cannot be written to", "the manifests cannot be put there", "chmod u+w")
     return passed(f"{folder}/ks.yaml points to {folder}/app, which can be written to")
 
 
-def vector_folder_exists(world: World) -> Outcome:
+def vector_folder_exists(workspace: Workspace) -> Outcome:
     """DoD-006-01."""
-    return _exists(world, "vector", "TASK-006")
+    return _exists(workspace, "vector", "TASK-006")
 
 
-def vector_folder_is_complete(world: World) -> Outcome:
+def vector_folder_is_complete(workspace: Workspace) -> Outcome:
     """DoD-006-02: complete means that Flux is pointed at it, too."""
-    outcome = _is_complete(world, "vector", "TASK-006")
-    problems = _pointing_problems(world, "vector", "TASK-006") if outcome.status is Status.PASS else []
+    outcome = _is_complete(workspace, "vector", "TASK-006")
+    problems = _pointing_problems(workspace, "vector", "TASK-006") if outcome.status is Status.PASS else []
     if problems:
         return failed("; ".join(problems), "Flux would not apply what is in it", "invoke task-006")
     return outcome
 
 
-def _pointing_problems(world: World, app: str, task: str) -> list[str]:
+def _pointing_problems(workspace: Workspace, app: str, task: str) -> list[str]:
     """What keeps Flux from finding the manifests of ``app``."""
-    folder, source = app_folder(world, app), need(world.layout.source)
+    folder, source = app_folder(workspace, app), need(workspace.layout.source)
     return differences(
-        find_object(world, f"{folder}/ks.yaml", "Kustomization", task),
+        find_object(workspace, f"{folder}/ks.yaml", "Kustomization", task),
         [
             (("spec", "path"), f"./{folder}/app"),
-            (("spec", "targetNamespace"), world.layout.namespace),
+            (("spec", "targetNamespace"), workspace.layout.namespace),
             (("spec", "sourceRef", "kind"), source.kind),
             (("spec", "sourceRef", "name"), source.name),
             (("spec", "sourceRef", "namespace"), source.namespace),
@@ -63,16 +63,16 @@ def _pointing_problems(world: World, app: str, task: str) -> list[str]:
     )
 
 
-def _exists(world: World, app: str, task: str) -> Outcome:
-    folder = app_folder(world, app)
-    if (world.repository.root / folder).is_dir():
+def _exists(workspace: Workspace, app: str, task: str) -> Outcome:
+    folder = app_folder(workspace, app)
+    if (workspace.repository.root / folder).is_dir():
         return passed(f"{folder}/ exists")
     return failed(f"{folder}/ does not exist", "there is nothing to deploy", f"invoke {task.lower()}")
 
 
-def _is_complete(world: World, app: str, task: str) -> Outcome:
-    folder = app_folder(world, app)
-    root = world.repository.root / folder
+def _is_complete(workspace: Workspace, app: str, task: str) -> Outcome:
+    folder = app_folder(workspace, app)
+    root = workspace.repository.root / folder
     missing = [
         name
         for name, found in (("ks.yaml", (root / "ks.yaml").is_file()), ("app/", (root / "app").is_dir()))

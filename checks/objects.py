@@ -8,7 +8,7 @@ from checks.model import Check, Outcome, Status, failed, passed, unknown
 from tasks.core.errors import PlaybookError
 from tasks.flux.layout import MissingError
 from tasks.shared_files import is_same_path
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 from tasks.yaml.marks import line_of, line_with
 
@@ -24,10 +24,10 @@ class NotThereError(Exception):
         self.outcome = outcome
 
 
-def answered(run: Callable[[World], Outcome], world: World) -> Outcome:
+def answered(run: Callable[[Workspace], Outcome], workspace: Workspace) -> Outcome:
     """Run a check, turning what it could not find or do into its answer."""
     try:
-        return run(world)
+        return run(workspace)
     except MissingError as error:
         return failed(error.summary, "nothing would be deployed", error.hint)
     except _UNANSWERED as error:
@@ -57,38 +57,38 @@ def _answer_to(error: Exception) -> Outcome:
     )
 
 
-def settled(check: Check, world: World) -> Outcome:
+def settled(check: Check, workspace: Workspace) -> Outcome:
     """The answer to ``check`` on rendered objects; on the files alone where nothing could be rendered."""
     if check.settle is not None:
         try:
-            outcome = check.settle(world)
+            outcome = check.settle(workspace)
         except PlaybookError:
             outcome = None
         except _UNANSWERED as error:
             return _answer_to(error)
         if outcome is not None:
             return outcome
-    return answered(check.run, world)
+    return answered(check.run, workspace)
 
 
-def linked(run: Callable[[World], Iterable[Outcome]], world: World) -> list[Outcome]:
+def linked(run: Callable[[Workspace], Iterable[Outcome]], workspace: Workspace) -> list[Outcome]:
     """What a link found, without what passed unless that is all; what it could not look at is unknown."""
     found: list[Outcome] = []
     try:
-        found.extend(run(world))
+        found.extend(run(workspace))
     except _UNANSWERED as error:
         found.append(_answer_to(error))
     told = [one for one in found if one.status is not Status.PASS]
     return told or [passed("; ".join(one.evidence for one in found) or "there is nothing to compare")]
 
 
-def read(world: World, path: str, task: str) -> str:
+def read(workspace: Workspace, path: str, task: str) -> str:
     """The text of ``path``, which ``task`` writes.
 
     Raises:
         NotThereError: there is no such file.
     """
-    text = world.repository.read(path)
+    text = workspace.repository.read(path)
     if text is None:
         raise NotThereError(
             failed(f"{path} does not exist", "Flux has nothing to apply", f"invoke {task.lower()}")
@@ -96,13 +96,15 @@ def read(world: World, path: str, task: str) -> str:
     return text
 
 
-def find_object(world: World, path: str, kind: str, task: str, name: str | None = None) -> dict[str, Any]:
+def find_object(
+    workspace: Workspace, path: str, kind: str, task: str, name: str | None = None
+) -> dict[str, Any]:
     """The object of ``kind``, and called ``name`` if that is given, in ``path``, which ``task`` writes.
 
     Raises:
         NotThereError: the file or the object does not exist.
     """
-    for document in load_documents(read(world, path, task)):
+    for document in load_documents(read(workspace, path, task)):
         is_kind = isinstance(document, dict) and document.get("kind") == kind
         if is_kind and name in (None, dig(document, "metadata", "name")):
             return dict(document)
@@ -145,10 +147,10 @@ def _told(path: Sequence[str | int], found: object) -> str:
     return "something else" if is_secret and not is_readable else _shown(found)
 
 
-def unlisted(world: World, folder: str, files: Iterable[str], task: str) -> list[str]:
+def unlisted(workspace: Workspace, folder: str, files: Iterable[str], task: str) -> list[str]:
     """A line for each of ``files`` that the kustomization in ``folder`` does not list."""
     path = f"{folder}/kustomization.yaml"
-    listed = items(find_object(world, path, "Kustomization", task).get("resources"))
+    listed = items(find_object(workspace, path, "Kustomization", task).get("resources"))
     return [
         f"{path} does not list {file}"
         for file in files
@@ -169,12 +171,12 @@ def judged(
     return failed("; ".join(problems), consequence, remedy, place) if problems else otherwise
 
 
-def place_with(world: World, path: str, word: str) -> str:
+def place_with(workspace: Workspace, path: str, word: str) -> str:
     """FILE:LINE where ``word`` first stands in a file, else of its beginning."""
-    return f"{path}:{line_with(world.repository.glance(path), word) or 1}"
+    return f"{path}:{line_with(workspace.repository.text(path), word) or 1}"
 
 
-def place(world: World, path: str, data: Mapping[str, Any], *keys: str | int) -> str:
+def place(workspace: Workspace, path: str, data: Mapping[str, Any], *keys: str | int) -> str:
     """FILE:LINE of an object, or of as much of the path ``keys`` in it as the file has."""
     name = str(dig(data, "metadata", "name"))
-    return f"{path}:{line_of(world.repository.glance(path), str(data.get('kind')), name, *keys)}"
+    return f"{path}:{line_of(workspace.repository.text(path), str(data.get('kind')), name, *keys)}"

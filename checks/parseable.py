@@ -18,7 +18,7 @@ from checks.objects import (
 from tasks.effects.sops import EncryptedFile, inspect
 from tasks.flux.layout import need
 from tasks.manifests import PARSEABLE_FILES, app_folder
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 # Of Parseable's container in the chart; a setting changes only the Service's.
@@ -26,26 +26,26 @@ _CONTAINER_PORT = 8000
 _SECRET_KEYS = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
 
 
-def _release(world: World) -> dict[str, Any]:
-    return find_object(world, _release_file(world), "HelmRelease", "TASK-003")
+def _release(workspace: Workspace) -> dict[str, Any]:
+    return find_object(workspace, _release_file(workspace), "HelmRelease", "TASK-003")
 
 
-def _release_file(world: World) -> str:
-    return f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
+def _release_file(workspace: Workspace) -> str:
+    return f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml"
 
 
-def release_names_official_chart(world: World) -> Outcome:
+def release_names_official_chart(workspace: Workspace) -> Outcome:
     """DoD-003-01: the HelmRepository itself is TASK-011's to write and to mend."""
-    reference = dig(_release(world), "spec", "chartRef")
+    reference = dig(_release(workspace), "spec", "chartRef")
     if reference is not None:
         return unknown(
             f"the chart comes from {dig(reference, 'kind')} {dig(reference, 'name')}: whether that has the "
             "official one is not to be seen"
         )
-    charts = need(world.layout.parseable_charts)
-    url = world.settings.parseable.chart_repository
+    charts = need(workspace.layout.parseable_charts)
+    url = workspace.settings.parseable.chart_repository
     problems = differences(
-        _release(world),
+        _release(workspace),
         [
             (("spec", "chart", "spec", "chart"), "parseable"),
             (("spec", "chart", "spec", "sourceRef", "kind"), "HelmRepository"),
@@ -53,9 +53,11 @@ def release_names_official_chart(world: World) -> Outcome:
             (("spec", "chart", "spec", "sourceRef", "namespace"), charts.namespace),
         ],
     )
-    folder = f"{app_folder(world, 'parseable')}/app"
-    missing = unlisted(world, folder, PARSEABLE_FILES[1:], "TASK-003")
-    where = place(world, _release_file(world), _release(world), "spec", "chart", "spec", "sourceRef")
+    folder = f"{app_folder(workspace, 'parseable')}/app"
+    missing = unlisted(workspace, folder, PARSEABLE_FILES[1:], "TASK-003")
+    where = place(
+        workspace, _release_file(workspace), _release(workspace), "spec", "chart", "spec", "sourceRef"
+    )
     if problems or missing:
         return failed(
             "; ".join([*problems, *missing]),
@@ -63,18 +65,18 @@ def release_names_official_chart(world: World) -> Outcome:
             "invoke task-003",
             where if problems else f"{folder}/kustomization.yaml:1",
         )
-    path = charts.path or f"{need(world.layout.repositories)}/parseable.yaml"
-    sources = load_documents(world.repository.read(path) or "")
+    path = charts.path or f"{need(workspace.layout.repositories)}/parseable.yaml"
+    sources = load_documents(workspace.repository.read(path) or "")
     urls = [str(dig(item, "spec", "url")) for item in sources if dig(item, "metadata", "name") == charts.name]
     if url.rstrip("/") not in [found.rstrip("/") for found in urls]:
         return unknown(f"{path} does not define {url} yet", "TASK-011 writes it, DoD-011-01 proves it")
     return passed(f"chart parseable from HelmRepository {charts.name} ({url})")
 
 
-def release_connects_to_s3(world: World) -> Outcome:
+def release_connects_to_s3(workspace: Workspace) -> Outcome:
     """DoD-003-02."""
-    s3 = world.settings.s3
-    release, base = _release(world), ("spec", "values", "parseable")
+    s3 = workspace.settings.s3
+    release, base = _release(workspace), ("spec", "values", "parseable")
     env = (*base, "env")
     problems = differences(
         release,
@@ -91,15 +93,15 @@ def release_connects_to_s3(world: World) -> Outcome:
         unknown(f"the values say s3-store, {s3.endpoint}, path-style; {NEEDS_CHART}"),
         consequence="Parseable would not start, or keep its logs in an emptyDir",
         remedy="invoke task-003",
-        place=place(world, _release_file(world), release, *base),
+        place=place(workspace, _release_file(workspace), release, *base),
     )
 
 
-def release_has_resources(world: World) -> Outcome:
+def release_has_resources(workspace: Workspace) -> Outcome:
     """DoD-003-03."""
-    wanted = world.settings.parseable
+    wanted = workspace.settings.parseable
     base = ("spec", "values", "parseable", "resources")
-    release = _release(world)
+    release = _release(workspace)
     problems = differences(
         release,
         [
@@ -114,13 +116,13 @@ def release_has_resources(world: World) -> Outcome:
         unknown(f"memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}; {NEEDS_CHART}"),
         consequence="the pod would have other limits than the specified ones",
         remedy="invoke task-003",
-        place=place(world, _release_file(world), release, *base),
+        place=place(workspace, _release_file(workspace), release, *base),
     )
 
 
-def _secret(world: World) -> EncryptedFile | Outcome:
-    path = f"{app_folder(world, 'parseable')}/app/secret.sops.yaml"
-    found = inspect(read(world, path, "TASK-004"))
+def _secret(workspace: Workspace) -> EncryptedFile | Outcome:
+    path = f"{app_folder(workspace, 'parseable')}/app/secret.sops.yaml"
+    found = inspect(read(workspace, path, "TASK-004"))
     if found is not None:
         return found
     return failed(
@@ -130,12 +132,12 @@ def _secret(world: World) -> EncryptedFile | Outcome:
     )
 
 
-def secret_has_documented_keys(world: World) -> Outcome:
+def secret_has_documented_keys(workspace: Workspace) -> Outcome:
     """DoD-004-01."""
-    found = _secret(world)
+    found = _secret(workspace)
     if isinstance(found, Outcome):
         return found
-    wanted = (world.settings.parseable.secret, world.layout.namespace)
+    wanted = (workspace.settings.parseable.secret, workspace.layout.namespace)
     if (found.name, found.namespace) != wanted:
         return failed(
             f"the Secret is {found.namespace}/{found.name}, not {wanted[1]}/{wanted[0]}",
@@ -150,9 +152,9 @@ def secret_has_documented_keys(world: World) -> Outcome:
     return passed(f"the Secret {found.name} has {' and '.join(_SECRET_KEYS)}")
 
 
-def secret_is_encrypted(world: World) -> Outcome:
+def secret_is_encrypted(workspace: Workspace) -> Outcome:
     """DoD-004-02."""
-    found = _secret(world)
+    found = _secret(workspace)
     if isinstance(found, Outcome):
         return found
     if found.plain_keys:
@@ -170,15 +172,15 @@ def secret_is_encrypted(world: World) -> Outcome:
     return passed(f"every value is encrypted, for {len(found.recipients)} age recipient(s)")
 
 
-def secret_reaches_parseable(world: World) -> Outcome:
+def secret_reaches_parseable(workspace: Workspace) -> Outcome:
     """DoD-004-03: statically only that something hands the two keys to the variables Parseable reads."""
-    release = _release(world)
+    release = _release(workspace)
     values = dig(release, "spec", "values", "parseable", "s3ModeSecret") or {}
     if dig(values, "enabled") is True:
         return unknown(f"the chart's s3ModeSecret passes the credentials; {NEEDS_CLUSTER}")
     wanted = {"P_S3_ACCESS_KEY": _SECRET_KEYS[0], "P_S3_SECRET_KEY": _SECRET_KEYS[1]}
     mapped = _patched_variables(release)
-    secret = world.settings.parseable.secret
+    secret = workspace.settings.parseable.secret
     problems = [
         f"{variable} is not set from key {key} of {secret}"
         for variable, key in wanted.items()
@@ -189,7 +191,7 @@ def secret_reaches_parseable(world: World) -> Outcome:
         unknown(f"both variables come from {secret}; whether S3 accepts them there: {NEEDS_CLUSTER}"),
         consequence="Parseable would start without S3 credentials",
         remedy="invoke task-003",
-        place=place(world, _release_file(world), release, "spec", "postRenderers"),
+        place=place(workspace, _release_file(workspace), release, "spec", "postRenderers"),
     )
 
 
@@ -206,11 +208,11 @@ def _patched_variables(release: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def metrics_are_discovered(world: World) -> Outcome:
+def metrics_are_discovered(workspace: Workspace) -> Outcome:
     """DoD-005-01."""
-    path = f"{app_folder(world, 'parseable')}/app/servicemonitor.yaml"
-    monitor = find_object(world, path, "ServiceMonitor", "TASK-005")
-    secret = world.settings.parseable.secret
+    path = f"{app_folder(workspace, 'parseable')}/app/servicemonitor.yaml"
+    monitor = find_object(workspace, path, "ServiceMonitor", "TASK-005")
+    secret = workspace.settings.parseable.secret
     endpoint = ("spec", "endpoints", 0)
     problems = differences(
         monitor,
@@ -229,11 +231,11 @@ def metrics_are_discovered(world: World) -> Outcome:
         unknown(f"path and login are those Parseable serves; {NEEDS_CHART}"),
         consequence="Prometheus would scrape nothing, or be refused",
         remedy="invoke task-005",
-        place=place(world, path, monitor, *endpoint),
+        place=place(workspace, path, monitor, *endpoint),
     )
 
 
-def metrics_show_ingestion(world: World) -> Outcome:
+def metrics_show_ingestion(workspace: Workspace) -> Outcome:
     """DoD-005-02."""
     return unknown(
         f"{NEEDS_CLUSTER}: parseable_events_ingested and parseable_query_execute_time in Prometheus"

@@ -11,7 +11,7 @@ from checks.links import vector as linked_vector
 from checks.model import Check, Link
 from checks.objects import answered, linked, settled
 from tasks.core.outcomes import Verdict
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 _CHECKS = (
     Check("DoD-001-01", "WHEN bucket is created, it SHALL be named parseable-logs", bucket.bucket_exists),
@@ -205,12 +205,12 @@ _LINKS = (
 EVERYTHING: tuple[Check | Link, ...] = (*_CHECKS, *_LINKS)
 
 
-def run(checks: Iterable[Check], world: World) -> list[Verdict]:
+def run(checks: Iterable[Check], workspace: Workspace) -> list[Verdict]:
     """Answer ``checks`` in their order from the files, as far as the tasks up to theirs have written them."""
-    return [Verdict(check.id, check.task, check.text, answered(check.run, world)) for check in checks]
+    return [Verdict(check.id, check.task, check.text, answered(check.run, workspace)) for check in checks]
 
 
-def link(checks: Iterable[Check | Link], world: World) -> list[Verdict]:
+def link(checks: Iterable[Check | Link], workspace: Workspace) -> list[Verdict]:
     """Answer ``checks`` in their order from what would exist after a push: built, rendered and compared.
 
     A link answers once for each thing that fails or is not known.
@@ -218,7 +218,9 @@ def link(checks: Iterable[Check | Link], world: World) -> list[Verdict]:
     return [
         Verdict(check.id, check.task, check.text, outcome)
         for check in checks
-        for outcome in (linked(check.run, world) if isinstance(check, Link) else [settled(check, world)])
+        for outcome in (
+            linked(check.run, workspace) if isinstance(check, Link) else [settled(check, workspace)]
+        )
     ]
 
 

@@ -8,88 +8,90 @@ from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, 
 from tasks.flux.layout import need
 from tasks.manifests import app_folder, charts_files, parseable_url
 from tasks.shared_files import is_same_path, values_at
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 
-def _grafana(world: World) -> Any:
-    place = need(world.layout.grafana)
-    return values_at(place, world.repository.read(place.path) or "")
+def _grafana(workspace: Workspace) -> Any:
+    place = need(workspace.layout.grafana)
+    return values_at(place, workspace.repository.read(place.path) or "")
 
 
-def plugin_is_installed(world: World) -> Outcome:
+def plugin_is_installed(workspace: Workspace) -> Outcome:
     """DoD-010-01."""
-    grafana = world.settings.grafana
+    grafana = workspace.settings.grafana
     wanted = f"{grafana.plugin_url};{grafana.plugin_folder}"
-    if wanted not in items(dig(_grafana(world), "plugins")):
+    if wanted not in items(dig(_grafana(workspace), "plugins")):
         return failed(
-            f"{need(world.layout.grafana).path} does not list the plugin {grafana.datasource_type}",
+            f"{need(workspace.layout.grafana).path} does not list the plugin {grafana.datasource_type}",
             "Grafana would not know the data source's type",
             "invoke task-010",
-            place_with(world, need(world.layout.grafana).path, "plugins:"),
+            place_with(workspace, need(workspace.layout.grafana).path, "plugins:"),
         )
     return unknown(f"the plugin is listed; whether Grafana can download it: {NEEDS_CLUSTER}")
 
 
-def datasource_connects(world: World) -> Outcome:
+def datasource_connects(workspace: Workspace) -> Outcome:
     """DoD-010-02."""
-    grafana, values = world.settings.grafana, _grafana(world)
+    grafana, values = workspace.settings.grafana, _grafana(workspace)
     listed = items(dig(values, "datasources", "datasources.yaml", "datasources"))
     named = [item for item in listed if dig(item, "name") == grafana.datasource_name]
     if not named:
         return failed(
-            f"{need(world.layout.grafana).path} has no data source {grafana.datasource_name}",
+            f"{need(workspace.layout.grafana).path} has no data source {grafana.datasource_name}",
             "Grafana would not show the logs",
             "invoke task-010",
-            place_with(world, need(world.layout.grafana).path, "datasources:"),
+            place_with(workspace, need(workspace.layout.grafana).path, "datasources:"),
         )
     problems = differences(
         named[0],
         [
             (("type",), grafana.datasource_type),
-            (("url",), parseable_url(world)),
+            (("url",), parseable_url(workspace)),
             (("basicAuth",), True),
             (("basicAuthUser",), "$PARSEABLE_USERNAME"),
             (("secureJsonData", "basicAuthPassword"), "$PARSEABLE_PASSWORD"),
         ],
     )
-    secret = world.settings.parseable.secret
+    secret = workspace.settings.parseable.secret
     for variable, key in (("PARSEABLE_USERNAME", "username"), ("PARSEABLE_PASSWORD", "password")):
         reference = dig(values, "envValueFrom", variable, "secretKeyRef")
         if (dig(reference, "name"), dig(reference, "key")) != (secret, key):
             problems.append(f"envValueFrom.{variable} is not key {key} of {secret}")
     return judged(
         problems,
-        unknown(f"the data source points to {parseable_url(world)} with its login; {NEEDS_CLUSTER}"),
+        unknown(f"the data source points to {parseable_url(workspace)} with its login; {NEEDS_CLUSTER}"),
         consequence="queries from Grafana would be refused or go nowhere",
         remedy="invoke task-010",
-        place=place_with(world, need(world.layout.grafana).path, grafana.datasource_name),
+        place=place_with(workspace, need(workspace.layout.grafana).path, grafana.datasource_name),
     )
 
 
-def queries_are_fast(world: World) -> Outcome:
+def queries_are_fast(workspace: Workspace) -> Outcome:
     """DoD-010-03."""
     return unknown(f"{NEEDS_CLUSTER}: a query over 15 minutes within 5 seconds")
 
 
-def flux_is_told(world: World) -> Outcome:
+def flux_is_told(workspace: Workspace) -> Outcome:
     """DoD-011-01: statically that both kustomizations list what Flux is to reconcile."""
-    settings, layout = world.settings, world.layout
+    settings, layout = workspace.settings, workspace.layout
     path = need(layout.apps_kustomization)
     problems = []
     wanted = [(path, f"{name}/ks.yaml") for name in (settings.parseable.name, settings.vector.name)]
     # A release that names an OCIRepository (spec.chartRef) needs no HelmRepository.
-    apps = [app for app in ("parseable", "vector") if not _names_its_chart_itself(world, app)]
-    listed = [file for file in charts_files(world) if posixpath.basename(file).removesuffix(".yaml") in apps]
+    apps = [app for app in ("parseable", "vector") if not _names_its_chart_itself(workspace, app)]
+    listed = [
+        file for file in charts_files(workspace) if posixpath.basename(file).removesuffix(".yaml") in apps
+    ]
     wanted += [(need(layout.repositories_kustomization), posixpath.basename(file)) for file in listed]
     for app in apps:
         charts = need(layout.parseable_charts if app == "parseable" else layout.vector_charts)
         file = charts.path or f"{need(layout.repositories)}/{app}.yaml"
-        url = str(dig(find_object(world, file, "HelmRepository", "TASK-011", charts.name), "spec", "url"))
+        url = str(dig(find_object(workspace, file, "HelmRepository", "TASK-011", charts.name), "spec", "url"))
         official = getattr(settings, app).chart_repository
         if url.rstrip("/") != official.rstrip("/"):
             problems.append(f"{file} has the URL {url}, not {official}")
-    unlisted = [(file, entry) for file, entry in wanted if not _lists(world, file, entry)]
+    unlisted = [(file, entry) for file, entry in wanted if not _lists(workspace, file, entry)]
     problems += [f"{file} does not list {entry}" for file, entry in unlisted]
     return judged(
         problems,
@@ -100,27 +102,29 @@ def flux_is_told(world: World) -> Outcome:
     )
 
 
-def _names_its_chart_itself(world: World, app: str) -> bool:
-    documents = load_documents(world.repository.glance(f"{app_folder(world, app)}/app/helmrelease.yaml"))
+def _names_its_chart_itself(workspace: Workspace, app: str) -> bool:
+    documents = load_documents(
+        workspace.repository.text(f"{app_folder(workspace, app)}/app/helmrelease.yaml")
+    )
     return any(dig(document, "spec", "chartRef") is not None for document in documents)
 
 
-def _lists(world: World, path: str, entry: str) -> bool:
-    documents = load_documents(world.repository.read(path) or "")
+def _lists(workspace: Workspace, path: str, entry: str) -> bool:
+    documents = load_documents(workspace.repository.read(path) or "")
     resources = items(dig(documents[0], "resources")) if documents else ()
     return any(is_same_path(item, entry) for item in resources)
 
 
-def pods_run(world: World) -> Outcome:
+def pods_run(workspace: Workspace) -> Outcome:
     """DoD-011-02."""
     return unknown(f"{NEEDS_CLUSTER}: every pod Running")
 
 
-def logs_are_found(world: World) -> Outcome:
+def logs_are_found(workspace: Workspace) -> Outcome:
     """DoD-011-03."""
     return unknown(f"{NEEDS_CLUSTER}: recent logs of all namespaces in Grafana")
 
 
-def ingestion_is_fast(world: World) -> Outcome:
+def ingestion_is_fast(workspace: Workspace) -> Outcome:
     """DoD-011-04."""
     return unknown(f"{NEEDS_CLUSTER}: more than 1000 events per second")

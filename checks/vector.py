@@ -19,7 +19,7 @@ from checks.objects import (
     unlisted,
 )
 from tasks.manifests import VECTOR_FILES, app_folder, parseable_url
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 _READ = {"get", "list", "watch"}
@@ -29,28 +29,28 @@ _NARROWING = ("extra_label_selector", "extra_namespace_label_selector", "extra_f
 _METADATA = ("namespace", "pod_name", "container_name", "node_name")
 
 
-def _file(world: World, name: str) -> str:
-    return f"{app_folder(world, 'vector')}/app/{name}"
+def _file(workspace: Workspace, name: str) -> str:
+    return f"{app_folder(workspace, 'vector')}/app/{name}"
 
 
-def _release(world: World) -> dict[str, Any]:
-    return find_object(world, _file(world, "helmrelease.yaml"), "HelmRelease", "TASK-009")
+def _release(workspace: Workspace) -> dict[str, Any]:
+    return find_object(workspace, _file(workspace, "helmrelease.yaml"), "HelmRelease", "TASK-009")
 
 
-def service_account_is_used(world: World) -> Outcome:
+def service_account_is_used(workspace: Workspace) -> Outcome:
     """DoD-007-01: only what TASK-007 itself writes; that the release names it is DoD-009-02."""
-    name = world.settings.vector.name
-    account = find_object(world, _file(world, "rbac.yaml"), "ServiceAccount", "TASK-007")
+    name = workspace.settings.vector.name
+    account = find_object(workspace, _file(workspace, "rbac.yaml"), "ServiceAccount", "TASK-007")
     if dig(account, "metadata", "name") != name:
         return failed(f"there is no ServiceAccount {name}", "the pods would not start", "invoke task-007")
     return unknown(f"ServiceAccount {name} exists; {NEEDS_CHART}")
 
 
-def account_may_read(world: World) -> Outcome:
+def account_may_read(workspace: Workspace) -> Outcome:
     """DoD-007-02."""
-    path, name = _file(world, "rbac.yaml"), world.settings.vector.name
-    role = find_object(world, path, "ClusterRole", "TASK-007")
-    binding = find_object(world, path, "ClusterRoleBinding", "TASK-007")
+    path, name = _file(workspace, "rbac.yaml"), workspace.settings.vector.name
+    role = find_object(workspace, path, "ClusterRole", "TASK-007")
+    binding = find_object(workspace, path, "ClusterRoleBinding", "TASK-007")
     granted: dict[str, set[str]] = {resource: set() for resource in _RESOURCES}
     for rule in items(role.get("rules")):
         if "" in items(dig(rule, "apiGroups")) or "*" in items(dig(rule, "apiGroups")):
@@ -62,9 +62,9 @@ def account_may_read(world: World) -> Outcome:
         for resource, verbs in granted.items()
         if not verbs >= _READ and "*" not in verbs
     ]
-    wanted = {"kind": "ServiceAccount", "name": name, "namespace": world.layout.namespace}
+    wanted = {"kind": "ServiceAccount", "name": name, "namespace": workspace.layout.namespace}
     if wanted not in items(binding.get("subjects")):
-        problems.append(f"the binding does not name ServiceAccount {world.layout.namespace}/{name}")
+        problems.append(f"the binding does not name ServiceAccount {workspace.layout.namespace}/{name}")
     if dig(binding, "roleRef", "name") != dig(role, "metadata", "name"):
         problems.append("the binding names another role")
     return judged(
@@ -72,13 +72,13 @@ def account_may_read(world: World) -> Outcome:
         passed(f"{name} may get, list and watch {', '.join(_RESOURCES)}"),
         consequence="Vector would be refused by the Kubernetes API and collect nothing",
         remedy="invoke task-007",
-        place=place(world, path, role),
+        place=place(workspace, path, role),
     )
 
 
-def _pipeline(world: World) -> dict[str, Any]:
-    path, name = _file(world, "configmap.yaml"), world.settings.vector.config_map
-    return pipeline_of(find_object(world, path, "ConfigMap", "TASK-008", name), path)
+def _pipeline(workspace: Workspace) -> dict[str, Any]:
+    path, name = _file(workspace, "configmap.yaml"), workspace.settings.vector.config_map
+    return pipeline_of(find_object(workspace, path, "ConfigMap", "TASK-008", name), path)
 
 
 def pipeline_of(config_map: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -107,13 +107,13 @@ def _named(pipeline: Mapping[str, Any], section: str, kind: str) -> dict[str, di
     return {name: item for name, item in components.items() if dig(item, "type") == kind}
 
 
-def all_pods_are_collected(world: World) -> Outcome:
+def all_pods_are_collected(workspace: Workspace) -> Outcome:
     """DoD-008-01."""
-    sources = _named(_pipeline(world), "sources", "kubernetes_logs")
+    sources = _named(_pipeline(workspace), "sources", "kubernetes_logs")
     if not sources:
         return failed("there is no source of type kubernetes_logs", "no log is read", "invoke task-008")
     # Its own logs are left out, or each line would make another.
-    own = f"**/var/log/pods/{world.layout.namespace}_{world.settings.vector.name}-*/**"
+    own = f"**/var/log/pods/{workspace.layout.namespace}_{workspace.settings.vector.name}-*/**"
     for name, source in sources.items():
         narrowing = [option for option in _NARROWING if option in source]
         if any(pattern != own for pattern in items(source.get("exclude_paths_glob_patterns"))):
@@ -125,9 +125,9 @@ def all_pods_are_collected(world: World) -> Outcome:
     )
 
 
-def metadata_is_added(world: World) -> Outcome:
+def metadata_is_added(workspace: Workspace) -> Outcome:
     """DoD-008-02."""
-    pipeline = _pipeline(world)
+    pipeline = _pipeline(workspace)
     sources = _named(pipeline, "sources", "kubernetes_logs")
     for name, transform in _named(pipeline, "transforms", "remap").items():
         program = str(transform.get("source"))
@@ -140,7 +140,7 @@ def metadata_is_added(world: World) -> Outcome:
         f"no remap between the pod logs and the sink sets .k8s. {', '.join(_METADATA)}",
         "the logs could not be told apart by pod",
         "invoke task-008",
-        place_with(world, _file(world, "configmap.yaml"), "transforms:"),
+        place_with(workspace, _file(workspace, "configmap.yaml"), "transforms:"),
     )
 
 
@@ -152,25 +152,27 @@ def is_input(component: Mapping[str, Any], name: str) -> bool:
     )
 
 
-def sink_posts_to_parseable(world: World) -> Outcome:
+def sink_posts_to_parseable(workspace: Workspace) -> Outcome:
     """DoD-008-03."""
-    pipeline = _pipeline(world)
-    problems = sink_problems(world, pipeline)
+    pipeline = _pipeline(workspace)
+    problems = sink_problems(workspace, pipeline)
     if pipeline.get("data_dir") is None:
         problems.append("data_dir is not set, so that the disk buffer would lie on a read-only mount")
-    return sink_judged(world, problems, place_with(world, _file(world, "configmap.yaml"), "sinks:"))
+    return sink_judged(
+        workspace, problems, place_with(workspace, _file(workspace, "configmap.yaml"), "sinks:")
+    )
 
 
-def sink_problems(world: World, pipeline: Mapping[str, Any]) -> list[str]:
+def sink_problems(workspace: Workspace, pipeline: Mapping[str, Any]) -> list[str]:
     """What keeps the sink's batches from arriving."""
-    sink = parseable_sink(world, pipeline)
+    sink = parseable_sink(workspace, pipeline)
     problems = differences(
         sink,
         [
             (("encoding", "codec"), "json"),
             (("buffer", "type"), "disk"),
-            (("buffer", "max_size"), world.settings.vector.buffer_bytes),
-            (("request", "headers", "X-P-Stream"), world.settings.parseable.stream),
+            (("buffer", "max_size"), workspace.settings.vector.buffer_bytes),
+            (("request", "headers", "X-P-Stream"), workspace.settings.parseable.stream),
             (("auth", "strategy"), "basic"),
             (("auth", "user"), "${PARSEABLE_USERNAME}"),
             (("auth", "password"), "${PARSEABLE_PASSWORD}"),
@@ -182,9 +184,9 @@ def sink_problems(world: World, pipeline: Mapping[str, Any]) -> list[str]:
     return problems
 
 
-def sink_judged(world: World, problems: Sequence[str], where: str) -> Outcome:
+def sink_judged(workspace: Workspace, problems: Sequence[str], where: str) -> Outcome:
     """The answer to DoD-008-03 that ``problems`` make; ``where`` is FILE:LINE of the sinks."""
-    stream, size = world.settings.parseable.stream, world.settings.vector.buffer_bytes
+    stream, size = workspace.settings.parseable.stream, workspace.settings.vector.buffer_bytes
     return judged(
         problems,
         passed(f"POST of JSON to stream {stream}, with a login and a disk buffer of {size} bytes"),
@@ -194,13 +196,13 @@ def sink_judged(world: World, problems: Sequence[str], where: str) -> Outcome:
     )
 
 
-def parseable_sink(world: World, pipeline: Mapping[str, Any]) -> dict[str, Any]:
+def parseable_sink(workspace: Workspace, pipeline: Mapping[str, Any]) -> dict[str, Any]:
     """The sink that posts to Parseable.
 
     Raises:
         NotThereError: there is none.
     """
-    uri = f"{parseable_url(world)}/api/v1/ingest"
+    uri = f"{parseable_url(workspace)}/api/v1/ingest"
     sinks = _named(pipeline, "sinks", "http")
     for sink in sinks.values():
         if sink.get("uri") == uri:
@@ -211,26 +213,28 @@ def parseable_sink(world: World, pipeline: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def runs_on_every_node(world: World) -> Outcome:
+def runs_on_every_node(workspace: Workspace) -> Outcome:
     """DoD-009-01."""
     return judged(
-        differences(_release(world), [(("spec", "values", "role"), "Agent")]),
+        differences(_release(workspace), [(("spec", "values", "role"), "Agent")]),
         unknown(f"role Agent; {NEEDS_CHART}"),
         consequence="Vector would not run on every node",
         remedy="invoke task-009",
-        place=place(world, _file(world, "helmrelease.yaml"), _release(world), "spec", "values", "role"),
+        place=place(
+            workspace, _file(workspace, "helmrelease.yaml"), _release(workspace), "spec", "values", "role"
+        ),
     )
 
 
-def uses_config_and_account(world: World) -> Outcome:
+def uses_config_and_account(workspace: Workspace) -> Outcome:
     """DoD-009-02."""
-    release, name = _release(world), world.settings.vector.config_map
+    release, name = _release(workspace), workspace.settings.vector.config_map
     values = ("spec", "values")
     problems = differences(
         release,
         [
             ((*values, "serviceAccount", "create"), False),
-            ((*values, "serviceAccount", "name"), world.settings.vector.name),
+            ((*values, "serviceAccount", "name"), workspace.settings.vector.name),
             ((*values, "rbac", "create"), False),
         ],
     )
@@ -241,33 +245,34 @@ def uses_config_and_account(world: World) -> Outcome:
         for item in items(dig(release, *values, "env"))
     }
     for variable, key in (("PARSEABLE_USERNAME", "username"), ("PARSEABLE_PASSWORD", "password")):
-        if variables.get(variable) != {"name": world.settings.parseable.secret, "key": key}:
-            problems.append(f"env {variable} is not key {key} of {world.settings.parseable.secret}")
-    problems += unlisted(world, f"{app_folder(world, 'vector')}/app", VECTOR_FILES[1:], "TASK-009")
+        if variables.get(variable) != {"name": workspace.settings.parseable.secret, "key": key}:
+            problems.append(f"env {variable} is not key {key} of {workspace.settings.parseable.secret}")
+    problems += unlisted(workspace, f"{app_folder(workspace, 'vector')}/app", VECTOR_FILES[1:], "TASK-009")
     if dig(release, "spec", "values", "customConfig"):
         problems.append("customConfig makes the chart write a ConfigMap of its own")
     return judged(
         problems,
         unknown(
-            f"the values name ConfigMap {name} and ServiceAccount {world.settings.vector.name}; {NEEDS_CHART}"
+            f"the values name ConfigMap {name} and ServiceAccount {workspace.settings.vector.name}; "
+            f"{NEEDS_CHART}"
         ),
         consequence="Vector would run with another pipeline or without its rights",
         remedy="invoke task-009",
-        place=place(world, _file(world, "helmrelease.yaml"), release, *values),
+        place=place(workspace, _file(workspace, "helmrelease.yaml"), release, *values),
     )
 
 
-def sends_to_parseable(world: World) -> Outcome:
+def sends_to_parseable(workspace: Workspace) -> Outcome:
     """DoD-009-03."""
-    parseable_sink(world, _pipeline(world))
-    path = f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
-    release = find_object(world, path, "HelmRelease", "TASK-003")
+    parseable_sink(workspace, _pipeline(workspace))
+    path = f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml"
+    release = find_object(workspace, path, "HelmRelease", "TASK-003")
     return judged(
         differences(
-            release, [(("spec", "values", "parseable", "service", "port"), world.settings.parseable.port)]
+            release, [(("spec", "values", "parseable", "service", "port"), workspace.settings.parseable.port)]
         ),
-        unknown(f"the sink's URL and the Service's port agree on {parseable_url(world)}; {NEEDS_CHART}"),
+        unknown(f"the sink's URL and the Service's port agree on {parseable_url(workspace)}; {NEEDS_CHART}"),
         consequence="no log would reach Parseable",
         remedy="invoke task-003",
-        place=place(world, path, release, "spec", "values", "parseable", "service", "port"),
+        place=place(workspace, path, release, "spec", "values", "parseable", "service", "port"),
     )

@@ -34,11 +34,11 @@ def _options(
     *, yes: bool, no_push: bool, force: bool, adopt: bool, json: bool, offline: bool = True
 ) -> Options:
     from tasks.commands import Options
-    from tasks.workspace import Permissions, Reach
+    from tasks.workspace import Network, Permissions
 
     permissions = Permissions(force=force, adopt=adopt, push=not no_push)
     return Options(
-        yes=yes, as_json=json, permissions=permissions, reach=Reach.OFFLINE if offline else Reach.ONLINE
+        yes=yes, as_json=json, permissions=permissions, network=Network.OFFLINE if offline else Network.ONLINE
     )
 
 
@@ -122,7 +122,7 @@ def verify(
 
     with commands.reported(as_json=json):
         asked = commands.Questions(only, task, stage, format, strict, whole_repo)
-        options = commands.Options(as_json=json, reach=commands.reach(offline=offline, online=online))
+        options = commands.Options(as_json=json, network=commands.network(offline=offline, online=online))
         commands.verify(load(context, repo), options, asked)
 
 

@@ -21,7 +21,7 @@ from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
 from tasks.steps import STEPS
-from tasks.workspace import NOTHING_SPECIAL, Permissions, Reach, World
+from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
 CHANGES_PLANNED = 5
 
@@ -33,10 +33,10 @@ class Options:
     yes: bool = False
     as_json: bool = False
     permissions: Permissions = NOTHING_SPECIAL
-    reach: Reach = Reach.OFFLINE
+    network: Network = Network.OFFLINE
 
 
-def reach(*, offline: bool, online: bool) -> Reach:
+def network(*, offline: bool, online: bool) -> Network:
     """How far `verify` may go.
 
     Raises:
@@ -44,7 +44,7 @@ def reach(*, offline: bool, online: bool) -> Reach:
     """
     if offline and online:
         raise SettingsError("--offline and --online exclude each other", "leave one of them out")
-    return Reach.OFFLINE if offline else Reach.ONLINE if online else Reach.CHARTS
+    return Network.OFFLINE if offline else Network.ONLINE if online else Network.CHARTS
 
 
 def plan(settings: Settings, options: Options) -> int:
@@ -54,7 +54,7 @@ def plan(settings: Settings, options: Options) -> int:
         PlaybookError: after the plan is shown, what keeps it from being carried out.
     """
     console = Console(as_json=options.as_json)
-    plans = make_plans(STEPS, _world(settings, options, ask=True), order())
+    plans = make_plans(STEPS, _workspace(settings, options, ask=True), order())
     if options.as_json:
         console.write_json({"tasks": [plan_data(item) for item in plans]})
     else:
@@ -70,9 +70,9 @@ def run_all(settings: Settings, options: Options) -> None:
     Raises:
         PlaybookError: what refused or failed; a run that is repeated continues there.
     """
-    world = _world(settings, options, probe=True, ask=True)
-    with _locked(world, "all"):
-        _run(world, options, order())
+    workspace = _workspace(settings, options, probe=True, ask=True)
+    with _locked(workspace, "all"):
+        _run(workspace, options, order())
 
 
 def run_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> None:
@@ -82,24 +82,24 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
         PrerequisiteError: one of them is not done.
         PlaybookError: what refused or failed.
     """
-    world = _world(settings, options, probe=True, ask=True)
+    workspace = _workspace(settings, options, probe=True, ask=True)
     needed = ancestors(task)
-    with _locked(world, task.lower()):
+    with _locked(workspace, task.lower()):
         if with_prerequisites:
-            _run(world, options, (*needed, task))
+            _run(workspace, options, (*needed, task))
             return
-        plans = make_plans(STEPS, world, (*needed, task))
-        check_prerequisites(plans[:-1], task, lambda name: registry.run(registry.of_task(name), world))
+        plans = make_plans(STEPS, workspace, (*needed, task))
+        check_prerequisites(plans[:-1], task, lambda name: registry.run(registry.of_task(name), workspace))
         check_plans(plans[-1:])
-        _carry_out(world, options, plans[-1:])
+        _carry_out(workspace, options, plans[-1:])
 
 
 def status(settings: Settings, options: Options) -> None:
     """Show the state of every task as the checks find it."""
     console = Console(as_json=options.as_json)
-    world = _world(settings, options)
-    plans = make_plans(STEPS, world, order())
-    verdicts = {name: registry.run(registry.of_task(name), world) for name in order()}
+    workspace = _workspace(settings, options)
+    plans = make_plans(STEPS, workspace, order())
+    verdicts = {name: registry.run(registry.of_task(name), workspace) for name in order()}
     if options.as_json:
         console.write_json(_report(plans, verdicts, plans))
     else:
@@ -131,8 +131,8 @@ def verify(settings: Settings, options: Options, asked: Questions) -> None:
         raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
     if asked.stage != "static":
         raise SettingsError(f"there is no stage {asked.stage}", "known: static")
-    world = _world(settings, options, probe=True, whole_repository=asked.whole_repository)
-    verdicts = registry.link(_chosen_checks(asked.only, asked.task), world)
+    workspace = _workspace(settings, options, probe=True, whole_repository=asked.whole_repository)
+    verdicts = registry.link(_chosen_checks(asked.only, asked.task), workspace)
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
     else:
@@ -186,43 +186,43 @@ def already_reported() -> Iterator[None]:
         raise
 
 
-def _world(
+def _workspace(
     settings: Settings,
     options: Options,
     *,
     probe: bool = False,
     ask: bool = False,
     whole_repository: bool = False,
-) -> World:
+) -> Workspace:
     if not settings.gitops.path:
         raise SettingsError(
             "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
         )
     git = Git(Path(settings.gitops.path).expanduser())
-    return World(
+    return Workspace(
         settings,
         Repository(git),
         permissions=options.permissions,
         probe=probe,
-        reach=options.reach,
+        network=options.network,
         whole_repository=whole_repository,
         ask=getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
 
 
 @contextmanager
-def _locked(world: World, command: str) -> Iterator[None]:
-    with locked(world.repository.git.directory, f"invoke {command}"):
+def _locked(workspace: Workspace, command: str) -> Iterator[None]:
+    with locked(workspace.repository.git.directory, f"invoke {command}"):
         yield
 
 
-def _run(world: World, options: Options, tasks: Iterable[str]) -> None:
+def _run(workspace: Workspace, options: Options, tasks: Iterable[str]) -> None:
     """Plan ``tasks``, ask if there is anything to do, and carry the plan out."""
-    plans = make_plans(STEPS, world, tasks)
+    plans = make_plans(STEPS, workspace, tasks)
     check_plans(plans)
     if any(item.changes for item in plans):
         _approve(plans, options)
-    _carry_out(world, options, plans)
+    _carry_out(workspace, options, plans)
 
 
 def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
@@ -239,13 +239,13 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
         raise StepFailedError("not approved; nothing was changed")
 
 
-def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> None:
+def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]) -> None:
     console = Console(as_json=options.as_json)
     found = carry_out(
         plans,
-        world,
-        lambda name: registry.run(registry.of_task(name), world),
-        lambda change: _before_push(world, change),
+        workspace,
+        lambda name: registry.run(registry.of_task(name), workspace),
+        lambda change: _before_push(workspace, change),
         progress=console,
     )
     verdicts: dict[str, list[Verdict]] = {item.spec.id: [] for item in plans}
@@ -259,10 +259,10 @@ def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> Non
     console.say(f"{len(plans)}/{len(plans)} done, {made}")
 
 
-def _before_push(world: World, change: Change) -> list[Verdict]:
+def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:
     """The answers for what would be pushed: what is committed and the files of ``change``, nothing else."""
-    with world.repository.git.exported(change.files if isinstance(change, Commit) else ()) as git:
-        return registry.link(registry.EVERYTHING, world.with_repository(Repository(git)))
+    with workspace.repository.git.exported(change.files if isinstance(change, Commit) else ()) as git:
+        return registry.link(registry.EVERYTHING, workspace.with_repository(Repository(git)))
 
 
 def _report(

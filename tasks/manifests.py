@@ -10,7 +10,7 @@ from tasks.core.settings import DOCUMENTED
 from tasks.effects.files import MakeFolder, WriteFile, check_inside
 from tasks.effects.repository import same_text
 from tasks.flux.layout import HelmSource, need
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents
 from tasks.yaml.templates import ABSENT, MANIFESTS, MARKER, Absent, Value, render
 
@@ -38,16 +38,16 @@ class ManifestFacts:
         return self.current is not None and (self.head is None or not same_text(self.current, self.head))
 
 
-def app_folder(world: World, app: str) -> str:
+def app_folder(workspace: Workspace, app: str) -> str:
     """The folder of ``app`` ("parseable" or "vector") in the repository."""
-    name = world.settings.parseable.name if app == "parseable" else world.settings.vector.name
-    return f"{need(world.layout.apps)}/{name}"
+    name = workspace.settings.parseable.name if app == "parseable" else workspace.settings.vector.name
+    return f"{need(workspace.layout.apps)}/{name}"
 
 
-def parseable_url(world: World) -> str:
+def parseable_url(workspace: Workspace) -> str:
     """The URL of Parseable inside the cluster."""
-    parseable = world.settings.parseable
-    return f"http://{parseable.name}.{world.layout.namespace}.svc.cluster.local:{parseable.port}"
+    parseable = workspace.settings.parseable
+    return f"http://{parseable.name}.{workspace.layout.namespace}.svc.cluster.local:{parseable.port}"
 
 
 def template(name: str) -> str:
@@ -60,9 +60,9 @@ def app_template(app: str, file: str) -> str:
     return template(str(Path(DOCUMENTED.gitops.apps) / app / file))
 
 
-def placeholder_values(world: World) -> dict[str, Value | Absent]:
+def placeholder_values(workspace: Workspace) -> dict[str, Value | Absent]:
     """Every placeholder with its value: the settings as ``section_name``, and what the layout shows."""
-    settings, layout = world.settings, world.layout
+    settings, layout = workspace.settings, workspace.layout
     values: dict[str, Value | Absent] = {
         f"{section}_{name}": value
         for section, fields in vars(settings).items()
@@ -75,7 +75,7 @@ def placeholder_values(world: World) -> dict[str, Value | Absent]:
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
         "decryption": ABSENT if layout.decryption is None else dict(layout.decryption),
-        "parseable_url": parseable_url(world),
+        "parseable_url": parseable_url(workspace),
     }
     if isinstance(layout.apps, str):
         values["apps"] = layout.apps
@@ -95,18 +95,20 @@ def placeholder_values(world: World) -> dict[str, Value | Absent]:
     return values
 
 
-def app_facts(world: World, app: str, files: Iterable[str]) -> list[ManifestFacts]:
-    """Facts of files of one app, named below its folder: ``app_facts(world, "vector", ["app/rbac.yaml"])``.
+def app_facts(workspace: Workspace, app: str, files: Iterable[str]) -> list[ManifestFacts]:
+    """Facts of one app's files, named below its folder: ``app_facts(…, "vector", ["app/rbac.yaml"])``.
 
     Raises:
         RefusedError: the app's folder holds somebody else's app, or the layout is not known.
     """
-    folder = app_folder(world, app)
-    check_owner(world, app)
+    folder = app_folder(workspace, app)
+    check_owner(workspace, app)
     # One call of git for the files of all tasks, not one for each.
-    world.repository.load_heads(_known_paths(world))
-    values = placeholder_values(world)
-    return [file_facts(world, f"{folder}/{file}", render(app_template(app, file), values)) for file in files]
+    workspace.repository.load_heads(_known_paths(workspace))
+    values = placeholder_values(workspace)
+    return [
+        file_facts(workspace, f"{folder}/{file}", render(app_template(app, file), values)) for file in files
+    ]
 
 
 @dataclass(frozen=True)
@@ -118,30 +120,30 @@ class FolderFacts:
     kustomization: ManifestFacts
 
 
-def folder_facts(world: World, app: str) -> FolderFacts:
+def folder_facts(workspace: Workspace, app: str) -> FolderFacts:
     """Facts of the folder of ``app``.
 
     Raises:
         RefusedError: the folder holds somebody else's app.
     """
-    (kustomization,) = app_facts(world, app, ("ks.yaml",))
-    folder = f"{app_folder(world, app)}/app"
-    return FolderFacts(folder, (world.repository.root / folder).is_dir(), kustomization)
+    (kustomization,) = app_facts(workspace, app, ("ks.yaml",))
+    folder = f"{app_folder(workspace, app)}/app"
+    return FolderFacts(folder, (workspace.repository.root / folder).is_dir(), kustomization)
 
 
-def plan_folder(world: World, found: FolderFacts) -> Iterator[Change]:
+def plan_folder(workspace: Workspace, found: FolderFacts) -> Iterator[Change]:
     """Make the folder and write ks.yaml, where they are missing or different."""
     if not found.exists:
-        yield MakeFolder(world.repository.root, found.app)
-    yield from plan_files(world, [found.kustomization])
+        yield MakeFolder(workspace.repository.root, found.app)
+    yield from plan_files(workspace, [found.kustomization])
 
 
-def file_facts(world: World, path: str, wanted: str) -> ManifestFacts:
+def file_facts(workspace: Workspace, path: str, wanted: str) -> ManifestFacts:
     """Facts of one file that should hold ``wanted``."""
-    return ManifestFacts(path, world.repository.read(path), world.repository.head(path), wanted)
+    return ManifestFacts(path, workspace.repository.read(path), workspace.repository.head(path), wanted)
 
 
-def plan_files(world: World, facts: Iterable[ManifestFacts]) -> Iterator[Change]:
+def plan_files(workspace: Workspace, facts: Iterable[ManifestFacts]) -> Iterator[Change]:
     """Write each file that does not say what it should.
 
     Raises:
@@ -150,17 +152,17 @@ def plan_files(world: World, facts: Iterable[ManifestFacts]) -> Iterator[Change]
     for file in facts:
         if file.is_current:
             continue
-        if file.has_local_edits and not world.permissions.force:
+        if file.has_local_edits and not workspace.permissions.force:
             raise RefusedError(
                 f"{file.path} has changes that are not committed and differ from what would be written",
                 "commit them, or run again with --force to overwrite them",
             )
-        yield WriteFile(world.repository.root, file.path, file.current, file.wanted)
+        yield WriteFile(workspace.repository.root, file.path, file.current, file.wanted)
 
 
-def own_files(world: World, sources: Iterable[str]) -> tuple[str, ...]:
+def own_files(workspace: Workspace, sources: Iterable[str]) -> tuple[str, ...]:
     """The files that are the playbook's as a whole: those of both apps, and its HelmRepository files."""
-    parseable, vector = app_folder(world, "parseable"), app_folder(world, "vector")
+    parseable, vector = app_folder(workspace, "parseable"), app_folder(workspace, "vector")
     return (
         f"{parseable}/ks.yaml",
         *(f"{parseable}/app/{name}" for name in PARSEABLE_FILES),
@@ -170,65 +172,65 @@ def own_files(world: World, sources: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def charts_files(world: World) -> tuple[str, ...]:
+def charts_files(workspace: Workspace) -> tuple[str, ...]:
     """The HelmRepository files in the folder for them, which its kustomization must list.
 
     A HelmRepository that is defined elsewhere is somebody else's, and listed where it is.
     """
-    layout = world.layout
+    layout = workspace.layout
     found = (("parseable", need(layout.parseable_charts)), ("vector", need(layout.vector_charts)))
     beside = [(f"{layout.repositories}/{app}.yaml", charts) for app, charts in found]
     return tuple(path for path, charts in beside if charts.path in (None, path))
 
 
-def applied_files(world: World) -> tuple[str, ...]:
+def applied_files(workspace: Workspace) -> tuple[str, ...]:
     """Our files that Flux applies: those of the apps, and of HelmRepositories as far as they have a place."""
-    layout = world.layout
+    layout = workspace.layout
     found = (layout.parseable_charts, layout.vector_charts, layout.repositories)
     is_known = not any(isinstance(item, Exception) for item in found)
-    return own_files(world, charts_files(world) if is_known else ())
+    return own_files(workspace, charts_files(workspace) if is_known else ())
 
 
-def _known_paths(world: World) -> tuple[str, ...]:
+def _known_paths(workspace: Workspace) -> tuple[str, ...]:
     """All files that any task writes or edits, as far as the layout is known."""
-    layout = world.layout
+    layout = workspace.layout
     found = [layout.apps_kustomization, layout.repositories_kustomization]
     if isinstance(layout.repositories, str):
         found += [f"{layout.repositories}/{app}.yaml" for app in ("parseable", "vector")]
     if not isinstance(layout.grafana, Exception):
         found.append(layout.grafana.path)
-    return (*own_files(world, ()), *(path for path in found if isinstance(path, str)))
+    return (*own_files(workspace, ()), *(path for path in found if isinstance(path, str)))
 
 
-def _check_renamed(world: World) -> None:
+def _check_renamed(workspace: Workspace) -> None:
     """Refuse to deploy an app a second time beside the one that an earlier name left."""
-    apps = need(world.layout.apps)
-    present = {app_folder(world, "parseable"), app_folder(world, "vector")}
-    for path in world.repository.yaml_files:
+    apps = need(workspace.layout.apps)
+    present = {app_folder(workspace, "parseable"), app_folder(workspace, "vector")}
+    for path in workspace.repository.yaml_files:
         folder, _, file = path.rpartition("/")
         is_app = file == "ks.yaml" and folder.startswith(f"{apps}/") and folder not in present
-        if is_app and MARKER in world.repository.glance(path):
+        if is_app and MARKER in workspace.repository.text(path):
             raise RefusedError(
                 f"{folder} was written by the playbook under another name, and would go on running",
                 f"set the name back, or remove it first: take its entry out of "
-                f"{need(world.layout.apps_kustomization)}, git rm -r {folder}, commit",
+                f"{need(workspace.layout.apps_kustomization)}, git rm -r {folder}, commit",
             )
 
 
-def check_owner(world: World, app: str) -> None:
+def check_owner(workspace: Workspace, app: str) -> None:
     """Check that the folder of ``app`` is the playbook's own, empty, or taken over with --adopt.
 
     Raises:
         RefusedError: it holds files, and none of them was written by the playbook; it leads out of the
             repository; or the playbook wrote another folder for the same app, under another name.
     """
-    folder = app_folder(world, app)
-    check_inside(world.repository.root, folder)
-    _check_renamed(world)
-    if world.permissions.adopt:
+    folder = app_folder(workspace, app)
+    check_inside(workspace.repository.root, folder)
+    _check_renamed(workspace)
+    if workspace.permissions.adopt:
         return
-    files = [path for path in world.repository.yaml_files if path.startswith(folder + "/")]
-    texts = [world.repository.read(path) or "" for path in files]
+    files = [path for path in workspace.repository.yaml_files if path.startswith(folder + "/")]
+    texts = [workspace.repository.read(path) or "" for path in files]
     if not texts or any(MARKER in text for text in texts):
         return
     raise RefusedError(

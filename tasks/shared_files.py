@@ -11,7 +11,7 @@ from tasks.effects.files import WriteFile
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.layout import need
 from tasks.manifests import placeholder_values, template
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents, same_documents
 from tasks.yaml.editing import YamlValue, ensure
 from tasks.yaml.templates import render
@@ -26,7 +26,7 @@ class SharedFile:
     head: str | None = field(repr=False)
     edit: Callable[[str], str] = field(repr=False, compare=False)
 
-    def change(self, world: World) -> WriteFile | None:
+    def change(self, workspace: Workspace) -> WriteFile | None:
         """The edit that is still to be made, or None.
 
         Raises:
@@ -36,10 +36,10 @@ class SharedFile:
         return (
             None
             if after == self.current
-            else WriteFile(world.repository.root, self.path, self.current, after)
+            else WriteFile(workspace.repository.root, self.path, self.current, after)
         )
 
-    def needs_commit(self, world: World) -> bool:
+    def needs_commit(self, workspace: Workspace) -> bool:
         """Whether HEAD lacks our lines, so that the file belongs into our commit.
 
         Raises:
@@ -50,7 +50,7 @@ class SharedFile:
             return False
         # What a formatter of the repository did to our lines is nobody's edit: what the texts say counts.
         only_ours = self.head is not None and same_documents(self.edit(self.head), self.edit(self.current))
-        if only_ours or world.permissions.force:
+        if only_ours or workspace.permissions.force:
             return True
         raise RefusedError(
             f"{self.path} has changes of yours that are not committed",
@@ -58,24 +58,24 @@ class SharedFile:
         )
 
 
-def apps_list(world: World) -> SharedFile:
+def apps_list(workspace: Workspace) -> SharedFile:
     """The kustomization that lists the apps."""
-    settings = world.settings
+    settings = workspace.settings
     entries = (f"./{settings.parseable.name}/ks.yaml", f"./{settings.vector.name}/ks.yaml")
-    return _list(world, need(world.layout.apps_kustomization), entries)
+    return _list(workspace, need(workspace.layout.apps_kustomization), entries)
 
 
-def repositories_list(world: World, files: Iterable[str]) -> SharedFile:
+def repositories_list(workspace: Workspace, files: Iterable[str]) -> SharedFile:
     """The kustomization that lists the HelmRepositories, with ``files`` of its folder among them."""
     entries = [f"./{posixpath.basename(path)}" for path in files]
-    return _list(world, need(world.layout.repositories_kustomization), entries)
+    return _list(workspace, need(workspace.layout.repositories_kustomization), entries)
 
 
-def _list(world: World, path: str, entries: Sequence[str]) -> SharedFile:
+def _list(workspace: Workspace, path: str, entries: Sequence[str]) -> SharedFile:
     def edit(text: str) -> str:
         return ensure(text, ("resources",), _as_spelled(text, entries), name=path)
 
-    return SharedFile(path, world.repository.read(path) or "", world.repository.head(path), edit)
+    return SharedFile(path, workspace.repository.read(path) or "", workspace.repository.head(path), edit)
 
 
 def _as_spelled(text: str, entries: Sequence[str]) -> YamlValue:
@@ -102,16 +102,16 @@ def is_same_path(existing: object, wanted: object) -> bool:
     )
 
 
-def grafana_file(world: World) -> SharedFile:
+def grafana_file(workspace: Workspace) -> SharedFile:
     """The HelmRelease of Grafana.
 
     Raises:
         RefusedError: the repository has no Grafana, several, or one in another namespace.
     """
-    place = need(world.layout.grafana)
-    current = world.repository.read(place.path) or ""
-    _check_lists(world, place, current)
-    values = load_documents(render(template(DOCUMENTED.grafana.path), placeholder_values(world)))[0]
+    place = need(workspace.layout.grafana)
+    current = workspace.repository.read(place.path) or ""
+    _check_lists(workspace, place, current)
+    values = load_documents(render(template(DOCUMENTED.grafana.path), placeholder_values(workspace)))[0]
 
     def edit(text: str) -> str:
         return ensure(
@@ -120,13 +120,13 @@ def grafana_file(world: World) -> SharedFile:
             _wanted_values(values, place, text),
             name=place.path,
             document=place.document,
-            same=lambda existing, wanted: is_same_entry(world.settings, existing, wanted),
+            same=lambda existing, wanted: is_same_entry(workspace.settings, existing, wanted),
         )
 
-    return SharedFile(place.path, current, world.repository.head(place.path), edit)
+    return SharedFile(place.path, current, workspace.repository.head(place.path), edit)
 
 
-def _check_lists(world: World, place: GrafanaPlace, text: str) -> None:
+def _check_lists(workspace: Workspace, place: GrafanaPlace, text: str) -> None:
     """Check that the file itself holds all there is of the lists that get an entry.
 
     Raises:
@@ -140,8 +140,11 @@ def _check_lists(world: World, place: GrafanaPlace, text: str) -> None:
             f"{place.path} has spec.valuesFrom, and no plugins or datasources of its own",
             "Helm would replace lists that are elsewhere: move plugins and datasources into spec.values",
         )
-    wanted = {"name": world.settings.grafana.datasource_name, "uid": world.settings.grafana.datasource_uid}
-    if sum(is_same_entry(world.settings, source, wanted) for source in sources or ()) > 1:
+    wanted = {
+        "name": workspace.settings.grafana.datasource_name,
+        "uid": workspace.settings.grafana.datasource_uid,
+    }
+    if sum(is_same_entry(workspace.settings, source, wanted) for source in sources or ()) > 1:
         raise RefusedError(
             f"{place.path} has a data source named '{wanted['name']}' and another with uid '{wanted['uid']}'",
             "rename one of them, or set grafana.datasource_name and grafana.datasource_uid",

@@ -16,7 +16,7 @@ from tasks import (
     task_011_commit,
 )
 from tasks.core.runner import Step
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 _MODULES: tuple[Any, ...] = (
     task_001_bucket,
@@ -32,4 +32,4 @@ _MODULES: tuple[Any, ...] = (
     task_011_commit,
 )
 
-STEPS: dict[str, Step[World]] = {module.SPEC.id: module for module in _MODULES}
+STEPS: dict[str, Step[Workspace]] = {module.SPEC.id: module for module in _MODULES}

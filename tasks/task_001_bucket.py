@@ -6,31 +6,31 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.effects.lifecycle import log_prefix, wanted_rules
 from tasks.effects.s3 import BucketFacts, CreateBucket, PutLifecycle
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 SPEC = CATALOGUE["TASK-001"]
 
 
-def facts(world: World) -> BucketFacts:
+def facts(workspace: Workspace) -> BucketFacts:
     """What the S3 server says of the bucket.
 
     Raises:
         SettingsError: there are no usable credentials, or the endpoint or region is malformed.
         RefusedError: the server cannot be reached, or refuses the key, the region or a look at the bucket.
     """
-    return world.bucket_facts
+    return workspace.bucket_facts
 
 
-def plan(world: World, found: BucketFacts) -> Iterator[Change]:
+def plan(workspace: Workspace, found: BucketFacts) -> Iterator[Change]:
     """Create what is missing; correct the rule where it says something else, beside the rules of others.
 
     Raises:
         RefusedError: the rules could not be read, so that setting one would lose those of others.
     """
     if not found.exists:
-        yield CreateBucket(world.bucket)
+        yield CreateBucket(workspace.bucket)
     before = found.known_rules()
-    prefix = log_prefix(world.settings.parseable.stream)
-    after = wanted_rules(before, prefix, world.settings.s3.retention_days)
+    prefix = log_prefix(workspace.settings.parseable.stream)
+    after = wanted_rules(before, prefix, workspace.settings.s3.retention_days)
     if after != before:
-        yield PutLifecycle(world.bucket, before, after)
+        yield PutLifecycle(workspace.bucket, before, after)

@@ -6,21 +6,21 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.flux.layout import need_all
 from tasks.manifests import FolderFacts, folder_facts, plan_folder
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 SPEC = CATALOGUE["TASK-002"]
 
 
-def facts(world: World) -> FolderFacts:
+def facts(workspace: Workspace) -> FolderFacts:
     """The state of the folder and its ks.yaml.
 
     Raises:
         RefusedError: the repository shows no folder of apps or no Flux source, or the folder is not ours.
     """
-    need_all(world.layout.apps, world.layout.source)
-    return folder_facts(world, "parseable")
+    need_all(workspace.layout.apps, workspace.layout.source)
+    return folder_facts(workspace, "parseable")
 
 
-def plan(world: World, found: FolderFacts) -> Iterator[Change]:
+def plan(workspace: Workspace, found: FolderFacts) -> Iterator[Change]:
     """Make what is missing; write ks.yaml where it says something else."""
-    return plan_folder(world, found)
+    return plan_folder(workspace, found)

@@ -6,21 +6,21 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.flux.layout import need_all
 from tasks.manifests import ManifestFacts, app_facts, plan_files
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 SPEC = CATALOGUE["TASK-003"]
 
 
-def facts(world: World) -> list[ManifestFacts]:
+def facts(workspace: Workspace) -> list[ManifestFacts]:
     """The state of the files.
 
     Raises:
         RefusedError: the repository does not show where apps or charts are, or the folder is not ours.
     """
-    need_all(world.layout.apps, world.layout.source, world.layout.parseable_charts)
-    return app_facts(world, "parseable", ("ks.yaml", "app/kustomization.yaml", "app/helmrelease.yaml"))
+    need_all(workspace.layout.apps, workspace.layout.source, workspace.layout.parseable_charts)
+    return app_facts(workspace, "parseable", ("ks.yaml", "app/kustomization.yaml", "app/helmrelease.yaml"))
 
 
-def plan(world: World, found: Sequence[ManifestFacts]) -> Iterator[Change]:
+def plan(workspace: Workspace, found: Sequence[ManifestFacts]) -> Iterator[Change]:
     """Write each file that is missing or says something else."""
-    return plan_files(world, found)
+    return plan_files(workspace, found)

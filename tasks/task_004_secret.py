@@ -10,7 +10,7 @@ from tasks.core.errors import RefusedError, SettingsError
 from tasks.effects.sops import EncryptedFile, EncryptSecret, inspect, secret_document
 from tasks.flux.layout import MissingError, need_all
 from tasks.manifests import app_folder, check_owner
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 SPEC = CATALOGUE["TASK-004"]
@@ -40,26 +40,26 @@ class SecretFacts:
     credentials: S3Credentials | SettingsError
 
 
-def secret_path(world: World) -> str:
+def secret_path(workspace: Workspace) -> str:
     """The file of the Secret in the repository."""
-    return f"{app_folder(world, 'parseable')}/app/secret.sops.yaml"
+    return f"{app_folder(workspace, 'parseable')}/app/secret.sops.yaml"
 
 
-def facts(world: World) -> SecretFacts:
+def facts(workspace: Workspace) -> SecretFacts:
     """Read the file, the creation rule's recipients, and the values where a private key is at hand.
 
     Raises:
         RefusedError: no folder of apps, sops or its rules refuse, or the Secret lies somewhere in plaintext.
     """
-    need_all(world.layout.apps, _rules(world))
-    check_owner(world, "parseable")
-    path = secret_path(world)
-    current = world.repository.read(path)
-    _refuse_plaintext(world, path)
+    need_all(workspace.layout.apps, _rules(workspace))
+    check_owner(workspace, "parseable")
+    path = secret_path(workspace)
+    current = workspace.repository.read(path)
+    _refuse_plaintext(workspace, path)
     harmless = secret_document(
-        world.settings.parseable.secret, world.layout.namespace, dict.fromkeys(KEYS, "harmless")
+        workspace.settings.parseable.secret, workspace.layout.namespace, dict.fromkeys(KEYS, "harmless")
     )
-    recipients = world.sops.recipients(path, harmless)
+    recipients = workspace.sops.recipients(path, harmless)
     encrypted = None if current is None else inspect(current)
     if current is not None and encrypted is None:
         raise RefusedError(
@@ -67,42 +67,42 @@ def facts(world: World) -> SecretFacts:
         )
     credentials: S3Credentials | SettingsError
     try:
-        credentials = world.credentials
+        credentials = workspace.credentials
     except SettingsError as error:
         credentials = error
     return SecretFacts(
         path=path,
         current=current,
         encrypted=encrypted,
-        values=None if encrypted is None else world.sops.decrypt(path),
+        values=None if encrypted is None else workspace.sops.decrypt(path),
         recipients=recipients,
         credentials=credentials,
     )
 
 
-def _rules(world: World) -> str | MissingError:
+def _rules(workspace: Workspace) -> str | MissingError:
     """The creation rules, or the error that there are none: missing whatever else is missing."""
-    apps = world.layout.apps
-    folder = apps if isinstance(apps, str) else world.settings.gitops.apps
+    apps = workspace.layout.apps
+    folder = apps if isinstance(apps, str) else workspace.settings.gitops.apps
     try:
-        return world.sops.rules_file(f"{folder}/secret.sops.yaml")
+        return workspace.sops.rules_file(f"{folder}/secret.sops.yaml")
     except RefusedError as error:
         return MissingError(error.summary, error.hint)
 
 
-def plan(world: World, found: SecretFacts) -> Iterator[Change | Remark]:
+def plan(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Remark]:
     """Encrypt anew where something is missing or different; unchanged values leave the file as it is.
 
     Raises:
         SettingsError: the S3 credentials are needed and missing.
         RefusedError: values that nobody could restore would be lost.
     """
-    reason = _reason(world, found)
+    reason = _reason(workspace, found)
     if found.encrypted is not None and found.values is None:
         yield Remark(f"no private key here opens {found.path}: only key names and recipients were compared")
     if reason is None:
         return
-    if found.encrypted is not None and found.values is None and not world.permissions.force:
+    if found.encrypted is not None and found.values is None and not workspace.permissions.force:
         raise RefusedError(
             f"{found.path} must be encrypted anew ({reason}), and no private key here opens it",
             "put the age identity where sops finds it (SOPS_AGE_KEY_FILE); with --force Parseable gets a new "
@@ -115,18 +115,18 @@ def plan(world: World, found: SecretFacts) -> Iterator[Change | Remark]:
         raise found.credentials
     kept = {key: value for key, value in kept.items() if not _must_be_made(key, value)}
     yield EncryptSecret(
-        sops=world.sops,
+        sops=workspace.sops,
         path=found.path,
         before=found.current,
-        name=world.settings.parseable.secret,
-        namespace=world.layout.namespace,
+        name=workspace.settings.parseable.secret,
+        namespace=workspace.layout.namespace,
         values=kept,
         generate=tuple(key for key in LOGIN if key not in kept),
         reason=reason,
     )
 
 
-def _reason(world: World, found: SecretFacts) -> str | None:
+def _reason(workspace: Workspace, found: SecretFacts) -> str | None:
     """Why the file must be written, or None. Only what can be known counts: see ``SecretFacts.values``."""
     count = len(found.recipients)
     readers = f"for {count} recipient{'s' if count != 1 else ''}"
@@ -135,8 +135,8 @@ def _reason(world: World, found: SecretFacts) -> str | None:
     if found.encrypted.recipients != found.recipients:
         return f"recipients changed, {readers}"
     if (found.encrypted.name, found.encrypted.namespace) != (
-        world.settings.parseable.secret,
-        world.layout.namespace,
+        workspace.settings.parseable.secret,
+        workspace.layout.namespace,
     ):
         return "name or namespace changed"
     if found.encrypted.plain_keys:
@@ -161,17 +161,17 @@ def _must_be_made(key: str, value: Secret) -> bool:
     return key in LOGIN and (not value.reveal() or (key, value) == ("password", _PARSEABLE_DEFAULT))
 
 
-def _refuse_plaintext(world: World, path: str) -> None:
+def _refuse_plaintext(workspace: Workspace, path: str) -> None:
     """Refuse to go on beside a readable copy of the Secret."""
-    name = world.settings.parseable.secret
-    for file in dict.fromkeys((path, *world.repository.yaml_files)):
-        text = world.repository.glance(file)
+    name = workspace.settings.parseable.secret
+    for file in dict.fromkeys((path, *workspace.repository.yaml_files)):
+        text = workspace.repository.text(file)
         if "Secret" not in text or (file != path and name not in text):
             continue
         for document in load_documents(text):
             if not _is_readable_secret(document, name, any_name=file == path):
                 continue
-            if world.repository.head(file) is not None:
+            if workspace.repository.head(file) is not None:
                 raise RefusedError(
                     f"{file} is committed with the Secret {name} in plaintext",
                     "everyone with the repository has those values: rotate the S3 key, "

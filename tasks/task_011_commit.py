@@ -19,7 +19,7 @@ from tasks.manifests import (
     template,
 )
 from tasks.shared_files import SharedFile, apps_list, grafana_file, repositories_list
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.templates import MARKER, render
 
 SPEC = CATALOGUE["TASK-011"]
@@ -59,56 +59,56 @@ class CommitFacts:
     push: PushFacts | None
 
 
-def facts(world: World) -> CommitFacts:
+def facts(workspace: Workspace) -> CommitFacts:
     """Read the files that others share with us, the HelmRepository files and the state of git.
 
     Raises:
         RefusedError: the layout is not known, HEAD is detached, an operation is in progress, or there is no
             remote to push to.
     """
-    layout = world.layout
+    layout = workspace.layout
     need_all(
         layout.apps_kustomization,
         layout.parseable_charts,
         layout.vector_charts,
         layout.grafana,
     )
-    sources = _source_facts(world)
-    lists = [apps_list(world)]
-    beside = charts_files(world)
+    sources = _source_facts(workspace)
+    lists = [apps_list(workspace)]
+    beside = charts_files(workspace)
     if beside:
-        lists.append(repositories_list(world, beside))
-    git = world.repository.git
+        lists.append(repositories_list(workspace, beside))
+    git = workspace.repository.git
     branch = git.branch()
     push = None
-    if world.permissions.push:
-        remote = git.remote(branch, world.settings.gitops.remote)
+    if workspace.permissions.push:
+        remote = git.remote(branch, workspace.settings.gitops.remote)
         target = git.target(branch, remote)
         push = PushFacts(remote, target, *git.unpushed(remote, target, _MARK))
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
-        grafana=grafana_file(world),
+        grafana=grafana_file(workspace),
         branch=branch,
         push=push,
     )
 
 
-def plan(world: World, found: CommitFacts) -> Iterator[Change]:
+def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
     """Write and list what is missing, commit what of ours differs from HEAD, push what is not yet pushed.
 
     Raises:
         RefusedError: edits that are not committed are in the way, or git does not know who commits.
     """
-    edits = list(plan_files(world, found.sources))
-    edits += [change for item in found.lists if (change := item.change(world)) is not None]
+    edits = list(plan_files(workspace, found.sources))
+    edits += [change for item in found.lists if (change := item.change(workspace)) is not None]
     yield from edits
-    paths = _uncommitted(world, found, edits)
-    git = world.repository.git
+    paths = _uncommitted(workspace, found, edits)
+    git = workspace.repository.git
     if paths:
         git.check_identity()
         git.check_not_ignored(paths)
-        yield Commit(git, paths, message(world.settings.gitops.issue))
+        yield Commit(git, paths, message(workspace.settings.gitops.issue))
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
@@ -119,27 +119,27 @@ def message(issue: int | None) -> str:
     return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
 
 
-def _source_facts(world: World) -> tuple[ManifestFacts, ...]:
+def _source_facts(workspace: Workspace) -> tuple[ManifestFacts, ...]:
     """Facts of the HelmRepository files that are ours to write: those that nobody else has written."""
-    values = placeholder_values(world)
+    values = placeholder_values(workspace)
     return tuple(
-        file_facts(world, path, render(template(f"{DOCUMENTED.gitops.repositories}/{name}"), values))
-        for path in charts_files(world)
+        file_facts(workspace, path, render(template(f"{DOCUMENTED.gitops.repositories}/{name}"), values))
+        for path in charts_files(workspace)
         for name in [posixpath.basename(path)]
-        if MARKER in (world.repository.read(path) or MARKER)
+        if MARKER in (workspace.repository.read(path) or MARKER)
     )
 
 
-def _uncommitted(world: World, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
+def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
     """Our paths that will differ from HEAD once everything planned is done.
 
     Raises:
         RefusedError: a shared file would take somebody else's uncommitted edits along.
     """
-    repository = world.repository
-    own = own_files(world, [source.path for source in found.sources])
+    repository = workspace.repository
+    own = own_files(workspace, [source.path for source in found.sources])
     repository.load_heads(own)
     repository.plan(edits)
     paths = [path for path in own if repository.differs_from_head(path)]
     shared = (*found.lists, found.grafana)
-    return (*paths, *(item.path for item in shared if item.needs_commit(world)))
+    return (*paths, *(item.path for item in shared if item.needs_commit(workspace)))

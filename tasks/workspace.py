@@ -39,7 +39,7 @@ class Permissions:
 NOTHING_SPECIAL = Permissions()
 
 
-class Reach(Enum):
+class Network(Enum):
     """How far checks may go: nowhere but S3, to the repositories of charts, or to all that is named."""
 
     OFFLINE = "offline"
@@ -47,11 +47,11 @@ class Reach(Enum):
     ONLINE = "online"
 
 
-class World:
+class Workspace:
     """What facts are read from and changes are applied to.
 
     ``probe`` says whether checks may write (and delete) a probe object in the bucket; ``ask`` reads a
-    credential from the user without showing it, None where there is nobody to ask; ``reach`` is how far
+    credential from the user without showing it, None where there is nobody to ask; ``network`` is how far
     checks may go; ``whole_repository`` says whether faults in other people's apps count.
     """
 
@@ -63,7 +63,7 @@ class World:
         permissions: Permissions = NOTHING_SPECIAL,
         probe: bool = False,
         ask: Callable[[str], str] | None = None,
-        reach: Reach = Reach.OFFLINE,
+        network: Network = Network.OFFLINE,
         whole_repository: bool = False,
     ) -> None:
         self.settings = settings
@@ -71,7 +71,7 @@ class World:
         self.permissions = permissions
         self.probe = probe
         self._ask = ask
-        self.reach = reach
+        self.network = network
         self.whole_repository = whole_repository
         self._remembered: dict[str, Any] = {}
         self._answers: dict[str, Any] = {}
@@ -79,7 +79,7 @@ class World:
     @cached_property
     def layout(self) -> Layout:
         """What the repository shows about its own layout."""
-        return discover(self.settings, self.repository.yaml_files, self.repository.glance)
+        return discover(self.settings, self.repository.yaml_files, self.repository.text)
 
     @cached_property
     def credentials(self) -> S3Credentials:
@@ -122,11 +122,11 @@ class World:
         return Helm(
             cache / "parseable-playbook" / "charts",
             self.settings.charts.mirrors,
-            offline=self.reach is Reach.OFFLINE,
+            offline=self.network is Network.OFFLINE,
         )
 
     def remember(self, key: str, make: Callable[[], T]) -> T:
-        """What ``make`` returned or refused for ``key`` when first asked since the world was read anew."""
+        """What ``make`` returned or refused for ``key`` when first asked since all was read anew."""
         if key not in self._remembered:
             try:
                 self._remembered[key] = make()
@@ -144,14 +144,14 @@ class World:
         found: T = self._answers[key]
         return found
 
-    def with_repository(self, repository: Repository) -> World:
-        """The same world around another repository, with the doors that are open already."""
-        other = World(
+    def with_repository(self, repository: Repository) -> Workspace:
+        """The same workspace around another repository, with the doors that are open already."""
+        other = Workspace(
             self.settings,
             repository,
             permissions=self.permissions,
             probe=self.probe,
-            reach=self.reach,
+            network=self.network,
             whole_repository=self.whole_repository,
         )
         other._answers = self._answers

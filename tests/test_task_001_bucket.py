@@ -10,9 +10,9 @@ from tasks.core.errors import RefusedError
 from tasks.core.settings import Parseable
 from tasks.effects.lifecycle import RULE_ID
 from tasks.effects.s3 import Bucket, CreateBucket, PutLifecycle
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tests.s3_double import Minio, error, listing, serving
-from tests.storage import Storage, prefix, rule, world_of
+from tests.storage import Storage, prefix, rule, workspace_of
 
 OTHERS = (
     rule("tmp", prefix("tmp/"), "7"),
@@ -20,13 +20,13 @@ OTHERS = (
 )
 
 
-def planned(world: World) -> list[Change]:
-    return list(task.plan(world, task.facts(world)))
+def planned(workspace: Workspace) -> list[Change]:
+    return list(task.plan(workspace, task.facts(workspace)))
 
 
 def run(bucket: Bucket, days: int = 30) -> list[Change]:
     """One run of the task; returns what it did."""
-    changes = planned(world_of(bucket, days=days))
+    changes = planned(workspace_of(bucket, days=days))
     for change in changes:
         change.apply()
     return changes
@@ -75,14 +75,14 @@ def test_another_retention_changes_our_rule_alone(storage: Storage, bucket_name:
 
 
 def test_the_stream_of_the_settings_gives_the_prefix(storage: Storage, bucket_name: str) -> None:
-    world = world_of(storage.bucket(bucket_name))
-    world.settings = replace(world.settings, parseable=replace(Parseable(), stream="flux-logs"))
-    assert "deletes flux-logs/date=… after" in planned(world)[1].summary
+    workspace = workspace_of(storage.bucket(bucket_name))
+    workspace.settings = replace(workspace.settings, parseable=replace(Parseable(), stream="flux-logs"))
+    assert "deletes flux-logs/date=… after" in planned(workspace)[1].summary
 
 
 def test_planning_changes_nothing(storage: Storage, bucket_name: str) -> None:
     bucket = storage.bucket(bucket_name)
-    assert len(planned(world_of(bucket))) == 2
+    assert len(planned(workspace_of(bucket))) == 2
     assert not bucket.facts().exists
 
 
@@ -109,13 +109,13 @@ def test_minio_gets_bucket_and_rule_in_its_region(existing: str | None) -> None:
 def test_rules_that_cannot_be_read_are_not_replaced(storage: Storage, bucket_name: str) -> None:
     run(storage.bucket(bucket_name))
     with pytest.raises(RefusedError, match="may not read the lifecycle rules"):
-        planned(world_of(storage.bucket(bucket_name, "lister")))
+        planned(workspace_of(storage.bucket(bucket_name, "lister")))
 
 
 def test_a_server_without_lifecycle_rules_stops_the_task() -> None:
     with serving(
         lambda request: error(501, "NotImplemented") if "lifecycle" in request.path else listing()
     ) as double:
-        world = world_of(Storage(double.endpoint, "").bucket("parseable-logs"))
+        workspace = workspace_of(Storage(double.endpoint, "").bucket("parseable-logs"))
         with pytest.raises(RefusedError, match=r"has no lifecycle rules \(NotImplemented\)"):
-            planned(world)
+            planned(workspace)

@@ -10,16 +10,16 @@ from tasks.flux.layout import api_age, newest_apis
 from tasks.kube.rules import Fault, faults
 from tasks.kube.schemas import schema_faults
 from tasks.manifests import applied_files
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.marks import line_of
 
 _REFUSED = "the API server would refuse it, and nothing that is applied with it would arrive"
 _DROPPED = "the field would be refused, or dropped without a word"
 
 
-def objects_are_accepted(world: World) -> Iterator[Outcome]:
+def objects_are_accepted(workspace: Workspace) -> Iterator[Outcome]:
     """What the schemas and the rules beside them refuse; other people's objects give notes."""
-    found, ours = inventory(world), applied_files(world)
+    found, ours = inventory(workspace), applied_files(workspace)
     looked, unanswered = 0, None
     for item in found.objects:
         looked += 1
@@ -30,8 +30,8 @@ def objects_are_accepted(world: World) -> Iterator[Outcome]:
             except RefusedError as error:
                 unanswered = error
         for fault in refused:
-            outcome = _refused(world, item, fault)
-            yield outcome if item.path in ours or item.is_with_ours else noted(world, outcome)
+            outcome = _refused(workspace, item, fault)
+            yield outcome if item.path in ours or item.is_with_ours else noted(workspace, outcome)
     if unanswered is not None:
         yield unknown(f"the schemas of {looked} objects: {unanswered.summary}", unanswered.hint)
     elif looked:
@@ -43,13 +43,13 @@ def _without_doubles(found: list[Fault]) -> list[Fault]:
     return list({fault.path: fault for fault in reversed(found)}.values())[::-1]
 
 
-def _refused(world: World, item: Placed, fault: Fault) -> Outcome:
+def _refused(workspace: Workspace, item: Placed, fault: Fault) -> Outcome:
     made = f" (release {item.release.name})" if item.release else ""
-    text = world.repository.glance(item.path)
+    text = workspace.repository.text(item.path)
     where = (
         f"{item.path}:{line_of(text, item.key.kind, item.key.name, *fault.path)}"
         if item.release is None
-        else place_of(world, item)
+        else place_of(workspace, item)
     )
     path = ".".join(map(str, fault.path))
     return failed(
@@ -60,9 +60,9 @@ def _refused(world: World, item: Placed, fault: Fault) -> Outcome:
     )
 
 
-def versions_are_served(world: World) -> Iterator[Outcome]:
+def versions_are_served(workspace: Workspace) -> Iterator[Outcome]:
     """Our Flux objects use API versions that the repository shows the cluster to have."""
-    found, ours = inventory(world), applied_files(world)
+    found, ours = inventory(workspace), applied_files(workspace)
     # By whoever they were written: what is to be judged is no evidence.
     used = newest_apis(text for path, text in found.cluster.tree.texts.items() if path not in ours)
     for item in found.objects:
@@ -83,7 +83,7 @@ def versions_are_served(world: World) -> Iterator[Outcome]:
             f"{item.key} has API version {api}; {evidence}",
             "an older Flux would not know it: the API server would answer 'no matches for kind'",
             f"write {max(served, key=api_age) if served else newest}, or upgrade Flux first",
-            f"{item.path}:{line_of(world.repository.glance(item.path), kind, item.key.name, 'apiVersion')}",
+            f"{item.path}:{line_of(workspace.repository.text(item.path), kind, item.key.name, 'apiVersion')}",
         )
 
 

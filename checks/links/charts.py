@@ -12,40 +12,42 @@ from tasks.effects.helm import ChartError
 from tasks.effects.kustomize import BuildError
 from tasks.flux.chart_values import UnknownValue, read_chart, unknown_values
 from tasks.manifests import own_files
-from tasks.workspace import Reach, World
+from tasks.workspace import Network, Workspace
 
 _VALUE = re.compile(r"\.Values\.([\w.]+)|at '/([^']+)'")
 _VALUES = ("spec", "values")
 
 
-def charts_render(world: World) -> Iterator[Outcome]:
+def charts_render(workspace: Workspace) -> Iterator[Outcome]:
     """Each release of the deployment renders, post-renderers included, from a chart that its source lists."""
-    for release in releases(world):
+    for release in releases(workspace):
         name = key_of(release.data).name
         error = release.error
         if error is None:
-            yield _listed(world, release)
+            yield _listed(workspace, release)
         elif release.is_refused:
             keys = _cause(release, error)
             yield failed(
                 error.summary + _told(release, keys),
                 f"Flux would refuse HelmRelease {name}, and install nothing of it",
                 error.hint or "correct what it names",
-                place(world, release.path, release.data, *keys),
+                place(workspace, release.path, release.data, *keys),
             )
         else:
-            where = place(world, release.path, release.data, "spec")
+            where = place(workspace, release.path, release.data, "spec")
             yield unknown(f"HelmRelease {name}: {error.summary}", error.hint, where)
 
 
-def _listed(world: World, release: Release) -> Outcome:
+def _listed(workspace: Workspace, release: Release) -> Outcome:
     """A chart that renders may be a copy of one that its repository lists no more."""
     chart = release.chart
     assert chart is not None
-    if world.reach is Reach.ONLINE:
-        where = place(world, release.path, release.data, *_version(release))
+    if workspace.network is Network.ONLINE:
+        where = place(workspace, release.path, release.data, *_version(release))
         try:
-            world.ask_once(f"chart {chart.repository} {chart}", lambda: world.helm.fetch(chart, fresh=True))
+            workspace.ask_once(
+                f"chart {chart.repository} {chart}", lambda: workspace.helm.fetch(chart, fresh=True)
+            )
         except ChartError as error:
             return failed(error.summary, "Flux would not find it, and install nothing", error.hint, where)
         except RefusedError as error:
@@ -82,10 +84,10 @@ def _told(release: Release, keys: tuple[str, ...]) -> str:
     return f" ({'.'.join(keys[len(_VALUES) :])} is {kinds.get(type(value), repr(value))})"
 
 
-def values_are_read(world: World) -> Iterator[Outcome]:
+def values_are_read(workspace: Workspace) -> Iterator[Outcome]:
     """Every value is one that the chart has a default for, or a template that reads it."""
-    ours = own_files(world, ())
-    for release in releases(world):
+    ours = own_files(workspace, ())
+    for release in releases(workspace):
         if release.archive is None:
             continue
         try:
@@ -94,17 +96,17 @@ def values_are_read(world: World) -> Iterator[Outcome]:
             yield unknown(f"{release.archive} cannot be read: {error}")
             continue
         for one in found:
-            outcome = _ignored(world, release, one)
-            yield outcome if release.path in ours else noted(world, outcome)
+            outcome = _ignored(workspace, release, one)
+            yield outcome if release.path in ours else noted(workspace, outcome)
         if not found:
             yield passed(f"{release.path}: {release.chart} knows every value")
 
 
-def _ignored(world: World, release: Release, one: UnknownValue) -> Outcome:
+def _ignored(workspace: Workspace, release: Release, one: UnknownValue) -> Outcome:
     elsewhere = f"; it knows {' and '.join(one.elsewhere)}" if one.elsewhere else ""
     return failed(
         f"{release.chart} does not read the value {'.'.join(one.path)}, nor anything below it{elsewhere}",
         "Helm would ignore it without a word",
         f"move it to {one.elsewhere[0]}" if one.elsewhere else "remove it, or correct its name",
-        place(world, release.path, release.data, *_VALUES, *one.path),
+        place(workspace, release.path, release.data, *_VALUES, *one.path),
     )

@@ -11,32 +11,32 @@ from checks.model import Outcome, failed, noted, passed, unknown
 from tasks.core.errors import RefusedError
 from tasks.effects import http, images
 from tasks.manifests import own_files
-from tasks.workspace import Reach, World
+from tasks.workspace import Network, Workspace
 
 _ONLINE = "invoke verify --online"
 _GONE = (404, 410)
 
 
-def images_exist(world: World) -> Iterator[Outcome]:
+def images_exist(workspace: Workspace) -> Iterator[Outcome]:
     """The registry of each image has it."""
-    found, ours = inventory(world), own_files(world, ())
+    found, ours = inventory(workspace), own_files(workspace, ())
     users: dict[str, Pod] = {}
-    for pod in pods(found, *ours, grafana_file(world)):
+    for pod in pods(found, *ours, grafana_file(workspace)):
         for container in pod.containers():
             users.setdefault(str(container.get("image")), pod)
-    if users and world.reach is not Reach.ONLINE:
+    if users and workspace.network is not Network.ONLINE:
         yield unknown(f"whether {', '.join(users)} can be pulled: no registry was asked", _ONLINE)
         return
     with ThreadPoolExecutor() as pool:
-        for outcome, pod in pool.map(lambda pair: (_image(world, *pair), pair[1]), users.items()):
-            yield outcome if pod.owner.path in ours else noted(world, outcome)
+        for outcome, pod in pool.map(lambda pair: (_image(workspace, *pair), pair[1]), users.items()):
+            yield outcome if pod.owner.path in ours else noted(workspace, outcome)
 
 
-def _image(world: World, text: str, pod: Pod) -> Outcome:
-    where = place_of(world, pod.owner)
+def _image(workspace: Workspace, text: str, pod: Pod) -> Outcome:
+    where = place_of(workspace, pod.owner)
     try:
         image = images.Image.parse(text)
-        is_there = world.ask_once(f"image {image}", lambda: images.exists(image))
+        is_there = workspace.ask_once(f"image {image}", lambda: images.exists(image))
     except ValueError as error:
         return failed(str(error), "the kubelet would refuse the name of the image", "correct it", where)
     except RefusedError as error:
@@ -51,19 +51,19 @@ def _image(world: World, text: str, pod: Pod) -> Outcome:
     )
 
 
-def plugin_exists(world: World) -> Iterator[Outcome]:
+def plugin_exists(workspace: Workspace) -> Iterator[Outcome]:
     """The URL of Grafana's plugin answers."""
-    url = world.settings.grafana.plugin_url
-    if world.reach is not Reach.ONLINE:
+    url = workspace.settings.grafana.plugin_url
+    if workspace.network is not Network.ONLINE:
         yield unknown(f"whether {url} answers: it was not asked", _ONLINE)
         return
-    status = world.ask_once(f"url {url}", lambda: http.ask(url).status)
+    status = workspace.ask_once(f"url {url}", lambda: http.ask(url).status)
     if status in _GONE:
         yield failed(
             f"{url} answers HTTP {status}",
             "Grafana would not get the plugin, and as a rule not start",
             "set grafana.plugin_url to a release that exists",
-            url_place(world, url),
+            url_place(workspace, url),
         )
     elif status < 400:
         yield passed(f"{url} answers HTTP {status}")

@@ -12,69 +12,69 @@ from tasks.effects.kustomize import BuildError, is_remote
 from tasks.flux.layout import need
 from tasks.flux.substitution import has_variable
 from tasks.manifests import app_folder, applied_files, own_files
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 _NOT_APPLIED = "Flux would apply nothing of it"
 _Reference = tuple[str, str, str]
 
 
-def own_kustomizations(world: World) -> tuple[str, str]:
+def own_kustomizations(workspace: Workspace) -> tuple[str, str]:
     """The files of our two Flux Kustomizations."""
-    return f"{app_folder(world, 'parseable')}/ks.yaml", f"{app_folder(world, 'vector')}/ks.yaml"
+    return f"{app_folder(workspace, 'parseable')}/ks.yaml", f"{app_folder(workspace, 'vector')}/ks.yaml"
 
 
-def entries_exist(world: World) -> Iterator[Outcome]:
+def entries_exist(workspace: Workspace) -> Iterator[Outcome]:
     """Every entry of the kustomizations that hold our files exists, and every file of ours is applied."""
-    missing = list(_missing_entries(world))
+    missing = list(_missing_entries(workspace))
     yield from missing
-    found = clusters(world)
-    ours = applied_files(world)
+    found = clusters(workspace)
+    ours = applied_files(workspace)
     for item in _all(found):
         if isinstance(item.error, BuildError) and not item.is_stray:
             if not item.files & set(ours):
-                yield noted(world, _unbuilt(world, item))
+                yield noted(workspace, _unbuilt(workspace, item))
             # Kustomize complains of a missing entry too.
             elif not missing:
-                yield _unbuilt(world, item)
+                yield _unbuilt(workspace, item)
         elif item.error is not None and item.files & set(ours):
-            where = _place_of_path(world, item)
+            where = _place_of_path(workspace, item)
             yield unknown(f"{item.folder}: {item.error.summary}", item.error.hint, where)
     applied = {one.path for item in _all(found) for one in item.objects or ()}
     applied |= {item.path for item in _all(found)}
     there = [path for path in ours if path in applied]
     if there:
         yield passed(f"{len(there)} files of ours are in what Flux applies")
-    for path in own_kustomizations(world):
-        if world.repository.read(path) is None:
+    for path in own_kustomizations(workspace):
+        if workspace.repository.read(path) is None:
             yield failed(f"{path} does not exist", _NOT_APPLIED, "invoke all")
         elif path in applied:
-            yield from _unapplied_files(world, found, path, applied)
+            yield from _unapplied_files(workspace, found, path, applied)
         else:
-            yield from _unreached(found, path, _NOT_APPLIED, need(world.layout.apps_kustomization))
+            yield from _unreached(found, path, _NOT_APPLIED, need(workspace.layout.apps_kustomization))
     for path in ours:
-        is_source = path not in own_files(world, ())
-        if is_source and world.repository.read(path) is not None and path not in applied:
+        is_source = path not in own_files(workspace, ())
+        if is_source and workspace.repository.read(path) is not None and path not in applied:
             consequence = "Flux would not know where the chart comes from"
-            yield from _unreached(found, path, consequence, need(world.layout.repositories_kustomization))
+            yield from _unreached(found, path, consequence, need(workspace.layout.repositories_kustomization))
 
 
 def _all(found: Sequence[Cluster]) -> Iterator[Applied]:
     return (item for one in found for item in one.applied)
 
 
-def _unbuilt(world: World, item: Applied) -> Outcome:
+def _unbuilt(workspace: Workspace, item: Applied) -> Outcome:
     assert item.error is not None
     return failed(
         f"kustomize cannot build {item.folder}: {item.error.summary}",
         f"{_NOT_APPLIED}, nor of anything else that Kustomization {item.key[1]} applies",
         "mend what it names",
-        _place_of_path(world, item),
+        _place_of_path(workspace, item),
     )
 
 
-def _place_of_path(world: World, item: Applied) -> str:
-    return place(world, item.path, item.data, "spec", "path")
+def _place_of_path(workspace: Workspace, item: Applied) -> str:
+    return place(workspace, item.path, item.data, "spec", "path")
 
 
 def _unreached(found: Sequence[Cluster], path: str, consequence: str, listing: str) -> Iterator[Outcome]:
@@ -98,21 +98,21 @@ def _unreached(found: Sequence[Cluster], path: str, consequence: str, listing: s
     )
 
 
-def _missing_entries(world: World) -> Iterator[Outcome]:
-    layout = world.layout
+def _missing_entries(workspace: Workspace) -> Iterator[Outcome]:
+    layout = workspace.layout
     listings = (layout.apps_kustomization, layout.repositories_kustomization)
     paths = [path for path in listings if isinstance(path, str)]
-    paths += [f"{app_folder(world, app)}/app/kustomization.yaml" for app in ("parseable", "vector")]
-    known = set(world.repository.yaml_files)
+    paths += [f"{app_folder(workspace, app)}/app/kustomization.yaml" for app in ("parseable", "vector")]
+    known = set(workspace.repository.yaml_files)
     for path in paths:
-        text = world.repository.read(path) or ""
+        text = workspace.repository.read(path) or ""
         for document in load_documents(text)[:1]:
             for field in ("resources", "components"):
                 for entry in items(dig(document, field)):
                     if not isinstance(entry, str):
                         continue
                     local = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry))
-                    there = world.repository.root / local
+                    there = workspace.repository.root / local
                     if there.is_dir() or local in known or (is_remote(entry) and not there.exists()):
                         continue
                     is_ignored = there.is_file() and there.suffix in (".yaml", ".yml")
@@ -132,16 +132,16 @@ def _entry_line(text: str, entry: str) -> int:
 
 
 def _unapplied_files(
-    world: World, found: Sequence[Cluster], path: str, applied: set[str | None]
+    workspace: Workspace, found: Sequence[Cluster], path: str, applied: set[str | None]
 ) -> Iterator[Outcome]:
     """Files beside an app's ks.yaml that are ours, exist, and are in no build."""
     own = [item for one in found for item in one.defining(path)]
     if any(item.error is not None or has_variable(item.folder) for item in own):
         return
     folder = posixpath.dirname(path)
-    for file in own_files(world, ()):
+    for file in own_files(workspace, ()):
         is_manifest = file.startswith(f"{folder}/app/") and not file.endswith("/kustomization.yaml")
-        if is_manifest and file not in applied and world.repository.read(file) is not None:
+        if is_manifest and file not in applied and workspace.repository.read(file) is not None:
             yield failed(
                 f"{file} is not applied",
                 _NOT_APPLIED,
@@ -150,48 +150,48 @@ def _unapplied_files(
             )
 
 
-def _own(world: World) -> Iterator[tuple[Cluster, Applied]]:
+def _own(workspace: Workspace) -> Iterator[tuple[Cluster, Applied]]:
     """Our Kustomizations, in every cluster that applies them."""
-    files = own_kustomizations(world)
-    for found in clusters(world):
+    files = own_kustomizations(workspace)
+    for found in clusters(workspace):
         for item in found.applied:
             if item.path in files:
                 yield found, item
 
 
-def _not_reached(world: World) -> Iterator[Outcome]:
-    reached = {item.path for _, item in _own(world)}
-    for path in own_kustomizations(world):
-        if path not in reached and world.repository.read(path) is not None:
+def _not_reached(workspace: Workspace) -> Iterator[Outcome]:
+    reached = {item.path for _, item in _own(workspace)}
+    for path in own_kustomizations(workspace):
+        if path not in reached and workspace.repository.read(path) is not None:
             yield unknown(
                 f"{path} is not applied as far as is known", "see the check of entries", f"{path}:1"
             )
 
 
-def sources_exist(world: World) -> Iterator[Outcome]:
+def sources_exist(workspace: Workspace) -> Iterator[Outcome]:
     """What our Kustomizations and HelmReleases refer to is defined, or used by others in the same way."""
-    files = own_kustomizations(world)
-    yield from _not_reached(world)
-    everywhere = {item.key for item in _all(clusters(world))}
-    for found in clusters(world):
+    files = own_kustomizations(workspace)
+    yield from _not_reached(workspace)
+    everywhere = {item.key for item in _all(clusters(workspace))}
+    for found in clusters(workspace):
         for item in found.applied:
-            needed = _dependencies(world, found, item, everywhere)
+            needed = _dependencies(workspace, found, item, everywhere)
             if item.path in files:
                 used = {
                     other.origin for other in found.applied if other.path not in files and other.has_origin
                 }
-                yield _source(world, item, found.sources(), used)
+                yield _source(workspace, item, found.sources(), used)
                 yield from needed
                 for one in item.objects or ():
                     if one.data.get("kind") == "HelmRelease" and one.path is not None:
-                        yield from _chart_source(world, found, one.data, one.path)
+                        yield from _chart_source(workspace, found, one.data, one.path)
             elif not item.is_stray:
-                yield from (noted(world, outcome) for outcome in needed)
+                yield from (noted(workspace, outcome) for outcome in needed)
 
 
-def _source(world: World, item: Applied, defined: set[_Reference], used: set[_Reference]) -> Outcome:
+def _source(workspace: Workspace, item: Applied, defined: set[_Reference], used: set[_Reference]) -> Outcome:
     kind, name, namespace = item.origin
-    where = place(world, item.path, item.data, "spec", "sourceRef")
+    where = place(workspace, item.path, item.data, "spec", "sourceRef")
     if any(has_variable(part) for part in item.origin):
         return unknown(f"sourceRef {kind} {namespace}/{name} holds a variable that is not known", place=where)
     if item.origin in defined:
@@ -217,18 +217,18 @@ def _source(world: World, item: Applied, defined: set[_Reference], used: set[_Re
 
 
 def _dependencies(
-    world: World, found: Cluster, item: Applied, everywhere: set[tuple[str, str]]
+    workspace: Workspace, found: Cluster, item: Applied, everywhere: set[tuple[str, str]]
 ) -> Iterator[Outcome]:
     for position, needed in enumerate(items(dig(item.data, "spec", "dependsOn"))):
         wanted = (str(dig(needed, "namespace") or item.key[0]), str(dig(needed, "name")))
         if wanted not in everywhere:
-            yield _dependency(world, found, item, position, wanted)
+            yield _dependency(workspace, found, item, position, wanted)
 
 
 def _dependency(
-    world: World, found: Cluster, item: Applied, position: int, wanted: tuple[str, str]
+    workspace: Workspace, found: Cluster, item: Applied, position: int, wanted: tuple[str, str]
 ) -> Outcome:
-    where = place(world, item.path, item.data, "spec", "dependsOn", position)
+    where = place(workspace, item.path, item.data, "spec", "dependsOn", position)
     named = f"dependsOn {wanted[0]}/{wanted[1]}"
     if any(has_variable(part) for part in wanted):
         return unknown(f"{named} holds a variable that is not known", place=where)
@@ -248,7 +248,9 @@ def _dependency(
     )
 
 
-def _chart_source(world: World, found: Cluster, release: Mapping[str, Any], path: str) -> Iterator[Outcome]:
+def _chart_source(
+    workspace: Workspace, found: Cluster, release: Mapping[str, Any], path: str
+) -> Iterator[Outcome]:
     known = found.sources()
     for keys in (("spec", "chart", "spec", "sourceRef"), ("spec", "chartRef")):
         reference = dig(release, *keys)
@@ -256,14 +258,14 @@ def _chart_source(world: World, found: Cluster, release: Mapping[str, Any], path
             continue
         wanted = _referred(reference, key_of(release).namespace)
         named = f"{'.'.join(keys[1:])} names {wanted[0]} {wanted[2]}/{wanted[1]}"
-        where = place(world, path, release, *keys)
+        where = place(workspace, path, release, *keys)
         if wanted in known:
             yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is defined")
         elif any(has_variable(part) for part in wanted):
             yield unknown(f"{named}, which holds a variable that is not known", place=where)
-        elif _is_ours(world, found, wanted):
+        elif _is_ours(workspace, found, wanted):
             yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is ours, see the check of entries")
-        elif _is_used(world, found, wanted):
+        elif _is_used(workspace, found, wanted):
             yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is what other HelmReleases use")
         else:
             alike = sorted(f"{other[2]}/{other[1]}" for other in known if other[0] == wanted[0])
@@ -281,18 +283,18 @@ def _referred(reference: Mapping[str, Any], namespace: str) -> _Reference:
     return str(reference.get("kind")), str(reference.get("name")), str(named)
 
 
-def _is_ours(world: World, found: Cluster, wanted: _Reference) -> bool:
+def _is_ours(workspace: Workspace, found: Cluster, wanted: _Reference) -> bool:
     """Whether it is in a file of ours: where that is not applied, the check of entries tells."""
-    paths = applied_files(world)
+    paths = applied_files(workspace)
     return any(
         item.path in paths and (item.name, found.tree.built_namespace(item)) == wanted[1:]
         for item in found.tree.of_kind(wanted[0])
     )
 
 
-def _is_used(world: World, found: Cluster, wanted: _Reference) -> bool:
+def _is_used(workspace: Workspace, found: Cluster, wanted: _Reference) -> bool:
     """Whether HelmReleases of others, built or not, name the same source with its namespace."""
-    ours = own_files(world, ())
+    ours = own_files(workspace, ())
     for path, text in found.tree.texts.items():
         if path in ours or "HelmRelease" not in text or wanted[1] not in text:
             continue
@@ -305,15 +307,15 @@ def _is_used(world: World, found: Cluster, wanted: _Reference) -> bool:
     return False
 
 
-def secrets_are_decrypted(world: World) -> Iterator[Outcome]:
+def secrets_are_decrypted(workspace: Workspace) -> Iterator[Outcome]:
     """Kustomizations of ours whose build holds objects encrypted with SOPS say how they are decrypted."""
-    yield from _not_reached(world)
-    for found, item in _own(world):
+    yield from _not_reached(workspace)
+    for found, item in _own(workspace):
         encrypted = [one for one in item.objects or () if _is_encrypted(one.data)]
         if not encrypted:
             continue
         if dig(item.data, "spec", "decryption", "provider") == "sops":
-            yield _key(world, found, item)
+            yield _key(workspace, found, item)
             continue
         names = ", ".join(str(dig(one.data, "metadata", "name")) for one in encrypted)
         provider = dig(item.data, "spec", "decryption", "provider")
@@ -324,7 +326,7 @@ def secrets_are_decrypted(world: World) -> Iterator[Outcome]:
             f"Kustomization {item.key[1]} {has} and applies {names}, which is encrypted",
             "Flux would refuse it, and apply nothing else of this Kustomization",
             "add spec.decryption: {provider: sops, secretRef: {name: …}}",
-            place(world, item.path, item.data, "spec"),
+            place(workspace, item.path, item.data, "spec"),
         )
 
 
@@ -335,10 +337,10 @@ def _is_encrypted(data: Mapping[str, Any]) -> bool:
     return isinstance(dig(data, "sops"), dict) and not left
 
 
-def _key(world: World, found: Cluster, item: Applied) -> Outcome:
+def _key(workspace: Workspace, found: Cluster, item: Applied) -> Outcome:
     """Whether the Secret with the private key is where the Kustomization looks for it."""
     name, namespace = dig(item.data, "spec", "decryption", "secretRef", "name"), item.key[0]
-    where = place(world, item.path, item.data, "spec", "decryption")
+    where = place(workspace, item.path, item.data, "spec", "decryption")
     if name is None:
         return unknown(
             f"Kustomization {item.key[1]} decrypts without a secretRef: with keys that its controller has",
@@ -347,7 +349,7 @@ def _key(world: World, found: Cluster, item: Applied) -> Outcome:
     seen = {(key.namespace, key.name) for one in found.objects_of("Secret") for key in [key_of(one.data)]} | {
         (other.key[0], str(dig(other.data, "spec", "decryption", "secretRef", "name")))
         for other in found.applied
-        if other.path not in own_kustomizations(world)
+        if other.path not in own_kustomizations(workspace)
     }
     if (namespace, name) in seen:
         return passed(f"{item.path}: decrypted with Secret {namespace}/{name}")

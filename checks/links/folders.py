@@ -4,23 +4,23 @@ from checks.links.cluster import cluster
 from checks.model import Outcome, failed, passed
 from checks.objects import place
 from tasks.manifests import app_folder
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 
-def parseable_is_pointed_at(world: World) -> Outcome | None:
+def parseable_is_pointed_at(workspace: Workspace) -> Outcome | None:
     """DoD-002-03; that the source exists and secrets are decrypted is asked elsewhere."""
-    return _pointed_at(world, "parseable", "invoke task-002")
+    return _pointed_at(workspace, "parseable", "invoke task-002")
 
 
-def vector_is_pointed_at(world: World) -> Outcome | None:
+def vector_is_pointed_at(workspace: Workspace) -> Outcome | None:
     """DoD-006-02."""
-    return _pointed_at(world, "vector", "invoke task-006")
+    return _pointed_at(workspace, "vector", "invoke task-006")
 
 
-def _pointed_at(world: World, app: str, remedy: str) -> Outcome | None:
-    folder = app_folder(world, app)
-    defined = cluster(world).defining(f"{folder}/ks.yaml")
-    if not defined or not (world.repository.root / folder / "app").is_dir():
+def _pointed_at(workspace: Workspace, app: str, remedy: str) -> Outcome | None:
+    folder = app_folder(workspace, app)
+    defined = cluster(workspace).defining(f"{folder}/ks.yaml")
+    if not defined or not (workspace.repository.root / folder / "app").is_dir():
         return None
     for item in defined:
         if item.folder == f"{folder}/app":
@@ -30,5 +30,5 @@ def _pointed_at(world: World, app: str, remedy: str) -> Outcome | None:
         f"Kustomization {item.key[1]} applies {item.folder}, not {folder}/app",
         "Flux would not apply what is in it",
         remedy,
-        place(world, item.path, item.data, "spec", "path"),
+        place(workspace, item.path, item.data, "spec", "path"),
     )

@@ -7,28 +7,28 @@ from checks.model import Outcome, Status, passed
 from checks.objects import place_with
 from checks.rollout import datasource_connects
 from tasks.manifests import app_folder, parseable_url
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 
-def datasource_leads_to_parseable(world: World) -> Outcome | None:
+def datasource_leads_to_parseable(workspace: Workspace) -> Outcome | None:
     """DoD-010-02: what the files say, and that the Service and the port will exist."""
-    found, written = inventory(world), datasource_connects(world)
-    release = found.release_of(f"{app_folder(world, 'parseable')}/app/helmrelease.yaml")
+    found, written = inventory(workspace), datasource_connects(workspace)
+    release = found.release_of(f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml")
     if written.status is Status.FAIL or release is None or release.objects is None:
         return written
-    url = parseable_url(world)
-    address = address_of(url, world.layout.namespace, found)
+    url = parseable_url(workspace)
+    address = address_of(url, workspace.layout.namespace, found)
     if address is None:
         return written
-    outcome = reached(found, address, f"the data source's {url}", url_place(world, url))
+    outcome = reached(found, address, f"the data source's {url}", url_place(workspace, url))
     if outcome.status is not Status.PASS:
         return outcome
     return passed(f"the data source has the login, and {url} leads to the Service of Parseable")
 
 
-def url_place(world: World, url: str) -> str:
+def url_place(workspace: Workspace, url: str) -> str:
     """FILE:LINE of ``url`` in the file of Grafana's release; empty where there is none."""
-    path = grafana_file(world)
+    path = grafana_file(workspace)
     if not path:
         return ""
-    return place_with(world, path, url)
+    return place_with(workspace, path, url)

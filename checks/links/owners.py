@@ -7,7 +7,7 @@ from checks.links.applied import Key
 from checks.links.inventory import Inventory, Placed, inventory, place_of
 from checks.model import Outcome, failed, passed
 from checks.objects import dig
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 # Helm installs CRDs only where there are none yet: https://helm.sh/docs/chart_best_practices/custom_resource_definitions/
 _SHARED = {"CustomResourceDefinition"}
@@ -20,9 +20,9 @@ class _Owner(NamedTuple):
     release: str
 
 
-def objects_have_one_owner(world: World) -> Iterator[Outcome]:
+def objects_have_one_owner(workspace: Workspace) -> Iterator[Outcome]:
     """Nothing is both a plain manifest and part of a release, or part of two releases."""
-    found = inventory(world)
+    found = inventory(workspace)
     conflicts = list(_conflicts(found))
     for key, owners in conflicts:
         named = " and ".join(
@@ -33,7 +33,7 @@ def objects_have_one_owner(world: World) -> Iterator[Outcome]:
             f"{key} is created twice: by {named}",
             "Helm would refuse to take it over, or the two would overwrite each other for ever",
             "switch it off in the values (create: false), or take the manifest out",
-            place_of(world, rendered),
+            place_of(workspace, rendered),
         )
     if not conflicts and any(release.objects is not None for release in found.releases):
         yield passed("no object is both rendered and written down, or rendered twice")

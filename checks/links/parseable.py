@@ -11,7 +11,7 @@ from checks.model import Outcome, failed, passed, unknown
 from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged
 from tasks.flux.substitution import has_variable
 from tasks.manifests import app_folder
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 _STACK = "kube-prometheus-stack"
@@ -22,29 +22,29 @@ _KEYS = {"P_S3_ACCESS_KEY": "S3_ACCESS_KEY_ID", "P_S3_SECRET_KEY": "S3_SECRET_AC
 _LOGIN = {"P_USERNAME": "username", "P_PASSWORD": "password"}
 
 
-def _file(world: World) -> str:
-    return f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
+def _file(workspace: Workspace) -> str:
+    return f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml"
 
 
-def _servers(world: World) -> list[tuple[Pod, Mapping[str, Any]]]:
+def _servers(workspace: Workspace) -> list[tuple[Pod, Mapping[str, Any]]]:
     """The pods that run Parseable's server, with its container; none where nothing is rendered."""
-    found = inventory(world)
+    found = inventory(workspace)
     # A chart may have jobs beside it; of them none is given a place to store logs.
     return [
         (pod, container)
-        for pod in pods(found, _file(world))
+        for pod in pods(found, _file(workspace))
         if pod.owner.key.kind in ("Deployment", "StatefulSet")
         for container in pod.containers()
         if "parseable" in str(container.get("image")) or "parseable" in str(container.get("name"))
     ]
 
 
-def connects_to_s3(world: World) -> Outcome | None:
+def connects_to_s3(workspace: Workspace) -> Outcome | None:
     """DoD-003-02: the mode, and all variables that it needs.
 
     Their names and defaults: https://github.com/parseablehq/parseable/blob/v1.7.3/src/storage/s3.rs
     """
-    s3, servers = world.settings.s3, _servers(world)
+    s3, servers = workspace.settings.s3, _servers(workspace)
     wanted = {"P_S3_URL": s3.endpoint, "P_S3_REGION": s3.region, "P_S3_BUCKET": s3.bucket}
     problems = []
     for pod, container in servers:
@@ -70,13 +70,13 @@ def connects_to_s3(world: World) -> Outcome | None:
         passed(f"rendered: {_MODE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
         consequence="Parseable would not start, or keep its logs in an emptyDir",
         remedy="invoke task-003",
-        place=place_of(world, servers[0][0].owner),
+        place=place_of(workspace, servers[0][0].owner),
     )
 
 
-def has_resources(world: World) -> Outcome | None:
+def has_resources(workspace: Workspace) -> Outcome | None:
     """DoD-003-03, as Helm's merge with the chart's own defaults leaves it."""
-    wanted, servers = world.settings.parseable, _servers(world)
+    wanted, servers = workspace.settings.parseable, _servers(workspace)
     problems = []
     for pod, container in servers:
         resources = container.get("resources")
@@ -100,13 +100,13 @@ def has_resources(world: World) -> Outcome | None:
         passed(f"rendered: memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}"),
         consequence="the pod would have other limits than the specified ones",
         remedy="invoke task-003",
-        place=place_of(world, servers[0][0].owner),
+        place=place_of(workspace, servers[0][0].owner),
     )
 
 
-def gets_credentials(world: World) -> Outcome | None:
+def gets_credentials(workspace: Workspace) -> Outcome | None:
     """DoD-004-03: both keys of the Secret reach the variables that Parseable reads."""
-    secret, servers = world.settings.parseable.secret, _servers(world)
+    secret, servers = workspace.settings.parseable.secret, _servers(workspace)
     problems = [line for pod, container in servers for line in _unset(pod, container, secret, _KEYS)]
     if not servers:
         return None
@@ -115,14 +115,14 @@ def gets_credentials(world: World) -> Outcome | None:
         unknown(f"rendered: both variables come from a Secret; whether S3 takes them: {NEEDS_CLUSTER}"),
         consequence="Parseable would start without S3 credentials",
         remedy="invoke task-003",
-        place=place_of(world, servers[0][0].owner),
+        place=place_of(workspace, servers[0][0].owner),
     )
 
 
-def login_is_not_default(world: World) -> Iterator[Outcome]:
+def login_is_not_default(workspace: Workspace) -> Iterator[Outcome]:
     """Parseable's login comes from the Secret: without one it is admin/admin."""
-    secret = world.settings.parseable.secret
-    for pod, container in _servers(world):
+    secret = workspace.settings.parseable.secret
+    for pod, container in _servers(workspace):
         problems = _unset(pod, container, secret, _LOGIN)
         if not problems:
             yield passed(f"{pod.owner.key} has its login from a Secret")
@@ -131,7 +131,7 @@ def login_is_not_default(world: World) -> Iterator[Outcome]:
             "; ".join(problems),
             "Parseable's login would be its default, admin/admin, or not the one that Vector and Grafana use",
             "invoke task-003",
-            place_of(world, pod.owner),
+            place_of(workspace, pod.owner),
         )
 
 
@@ -154,14 +154,14 @@ def _unset(pod: Pod, container: Mapping[str, Any], secret: str, wanted: Mapping[
     return problems
 
 
-def metrics_are_discovered(world: World) -> Outcome | None:
+def metrics_are_discovered(workspace: Workspace) -> Outcome | None:
     """DoD-005-01: the ServiceMonitor's labels, port, path and login lead to what Parseable serves."""
-    found = inventory(world)
-    release = found.release_of(_file(world))
+    found = inventory(workspace)
+    release = found.release_of(_file(workspace))
     if release is None or release.objects is None:
         return None
-    path = f"{app_folder(world, 'parseable')}/app/servicemonitor.yaml"
-    name = dig(find_object(world, path, "ServiceMonitor", "TASK-005"), "metadata", "name")
+    path = f"{app_folder(workspace, 'parseable')}/app/servicemonitor.yaml"
+    name = dig(find_object(workspace, path, "ServiceMonitor", "TASK-005"), "metadata", "name")
     monitor = next((item for item in found.of_kind("ServiceMonitor") if item.path == path), None)
     if monitor is None:
         return failed(f"ServiceMonitor {name} is not applied", _UNSEEN, "invoke task-003", f"{path}:1")
@@ -172,13 +172,13 @@ def metrics_are_discovered(world: World) -> Outcome | None:
             problems.append(
                 f"path {_shown(dig(endpoint, 'path'))} is not /api/v1/metrics, which Parseable serves"
             )
-        problems += _login(world, found, endpoint, monitor.key.namespace)
+        problems += _login(workspace, found, endpoint, monitor.key.namespace)
     if problems:
         return failed(
             "; ".join(problems),
             _UNSEEN,
             "invoke task-005",
-            near(world, monitor, "endpoints:"),
+            near(workspace, monitor, "endpoints:"),
         )
     evidence = f"{monitor.key} leads to a port and a path that Parseable serves, with its login"
     label = _wanted_label(found)
@@ -208,11 +208,11 @@ def _wanted_label(found: Inventory) -> tuple[str, str] | None:
     return None
 
 
-def _login(world: World, found: Inventory, endpoint: Any, namespace: str) -> list[str]:
+def _login(workspace: Workspace, found: Inventory, endpoint: Any, namespace: str) -> list[str]:
     problems = []
     for part, key in (("username", "username"), ("password", "password")):
         reference = dig(endpoint, "basicAuth", part)
-        wanted = {"name": world.settings.parseable.secret, "key": key}
+        wanted = {"name": workspace.settings.parseable.secret, "key": key}
         if reference != wanted:
             problems.append(
                 f"basicAuth.{part} is not key {key} of {wanted['name']}, and {_METRICS} needs a login"

@@ -10,7 +10,7 @@ from checks.links.workloads import Pod, pods
 from checks.model import Outcome, failed, noted, passed, unknown
 from checks.objects import dig, items, place
 from tasks.manifests import own_files
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tasks.yaml.marks import line_with
 
 _WAITS = "the pod would wait in CreateContainerConfigError or ContainerCreating, and never run"
@@ -36,18 +36,18 @@ class _Reference:
     used_for: str
 
 
-def references_exist(world: World) -> Iterator[Outcome]:
+def references_exist(workspace: Workspace) -> Iterator[Outcome]:
     """Every Secret and ConfigMap, with its key, and every ServiceAccount that a pod needs will exist."""
-    found, ours = inventory(world), own_files(world, ())
-    for pod in pods(found, *ours, grafana_file(world)):
+    found, ours = inventory(workspace), own_files(workspace, ())
+    for pod in pods(found, *ours, grafana_file(workspace)):
         is_ours = pod.owner.path in ours
         named: dict[tuple[str, str], list[_Reference]] = {}
         for reference in dict.fromkeys(_needed(pod)):
             named.setdefault((reference.kind, reference.name), []).append(reference)
         for references in named.values():
-            for outcome in _resolved(world, found, pod, references):
-                yield outcome if is_ours else noted(world, outcome)
-        yield _account(world, found, pod, is_ours=is_ours)
+            for outcome in _resolved(workspace, found, pod, references):
+                yield outcome if is_ours else noted(workspace, outcome)
+        yield _account(workspace, found, pod, is_ours=is_ours)
 
 
 def _needed(pod: Pod) -> Iterator[_Reference]:
@@ -80,7 +80,7 @@ def _one(kind: str, reference: Any, name: str, used_for: str, key: str | None = 
 
 
 def _resolved(
-    world: World, found: Inventory, pod: Pod, references: Sequence[_Reference]
+    workspace: Workspace, found: Inventory, pod: Pod, references: Sequence[_Reference]
 ) -> Iterator[Outcome]:
     """Whether the one object that all of ``references`` name exists, with their keys."""
     kind, name, namespace = references[0].kind, references[0].name, pod.owner.key.namespace
@@ -90,7 +90,7 @@ def _resolved(
     holder = found.find(kind, namespace, name)
     if holder is None:
         uses = " and ".join(dict.fromkeys(reference.used_for for reference in references))
-        yield _absent(world, found, pod, kind, name, uses)
+        yield _absent(workspace, found, pod, kind, name, uses)
         return
     keys = _keys(holder.data)
     for reference in references:
@@ -103,7 +103,7 @@ def _resolved(
             f"{pod.owner.key} ({has})",
             _WAITS,
             f"name one of those, or add the key in {holder.path}",
-            near(world, pod.owner, reference.key),
+            near(workspace, pod.owner, reference.key),
         )
 
 
@@ -115,10 +115,10 @@ def _keys(data: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def _absent(world: World, found: Inventory, pod: Pod, kind: str, name: str, used_for: str) -> Outcome:
+def _absent(workspace: Workspace, found: Inventory, pod: Pod, kind: str, name: str, used_for: str) -> Outcome:
     """What to say of an object that no build and no rendered release has."""
     namespace = pod.owner.key.namespace
-    what, where = f"{kind} {namespace}/{name}", near(world, pod.owner, name)
+    what, where = f"{kind} {namespace}/{name}", near(workspace, pod.owner, name)
     maker = next(
         (
             item
@@ -134,7 +134,7 @@ def _absent(world: World, found: Inventory, pod: Pod, kind: str, name: str, used
         return unknown(
             f"{what} for {used_for} of {pod.owner.key}: {path} has one, not in this build", place=where
         )
-    if pod.owner.path in own_files(world, ()):
+    if pod.owner.path in own_files(workspace, ()):
         others = sorted(item.key.name for item in found.of_kind(kind, namespace=namespace))
         there = f"there are {', '.join(others)}" if others else "there is none at all"
         return failed(
@@ -150,7 +150,7 @@ def _absent(world: World, found: Inventory, pod: Pod, kind: str, name: str, used
     )
 
 
-def _account(world: World, found: Inventory, pod: Pod, *, is_ours: bool) -> Outcome:
+def _account(workspace: Workspace, found: Inventory, pod: Pod, *, is_ours: bool) -> Outcome:
     namespace, name = pod.owner.key.namespace, pod.account
     # Every namespace has this one.
     if name == "default" or found.find("ServiceAccount", namespace, name) is not None:
@@ -160,31 +160,31 @@ def _account(world: World, found: Inventory, pod: Pod, *, is_ours: bool) -> Outc
             f"ServiceAccount {namespace}/{name} of {pod.owner.key} is nowhere in the repository",
             "no pod would be created: the API server refuses pods without their account",
             "correct the name, or commit the account",
-            _account_place(world, pod),
+            _account_place(workspace, pod),
         )
     return unknown(
         f"ServiceAccount {namespace}/{name} of {pod.owner.key} is not in the repository",
         f"kubectl get serviceaccount -n {namespace} {name}",
-        _account_place(world, pod),
+        _account_place(workspace, pod),
     )
 
 
-def _account_place(world: World, pod: Pod) -> str:
+def _account_place(workspace: Workspace, pod: Pod) -> str:
     release = pod.owner.release
     if release is None:
-        return place_of(world, pod.owner)
-    return place(world, release.path, release.data, "spec", "values", "serviceAccount", "name")
+        return place_of(workspace, pod.owner)
+    return place(workspace, release.path, release.data, "spec", "values", "serviceAccount", "name")
 
 
-def near(world: World, item: Placed, word: str) -> str:
+def near(workspace: Workspace, item: Placed, word: str) -> str:
     """FILE:LINE where ``word`` stands in the file of ``item``, the place of ``item`` where it does not."""
-    number = line_with(world.repository.glance(item.path), word)
-    return place_of(world, item) if number is None else f"{item.path}:{number}"
+    number = line_with(workspace.repository.text(item.path), word)
+    return place_of(workspace, item) if number is None else f"{item.path}:{number}"
 
 
-def storage_classes_exist(world: World) -> Iterator[Outcome]:
+def storage_classes_exist(workspace: Workspace) -> Iterator[Outcome]:
     """Every StorageClass that a claim of ours names is defined, or a release's values make it."""
-    found, ours = inventory(world), own_files(world, ())
+    found, ours = inventory(workspace), own_files(workspace, ())
     for item in found.objects:
         if item.path not in ours:
             continue
@@ -201,7 +201,7 @@ def storage_classes_exist(world: World) -> Iterator[Outcome]:
                 yield unknown(
                     f"StorageClass {name} of {item.key}: the repository shows none of that name",
                     f"kubectl get storageclass {name}",
-                    near(world, item, name),
+                    near(workspace, item, name),
                 )
 
 

@@ -12,52 +12,54 @@ from checks.objects import dig, items
 from tasks.flux.grafana import GrafanaPlace
 from tasks.manifests import own_files
 from tasks.shared_files import values_at
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
-def urls_lead_somewhere(world: World) -> Iterator[Outcome]:
+def urls_lead_somewhere(workspace: Workspace) -> Iterator[Outcome]:
     """Each URL names a Service and a port that will exist; each probe a port that its container has."""
-    found, ours = inventory(world), own_files(world, ())
+    found, ours = inventory(workspace), own_files(workspace, ())
     for item in found.of_kind("ConfigMap"):
         if item.path in ours:
             for url in dict.fromkeys(urls_in(item.data.get("data"))):
-                yield from _led(world, found, url, f"{item.key}: {url}", near(world, item, url))
+                yield from _led(workspace, found, url, f"{item.key}: {url}", near(workspace, item, url))
     for pod in pods(found, *ours):
         values = [dig(one, "value") for each in pod.containers() for one in items(each.get("env"))]
         for url in dict.fromkeys(urls_in(values)):
-            yield from _led(world, found, url, f"{pod.owner.key}: {url}", near(world, pod.owner, url))
-        yield from _probes(world, pod)
-    yield from _data_sources(world, found)
+            yield from _led(workspace, found, url, f"{pod.owner.key}: {url}", near(workspace, pod.owner, url))
+        yield from _probes(workspace, pod)
+    yield from _data_sources(workspace, found)
 
 
-def _led(world: World, found: Inventory, url: str, used_by: str, place: str) -> Iterator[Outcome]:
-    address = address_of(url, world.layout.namespace, found)
+def _led(workspace: Workspace, found: Inventory, url: str, used_by: str, place: str) -> Iterator[Outcome]:
+    address = address_of(url, workspace.layout.namespace, found)
     if address is not None:
         yield reached(found, address, used_by, place)
 
 
-def _data_sources(world: World, found: Inventory) -> Iterator[Outcome]:
+def _data_sources(workspace: Workspace, found: Inventory) -> Iterator[Outcome]:
     """Those of Grafana; the user's own give notes."""
-    grafana = world.layout.grafana
+    grafana = workspace.layout.grafana
     if not isinstance(grafana, GrafanaPlace):
         return
-    values = values_at(grafana, world.repository.glance(grafana.path))
+    values = values_at(grafana, workspace.repository.text(grafana.path))
     for file in (dig(values, "datasources") or {}).values():
         for source in items(dig(file, "datasources")):
             url, name = dig(source, "url"), dig(source, "name")
             if not isinstance(url, str):
                 continue
-            for outcome in _led(world, found, url, f"data source {name}: {url}", url_place(world, url)):
-                if name == world.settings.grafana.datasource_name:
+            for outcome in _led(
+                workspace, found, url, f"data source {name}: {url}", url_place(workspace, url)
+            ):
+                if name == workspace.settings.grafana.datasource_name:
                     yield outcome
                 # Where others lead depends on charts that are not rendered here: that says nothing of ours.
                 elif outcome.status is not Status.UNKNOWN:
-                    yield noted(world, outcome)
+                    yield noted(workspace, outcome)
 
 
-def _probes(world: World, pod: Pod) -> Iterator[Outcome]:
+def _probes(workspace: Workspace, pod: Pod) -> Iterator[Outcome]:
     for container in pod.containers():
         names = {dig(port, "name") for port in items(container.get("ports"))}
         for probe in _PROBES:
@@ -68,7 +70,7 @@ def _probes(world: World, pod: Pod) -> Iterator[Outcome]:
                         f"{probe} of {pod.owner.key} asks port {port}, which the container does not name",
                         "the probe would fail, and the pod be restarted or never get ready",
                         "name a port that the container has",
-                        place_of(world, pod.owner),
+                        place_of(workspace, pod.owner),
                     )
                 elif port is not None:
                     yield passed(f"{probe} of {pod.owner.key} asks port {port}")

@@ -20,7 +20,7 @@ from checks.vector import (
 )
 from tasks.effects import shell
 from tasks.manifests import app_folder
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 _REFUSED = 78
 _SECONDS = 60.0
@@ -34,18 +34,18 @@ _LOGIN = {"PARSEABLE_USERNAME": "username", "PARSEABLE_PASSWORD": "password"}
 _DATA_FOLDER = "/var/lib/vector/"
 
 
-def _agents(world: World) -> tuple[Inventory, list[Pod]]:
+def _agents(workspace: Workspace) -> tuple[Inventory, list[Pod]]:
     """The pods of the release; none where it is not rendered."""
-    found = inventory(world)
-    return found, list(pods(found, f"{app_folder(world, 'vector')}/app/helmrelease.yaml"))
+    found = inventory(workspace)
+    return found, list(pods(found, f"{app_folder(workspace, 'vector')}/app/helmrelease.yaml"))
 
 
-def account_is_used(world: World) -> Outcome | None:
+def account_is_used(workspace: Workspace) -> Outcome | None:
     """DoD-007-01."""
-    _, agents = _agents(world)
+    _, agents = _agents(workspace)
     if not agents:
         return None
-    wanted = world.settings.vector.name
+    wanted = workspace.settings.vector.name
     problems = [
         f"{pod.owner.key} runs as ServiceAccount {pod.account}, not {wanted}"
         for pod in agents
@@ -56,13 +56,13 @@ def account_is_used(world: World) -> Outcome | None:
         passed(f"rendered: the pods run as ServiceAccount {wanted}"),
         consequence="Vector would run without its rights, and collect nothing",
         remedy="invoke task-009",
-        place=place_of(world, agents[0].owner),
+        place=place_of(workspace, agents[0].owner),
     )
 
 
-def account_may_read(world: World) -> Outcome | None:
+def account_may_read(workspace: Workspace) -> Outcome | None:
     """DoD-007-02: by all bindings of the account that the pods run as, plain or rendered."""
-    found, agents = _agents(world)
+    found, agents = _agents(workspace)
     if not agents:
         return None
     problems = []
@@ -80,7 +80,7 @@ def account_may_read(world: World) -> Outcome | None:
         passed(f"rendered: the pods' account may list and watch {', '.join(_RESOURCES)}"),
         consequence="Vector would be refused by the Kubernetes API and collect nothing",
         remedy="invoke task-007",
-        place=place_of(world, agents[0].owner),
+        place=place_of(workspace, agents[0].owner),
     )
 
 
@@ -107,9 +107,9 @@ def _granted(found: Inventory, namespace: str, account: str) -> dict[str, set[st
     return granted
 
 
-def runs_on_every_node(world: World) -> Outcome | None:
+def runs_on_every_node(workspace: Workspace) -> Outcome | None:
     """DoD-009-01."""
-    _, agents = _agents(world)
+    _, agents = _agents(workspace)
     if not agents:
         return None
     kinds = sorted({pod.owner.key.kind for pod in agents})
@@ -118,16 +118,16 @@ def runs_on_every_node(world: World) -> Outcome | None:
         passed("rendered: a DaemonSet"),
         consequence="Vector would not run on every node",
         remedy="invoke task-009",
-        place=place_of(world, agents[0].owner),
+        place=place_of(workspace, agents[0].owner),
     )
 
 
-def uses_config_and_account(world: World) -> Outcome | None:
+def uses_config_and_account(workspace: Workspace) -> Outcome | None:
     """DoD-009-02: the ConfigMap is mounted where Vector looks, the account and the login are given."""
-    _, agents = _agents(world)
+    _, agents = _agents(workspace)
     if not agents:
         return None
-    name, account = world.settings.vector.config_map, world.settings.vector.name
+    name, account = workspace.settings.vector.config_map, workspace.settings.vector.name
     problems = []
     for pod in agents:
         if pod.account != account:
@@ -139,7 +139,7 @@ def uses_config_and_account(world: World) -> Outcome | None:
         given = {
             name: value for container in pod.containers() for name, value in variables(container).items()
         }
-        secret = world.settings.parseable.secret
+        secret = workspace.settings.parseable.secret
         for variable, key in _LOGIN.items():
             reference = dig(given.get(variable), "secretKeyRef")
             if (dig(reference, "name"), dig(reference, "key")) != (secret, key):
@@ -149,7 +149,7 @@ def uses_config_and_account(world: World) -> Outcome | None:
         passed(f"rendered: ConfigMap {name} and ServiceAccount {account}, with the login from its Secret"),
         consequence="Vector would run with another pipeline, or without its rights or login",
         remedy="invoke task-009",
-        place=place_of(world, agents[0].owner),
+        place=place_of(workspace, agents[0].owner),
     )
 
 
@@ -166,48 +166,51 @@ def _mounted(pod: Pod) -> set[str]:
     return names
 
 
-def _config(world: World, found: Inventory) -> Placed:
+def _config(workspace: Workspace, found: Inventory) -> Placed:
     """The ConfigMap with the configuration, as Flux applies it.
 
     Raises:
         NotThereError: it is in no build.
     """
-    config = found.find("ConfigMap", world.layout.namespace, world.settings.vector.config_map)
+    config = found.find("ConfigMap", workspace.layout.namespace, workspace.settings.vector.config_map)
     if config is None:
         raise NotThereError(
-            unknown(f"ConfigMap {world.layout.namespace}/{world.settings.vector.config_map} is in no build")
+            unknown(
+                f"ConfigMap {workspace.layout.namespace}/{workspace.settings.vector.config_map} "
+                "is in no build"
+            )
         )
     return config
 
 
-def posts_to_parseable(world: World) -> Outcome | None:
+def posts_to_parseable(workspace: Workspace) -> Outcome | None:
     """DoD-008-03, on what Flux applies after it has replaced variables."""
-    found, agents = _agents(world)
+    found, agents = _agents(workspace)
     if not agents:
         return None
-    config = _config(world, found)
-    problems = sink_problems(world, pipeline_of(config.data, config.path))
-    if problems and sink_posts_to_parseable(world).status is Status.PASS:
+    config = _config(workspace, found)
+    problems = sink_problems(workspace, pipeline_of(config.data, config.path))
+    if problems and sink_posts_to_parseable(workspace).status is Status.PASS:
         problems = ["Flux replaces variables in it, Vector's own too (postBuild)", *problems]
-    return sink_judged(world, problems, near(world, config, "sinks:"))
+    return sink_judged(workspace, problems, near(workspace, config, "sinks:"))
 
 
-def sends_to_parseable(world: World) -> Outcome | None:
+def sends_to_parseable(workspace: Workspace) -> Outcome | None:
     """DoD-009-03: the sink's URL leads to a Service and a port that will exist."""
-    found, agents = _agents(world)
-    release = found.release_of(f"{app_folder(world, 'parseable')}/app/helmrelease.yaml")
+    found, agents = _agents(workspace)
+    release = found.release_of(f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml")
     if not agents or release is None or release.objects is None:
         return None
-    config = _config(world, found)
-    url = str(parseable_sink(world, pipeline_of(config.data, config.path)).get("uri"))
+    config = _config(workspace, found)
+    url = str(parseable_sink(workspace, pipeline_of(config.data, config.path)).get("uri"))
     address = address_of(url, agents[0].owner.key.namespace, found)
-    return address and reached(found, address, f"the sink's {url}", near(world, config, url))
+    return address and reached(found, address, f"the sink's {url}", near(workspace, config, url))
 
 
-def pipeline_is_connected(world: World) -> Iterator[Outcome]:
+def pipeline_is_connected(workspace: Workspace) -> Iterator[Outcome]:
     """Every input of a transform or sink exists, and the buffer lies where it can be written."""
-    found, agents = _agents(world)
-    config = _config(world, found)
+    found, agents = _agents(workspace)
+    config = _config(workspace, found)
     if list(config.data.get("data") or {}) != ["vector.yaml"] or any(
         len(_mounted(pod)) > 1 for pod in agents
     ):
@@ -227,13 +230,13 @@ def pipeline_is_connected(world: World) -> Iterator[Outcome]:
                         f"(there are {', '.join(known) or 'none'})",
                         "Vector would refuse its configuration and not start",
                         "name one of those",
-                        near(world, config, wanted),
+                        near(workspace, config, wanted),
                     )
     for pod in agents:
-        yield _writable(world, pod, content.get("data_dir"), near(world, config, "data_dir:"))
+        yield _writable(workspace, pod, content.get("data_dir"), near(workspace, config, "data_dir:"))
 
 
-def _writable(world: World, pod: Pod, data_dir: object, where: str) -> Outcome:
+def _writable(workspace: Workspace, pod: Pod, data_dir: object, where: str) -> Outcome:
     folder = str(data_dir or _DATA_FOLDER)
     told = f"data_dir {folder}" if data_dir else f"data_dir is not set, and Vector's own, {folder},"
     for container in pod.containers():
@@ -255,7 +258,7 @@ def _writable(world: World, pod: Pod, data_dir: object, where: str) -> Outcome:
     return passed(f"data_dir {folder} is on a volume that can be written")
 
 
-def pipeline_is_valid(world: World) -> Iterator[Outcome]:
+def pipeline_is_valid(workspace: Workspace) -> Iterator[Outcome]:
     """Vector itself takes the configuration, the remap programs in it included.
 
     Where it does not, or a variable is used that is not set, ``vector validate`` ends with 78:
@@ -267,8 +270,8 @@ def pipeline_is_valid(world: World) -> Iterator[Outcome]:
             "install vector (https://vector.dev/docs/setup/installation/)",
         )
         return
-    found, agents = _agents(world)
-    config = _config(world, found)
+    found, agents = _agents(workspace)
+    config = _config(workspace, found)
     text = dig(config.data, "data", "vector.yaml")
     given = [variables(container) for pod in agents for container in pod.containers()]
     environment = dict.fromkeys([*_LOGIN, *(name for one in given for name in one)], "any")
@@ -287,12 +290,12 @@ def pipeline_is_valid(world: World) -> Iterator[Outcome]:
         return
     if done.code != _REFUSED:
         yield unknown(
-            f"vector validate ended with {done.code}: {said}", "run it by hand", place_of(world, config)
+            f"vector validate ended with {done.code}: {said}", "run it by hand", place_of(workspace, config)
         )
         return
     yield failed(
         f"vector validate refuses the configuration: {said}",
         "Vector would not start",
         "invoke task-008",
-        place_of(world, config),
+        place_of(workspace, config),
     )

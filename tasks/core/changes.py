@@ -1,4 +1,4 @@
-"""What a task wants to do to the world: planned, shown and executed as the same object."""
+"""What a task wants to do: planned, shown and executed as the same object."""
 
 import difflib
 import re

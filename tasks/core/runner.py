@@ -15,7 +15,7 @@ W_contra = TypeVar("W_contra", bound="Refreshable", contravariant=True)
 
 
 class Refreshable(Protocol):
-    """What the runner needs of the world: planned changes can be laid over it, and it can be read anew."""
+    """What the runner needs of its workspace: lay planned changes over it, and read it anew."""
 
     def lay_over(self, changes: Iterable[Change]) -> None:
         """Make later facts see ``changes`` as done."""
@@ -29,10 +29,10 @@ class Step(Protocol[W_contra]):
 
     SPEC: TaskSpec
 
-    def facts(self, world: W_contra, /) -> Any:
+    def facts(self, workspace: W_contra, /) -> Any:
         """Read what the plan needs to know."""
 
-    def plan(self, world: W_contra, found: Any, /) -> Iterator[Change | Remark]:
+    def plan(self, workspace: W_contra, found: Any, /) -> Iterator[Change | Remark]:
         """Derive what is missing, and say what is worth saying."""
 
 
@@ -70,7 +70,9 @@ class Progress(Protocol):
         """The checks of the task answered, and none of them failed."""
 
 
-def make_plans(steps: Mapping[str, Step[W_contra]], world: W_contra, tasks: Iterable[str]) -> list[TaskPlan]:
+def make_plans(
+    steps: Mapping[str, Step[W_contra]], workspace: W_contra, tasks: Iterable[str]
+) -> list[TaskPlan]:
     """Plan ``tasks`` in the order given, each as if those before it were done. Changes nothing."""
     plans: list[TaskPlan] = []
     stuck: set[str] = set()
@@ -78,16 +80,16 @@ def make_plans(steps: Mapping[str, Step[W_contra]], world: W_contra, tasks: Iter
         step = steps[name]
         blocker = next((need for need in reversed(ancestors(name)) if need in stuck), None)
         try:
-            planned = tuple(step.plan(world, step.facts(world)))
+            planned = tuple(step.plan(workspace, step.facts(workspace)))
         except PlaybookError as error:
             stuck.add(name)
             plans.append(TaskPlan(step.SPEC, error=error, blocked_by=blocker))
             continue
         changes = tuple(item for item in planned if isinstance(item, Change))
         remarks = tuple(item.text for item in planned if isinstance(item, Remark))
-        world.lay_over(changes)
+        workspace.lay_over(changes)
         plans.append(TaskPlan(step.SPEC, changes, remarks, blocked_by=blocker))
-    world.refresh()
+    workspace.refresh()
     return plans
 
 
@@ -158,7 +160,7 @@ def check_prerequisites(
 
 def carry_out(
     plans: Sequence[TaskPlan],
-    world: Refreshable,
+    workspace: Refreshable,
     verify: Callable[[str], Sequence[Verdict]],
     verify_all: Callable[[Change], Sequence[Verdict]],
     progress: Progress,
@@ -181,7 +183,7 @@ def carry_out(
         try:
             for change in plan.changes:
                 if change.needs_proof and not is_proved:
-                    world.refresh()
+                    workspace.refresh()
                     _prove(verify_all(change), plan.spec, left)
                 # What is proved for a commit is so for its push.
                 is_proved = change.needs_proof
@@ -192,7 +194,7 @@ def carry_out(
                 raise
             raise type(error)(f"{plan.spec.id}: {error.summary}", _and_left(error.hint, left)) from None
         if plan.changes:
-            world.refresh()
+            workspace.refresh()
         answered = verify(plan.spec.id)
         _prove(answered, plan.spec, left)
         verdicts += answered

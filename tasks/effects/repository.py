@@ -31,7 +31,7 @@ class Repository:
             self._texts[path] = read_text(self.root / path)
         return self._texts[path]
 
-    def glance(self, path: str) -> str:
+    def text(self, path: str) -> str:
         """The text of ``path``, empty where it cannot be read: for a look at files that may be anything."""
         try:
             return self.read(path) or ""
@@ -71,7 +71,7 @@ class Repository:
         return not same_text(text, head) and not same_documents(text, head)
 
     def forget(self) -> None:
-        """Drop what was read and planned, after the world has changed."""
+        """Drop what was read and planned, after something was changed."""
         self._texts.clear()
         self._heads.clear()
         self._unknown.clear()

@@ -17,7 +17,7 @@ from tasks.effects.files import MakeFolder, WriteFile
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
 from tasks.steps import STEPS
-from tasks.workspace import Permissions, World
+from tasks.workspace import Permissions, Workspace
 from tests import shapes
 
 APPS = "kubernetes/apps/monitoring"
@@ -45,13 +45,13 @@ def deploy(root: Path, shape: shapes.Shape = shapes.documented) -> None:
     shape(root)
     for arguments in (("add", "--all"), ("commit", "-q", "--allow-empty", "-m", "Another layout")):
         subprocess.run(("git", *arguments), cwd=root, check=True)
-    world = world_of(root)
+    workspace = workspace_of(root)
     for name, step in STEPS.items():
         if name not in ("TASK-001", "TASK-004"):
-            for change in step.plan(world, step.facts(world)):
+            for change in step.plan(workspace, step.facts(workspace)):
                 if isinstance(change, MakeFolder | WriteFile):
                     change.apply()
-            world.refresh()
+            workspace.refresh()
     (release,) = root.rglob("parseable/app/helmrelease.yaml")
     release.with_name("secret.sops.yaml").write_text(SECRET)
 
@@ -70,19 +70,19 @@ def root(deployed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(deployed, tmp_path / "repository", symlinks=True))
 
 
-def world_of(root: Path) -> World:
-    """The world of a repository, read anew."""
-    return World(Settings(), Repository(Git(root)), permissions=Permissions(push=False))
+def workspace_of(root: Path) -> Workspace:
+    """The workspace of a repository, read anew."""
+    return Workspace(Settings(), Repository(Git(root)), permissions=Permissions(push=False))
 
 
 def clusters_of(root: Path) -> tuple[Cluster, ...]:
     """The clusters that get our files."""
-    return clusters(world_of(root))
+    return clusters(workspace_of(root))
 
 
-def found(check: Callable[[World], Iterable[Outcome]], root: Path) -> list[tuple[Status, str, str]]:
+def found(check: Callable[[Workspace], Iterable[Outcome]], root: Path) -> list[tuple[Status, str, str]]:
     """What a link does not pass, or that all passes: status, evidence and place of each."""
-    outcomes = linked(check, world_of(root))
+    outcomes = linked(check, workspace_of(root))
     assert all(one.evidence for one in outcomes)
     assert all(one.consequence and one.remedy for one in outcomes if one.status is Status.FAIL)
     return [(one.status, one.evidence, one.place) for one in outcomes]

@@ -30,7 +30,7 @@ from tasks.effects.helm import Helm
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.repository import Repository
 from tasks.effects.s3 import BucketFacts
-from tasks.workspace import Permissions, Reach, World
+from tasks.workspace import Network, Permissions, Workspace
 from tests import shapes
 from tests.charts import write_charts
 from tests.playground import Playground
@@ -224,11 +224,11 @@ class Place:
         self, *, online: bool = False, rules: Sequence[LifecycleRule] = (OURS,), only: Collection[str] = ()
     ) -> list[Verdict]:
         """What the checks say of it now, all of them or some."""
-        reach = Reach.ONLINE if online else Reach.OFFLINE
-        world = World(self.settings, Repository(Git(self.root)), reach=reach)
+        network = Network.ONLINE if online else Network.OFFLINE
+        workspace = Workspace(self.settings, Repository(Git(self.root)), network=network)
         # The server is asked in test_bucket.
-        world.bucket_facts = BucketFacts(exists=True, rules=tuple(rules))
-        return link([check for check in EVERYTHING if not only or check.id in only], world)
+        workspace.bucket_facts = BucketFacts(exists=True, rules=tuple(rules))
+        return link([check for check in EVERYTHING if not only or check.id in only], workspace)
 
     def change(self, case: Case) -> None:
         """Put in what is wrong."""

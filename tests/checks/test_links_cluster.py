@@ -22,7 +22,7 @@ from tests.checks.deployed import (
     flux,
     listing,
     root,  # noqa: F401
-    world_of,
+    workspace_of,
     write,
 )
 
@@ -108,8 +108,8 @@ def test_it_is_built_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None: 
         return build(root, folder, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(kustomize, "build", counted)
-    world = world_of(root)
-    assert cluster(world) is clusters(world)[0]
+    workspace = workspace_of(root)
+    assert cluster(workspace) is clusters(workspace)[0]
     assert sorted(built) == sorted(set(built))
     assert len(built) == 5
 
@@ -501,5 +501,5 @@ def test_more_than_the_repository_shows(root: Path) -> None:  # noqa: F811
         root, "apiVersion: fluxcd.controlplane.io/v1\nkind: ResourceSet\nmetadata: {name: a, namespace: b}\n"
     )
     assert not the_cluster(root).is_whole
-    assert module.cluster(world_of(root)).defining(KS)
+    assert module.cluster(workspace_of(root)).defining(KS)
     assert RELEASE in {one.path for one in the_cluster(root).objects_of("HelmRelease")}

@@ -8,7 +8,7 @@ from checks.links.flux import entries_exist, secrets_are_decrypted, sources_exis
 from checks.model import Outcome
 from tasks.core.outcomes import Status
 from tasks.effects import shell
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tests.checks.deployed import (
     APPS,
     CLUSTER,
@@ -44,7 +44,7 @@ FAIL, UNKNOWN, PASS = Status.FAIL, Status.UNKNOWN, Status.PASS
 META = "kubernetes/flux/meta"
 DECRYPTION = "  decryption:\n    provider: sops\n    secretRef:\n      name: sops-age\n"
 Change = Callable[[Path], None]
-Check = Callable[[World], Iterable[Outcome]]
+Check = Callable[[Workspace], Iterable[Outcome]]
 
 
 def changing(*edits: tuple[str, str, str]) -> Change:

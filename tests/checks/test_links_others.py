@@ -14,19 +14,19 @@ from tasks.core.outcomes import Status
 from tasks.core.settings import Settings
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
 from tests.checks.deployed import edit, flux, listing, write
 from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
 
 PODINFO = "kubernetes/apps/default/podinfo"
-Link = Callable[[World], Iterable[Outcome]]
+Link = Callable[[Workspace], Iterable[Outcome]]
 
 
 def told(link: Link, root: Path, *, whole: bool) -> list[tuple[Status, str]]:
     """What a link says beside passes and unknowns."""
-    world = World(Settings(), Repository(Git(root)), whole_repository=whole)
-    outcomes = linked(link, world)
+    workspace = Workspace(Settings(), Repository(Git(root)), whole_repository=whole)
+    outcomes = linked(link, workspace)
     return [(one.status, one.evidence) for one in outcomes if one.status in (Status.FAIL, Status.NOTE)]
 
 
@@ -84,6 +84,6 @@ def test_an_odd_shape_is_unknown(root: Path) -> None:
     path = "kubernetes/apps/monitoring/grafana/app/helmrelease.yaml"
     text = (root / path).read_text()
     (root / path).write_text(text[: text.index("    datasources:")] + "    datasources: [1]\n")
-    outcomes = linked(urls_lead_somewhere, World(Settings(), Repository(Git(root))))
+    outcomes = linked(urls_lead_somewhere, Workspace(Settings(), Repository(Git(root))))
     assert {one.status for one in outcomes} == {Status.UNKNOWN}
     assert outcomes[-1].evidence.startswith("a document has a shape that this check cannot read (Attr")

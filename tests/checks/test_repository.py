@@ -13,7 +13,7 @@ from tasks.core.outcomes import Status
 from tasks.core.settings import S3, Settings
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.workspace import World
+from tasks.workspace import Workspace
 from tests.playground import Playground
 from tests.storage import Storage, credentials
 
@@ -46,8 +46,8 @@ def root(finished: Path, tmp_path: Path) -> Path:
 
 
 def answers(root: Path, storage: Storage) -> dict[str, tuple[Status, str]]:
-    world = World(Settings(s3=S3(endpoint=storage.endpoint)), Repository(Git(root)))
-    outcomes = {name: answered(check.run, world) for name, check in FROM_FILES.items()}
+    workspace = Workspace(Settings(s3=S3(endpoint=storage.endpoint)), Repository(Git(root)))
+    outcomes = {name: answered(check.run, workspace) for name, check in FROM_FILES.items()}
     assert all(outcome.evidence for outcome in outcomes.values())
     assert all(o.consequence and o.remedy for o in outcomes.values() if o.status is Status.FAIL)
     return {name: (outcome.status, outcome.evidence) for name, outcome in outcomes.items()}
