@@ -40,7 +40,9 @@ def reached(model: Model, address: Address, used_by: str, place: str) -> Outcome
 def _without_service(model: Model, found: Resources, address: Address, used_by: str, place: str) -> Outcome:
     name = f"{address.namespace}/{address.service}"
     elsewhere = [
-        item.key for item in found.of_kind("Service") if item.key.name == address.service and item.helm_release
+        item.key
+        for item in found.of_kind("Service")
+        if item.key.name == address.service and item.helm_release
     ]
     if elsewhere and not model.mentioned("Service", address.service):
         return failed(

@@ -20,7 +20,7 @@ def bucket_exists(model: Model) -> Outcome:
 
 
 def access_is_path_style(model: Model) -> Outcome:
-    """DoD-001-02: proved by a listing; where the workspace may write, also by writing, reading and deleting."""
+    """DoD-001-02: proved by a listing; with ``Workspace.probe`` also by writing, reading and deleting."""
     _existing(model)
     s3 = model.settings.s3
     evidence = (

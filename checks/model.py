@@ -28,8 +28,9 @@ __all__ = [
 class Check:
     """One item of the Definition of Done, or one thing that must hold between documents before a push.
 
-    ``id`` and ``text`` are as documented for an item. ``stage`` is the nearest view that ``run`` can answer from;
-    it answers from the furthest that could be made. ``run`` gives one answer, or one for each thing that it found.
+    ``id`` and ``text`` are as documented for an item. ``stage`` is the nearest view that ``run`` can answer
+    from; it answers from the furthest that could be made. ``run`` gives one answer, or one for each thing
+    that it found.
     """
 
     id: str
@@ -44,7 +45,7 @@ class Check:
 
     @property
     def task(self) -> str:
-        """The task it belongs to: DoD-004-02 is of TASK-004; what holds between documents is proved in the last."""
+        """The task it belongs to: DoD-004-02 is of TASK-004; what is no item is proved in the last."""
         return "TASK-" + self.id.split("-")[1] if self.is_item else "TASK-011"
 
 
@@ -59,7 +60,11 @@ def judge(checks: Iterable[Check], model: Model) -> list[Verdict]:
 
 def _answers(check: Check, model: Model) -> list[Outcome]:
     if model.stage < check.stage:
-        return [unknown(f"not looked at before the stage {check.stage.name.lower()}", Cause.STAGE, "invoke verify")]
+        return [
+            unknown(
+                f"not looked at before the stage {check.stage.name.lower()}", Cause.STAGE, "invoke verify"
+            )
+        ]
     found: list[Outcome] = []
     try:
         answer = check.run(model)
@@ -73,7 +78,7 @@ def _answers(check: Check, model: Model) -> list[Outcome]:
         found.append(failed(error.summary, "nothing would be deployed", error.hint))
     except PlaybookError as error:
         found.append(unknown(error.summary, cause_of(error), error.hint))
-    except Exception as error:  # noqa: BLE001  # A bug of a check must not open the gate, nor hide the other answers.
+    except Exception as error:  # A bug of a check must not open the gate, nor hide the other answers.
         found.append(broken(f"{check.id} broke: {_trace(error)}"))
     told = [one for one in found if one.status is not Status.PASS]
     if told or check.is_item:
@@ -95,7 +100,7 @@ def _trace(error: Exception) -> str:
 
 
 def as_note(model: Model, outcome: Outcome) -> Outcome:
-    """``outcome`` about somebody else's app: a failure only where the whole repository counts."""
-    if model.whole_repository or outcome.status is not Status.FAIL:
+    """``outcome`` about somebody else's app: it stops a push only where the whole repository counts."""
+    if model.whole_repository or not outcome.stops_push:
         return outcome
     return dataclasses.replace(outcome, status=Status.NOTE)

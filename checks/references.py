@@ -112,12 +112,25 @@ def _resolved(
 def keys_of(holder: Resource) -> list[str]:
     """The keys of a Secret or ConfigMap."""
     return list(
-        dict.fromkeys(str(key) for field in ("data", "stringData", "binaryData") for key in mapping(holder.data, field))
+        dict.fromkeys(
+            str(key) for field in ("data", "stringData", "binaryData") for key in mapping(holder.data, field)
+        )
     )
 
 
+def key_problem(model: Model, namespace: str, name: str, key: str) -> str:
+    """What is missing of ``key`` of the Secret ``namespace/name``; empty if it will be there."""
+    holder = model.resources.find("Secret", namespace, name)
+    if holder is None:
+        # The keys of one that a controller makes are not known here.
+        is_made = maker_of(model, namespace, name) is not None
+        return "" if is_made else f"Secret {namespace}/{name}, which does not exist"
+    keys = keys_of(holder)
+    return "" if key in keys else f"key {key} of Secret {name}, which has {', '.join(keys) or 'none'}"
+
+
 def maker_of(model: Model, namespace: str, name: str) -> Resource | None:
-    """The object from which a controller makes the Secret or ConfigMap ``namespace/name``; None if none does."""
+    """What a controller makes the Secret or ConfigMap ``namespace/name`` from; None if nothing."""
     for item in model.resources.of_kind(*_MAKERS, namespace=namespace):
         if (dig(item.data, *_MAKERS[item.key.kind]) or item.key.name) == name:
             return item
@@ -134,14 +147,16 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
     path = model.mentioned(kind, name)
     if path is not None:
         return unknown(
-            f"{what} for {used_for} of {pod.owner.key}: {path} has one, and nothing that is applied leads to it",
+            f"{what} for {used_for} of {pod.owner.key}: {path} has one, which nothing applies",
             Cause.REPOSITORY,
             "let a Kustomization of that namespace apply it",
             where,
         )
     gap = model.resources.gap_for(kind, namespace, name)
     if is_ours and gap is not None and gap.texts is not None:
-        return unknown(f"{what} for {used_for} of {pod.owner.key}: {gap.reason}", gap.cause, gap.remedy, where)
+        return unknown(
+            f"{what} for {used_for} of {pod.owner.key}: {gap.reason}", gap.cause, gap.remedy, where
+        )
     if is_ours:
         others = sorted(item.key.name for item in model.resources.of_kind(kind, namespace=namespace))
         there = f"there are {', '.join(others)}" if others else "there is none at all"
@@ -193,10 +208,7 @@ def storage_classes_exist(model: Model) -> Iterator[Outcome]:
     _, hidden = model.pods_and_gaps(*APPS)
     yield from hidden
     named = [
-        (item, name)
-        for app in APPS
-        for item in model.objects_of(app)
-        for name in _storage_classes(item)
+        (item, name) for app in APPS for item in model.objects_of(app) for name in _storage_classes(item)
     ]
     for item, name in named:
         path = model.mentioned("StorageClass", name) or _provisioner(model, name)

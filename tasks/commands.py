@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks import registry
-from checks.model import Check, Link
+from checks.model import Check, judge
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
 from tasks.core.errors import InterruptedRunError, PlaybookError, SettingsError, StepFailedError
 from tasks.core.graph import ancestors, mermaid, order, tree
-from tasks.core.outcomes import Status, Verdict
+from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
 from tasks.core.settings import Settings
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
+from tasks.model import Model, Stage
 from tasks.steps import STEPS
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
@@ -89,7 +90,7 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
             _run(workspace, options, (*needed, task))
             return
         plans = make_plans(STEPS, workspace, (*needed, task))
-        check_prerequisites(plans[:-1], task, lambda name: registry.run(registry.of_task(name), workspace))
+        check_prerequisites(plans[:-1], task, lambda name: _written(name, workspace))
         check_plans(plans[-1:])
         _carry_out(workspace, options, plans[-1:])
 
@@ -99,7 +100,8 @@ def status(settings: Settings, options: Options) -> None:
     console = Console(as_json=options.as_json)
     workspace = _workspace(settings, options)
     plans = make_plans(STEPS, workspace, order())
-    verdicts = {name: registry.run(registry.of_task(name), workspace) for name in order()}
+    found = judge([check for check in registry.CHECKS.values() if check.is_item], Model(workspace))
+    verdicts = {name: [verdict for verdict in found if verdict.task == name] for name in order()}
     if options.as_json:
         console.write_json(_report(plans, verdicts, plans))
     else:
@@ -131,19 +133,25 @@ def verify(settings: Settings, options: Options, asked: Questions) -> None:
         raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
     if asked.stage != "static":
         raise SettingsError(f"there is no stage {asked.stage}", "known: static")
-    workspace = _workspace(settings, options, probe=True, whole_repository=asked.whole_repository)
-    verdicts = registry.link(_chosen_checks(asked.only, asked.task), workspace)
+    model = Model(_workspace(settings, options, probe=True), whole_repository=asked.whole_repository)
+    verdicts = judge(_chosen_checks(asked.only, asked.task), model)
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
     else:
         forms[asked.form](verdicts)
-    counted = (Status.FAIL, Status.UNKNOWN) if asked.strict else (Status.FAIL,)
-    bad = dict.fromkeys(verdict.id for verdict in verdicts if verdict.outcome.status in counted)
+    counted = [verdict for verdict in verdicts if _counts(verdict.outcome, asked)]
+    bad = dict.fromkeys(verdict.id for verdict in counted)
     if bad:
-        what = "do not pass" if asked.strict else "fail"
+        is_plain = all(verdict.outcome.status is Status.FAIL for verdict in counted)
+        what = "fail" if is_plain else "do not pass" if asked.strict else "stop a push"
         total = len({verdict.id for verdict in verdicts})
         with already_reported():
             raise StepFailedError(f"{len(bad)} of {total} checks {what}: {', '.join(bad)}")
+
+
+def _counts(outcome: Outcome, asked: Questions) -> bool:
+    """Whether an answer makes `verify` fail: what stops a push does; with ``strict``, all that is unknown."""
+    return outcome.stops_push or (asked.strict and outcome.status is Status.UNKNOWN)
 
 
 def graph(*, as_mermaid: bool, as_json: bool) -> None:
@@ -192,7 +200,6 @@ def _workspace(
     *,
     probe: bool = False,
     ask: bool = False,
-    whole_repository: bool = False,
 ) -> Workspace:
     if not settings.gitops.path:
         raise SettingsError(
@@ -205,7 +212,6 @@ def _workspace(
         permissions=options.permissions,
         probe=probe,
         network=options.network,
-        whole_repository=whole_repository,
         ask=getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
 
@@ -244,7 +250,7 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
     found = carry_out(
         plans,
         workspace,
-        lambda name: registry.run(registry.of_task(name), workspace),
+        lambda name: _written(name, workspace),
         lambda change: _before_push(workspace, change),
         progress=console,
     )
@@ -262,7 +268,12 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
 def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:
     """The answers for what would be pushed: what is committed and the files of ``change``, nothing else."""
     with workspace.repository.git.exported(change.files if isinstance(change, Commit) else ()) as git:
-        return registry.link(registry.EVERYTHING, workspace.with_repository(Repository(git)))
+        return judge(registry.CHECKS.values(), Model(workspace.with_repository(Repository(git))))
+
+
+def _written(task: str, workspace: Workspace) -> list[Verdict]:
+    """The answers for one task from what is written: the charts are rendered once, before the commit."""
+    return judge(registry.of_task(task), Model(workspace, Stage.WRITTEN))
 
 
 def _report(
@@ -280,9 +291,9 @@ def _report(
     return {"progress": progress(plans, verdicts), "tasks": tasks}
 
 
-def _chosen_checks(only: str, task: str) -> list[Check | Link]:
+def _chosen_checks(only: str, task: str) -> list[Check]:
     """The checks that --only and --task name; all of them if neither is given."""
-    chosen = list(registry.EVERYTHING)
+    chosen = list(registry.CHECKS.values())
     if task:
         name = f"TASK-{task.upper().removeprefix('TASK-'):0>3}"
         if name not in CATALOGUE:
@@ -290,7 +301,7 @@ def _chosen_checks(only: str, task: str) -> list[Check | Link]:
         chosen = [check for check in chosen if check.task == name]
     if only:
         wanted = {item.strip().upper(): item.strip() for item in only.split(",")}
-        known = {check.id.upper() for check in registry.EVERYTHING}
+        known = {check.id.upper() for check in registry.CHECKS.values()}
         unknown = [given for name, given in wanted.items() if name not in known]
         if unknown:
             raise SettingsError(

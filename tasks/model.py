@@ -10,16 +10,18 @@ from functools import cached_property
 from typing import Any
 
 from tasks.core.errors import PlaybookError, SettingsError, UnavailableError
-from tasks.core.outcomes import Cause, Outcome, failed, unknown
+from tasks.core.outcomes import Cause, Outcome, unknown
 from tasks.effects.kustomize import Built
 from tasks.flux.cluster import Cluster, clusters_of
 from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.kustomizations import GROUP as FLUX
 from tasks.flux.kustomizations import FluxKustomization
-from tasks.flux.layout import Source
+from tasks.flux.layout import Layout, Source
 from tasks.flux.listing import is_below
 from tasks.flux.releases import Release, releases_of
+from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
-from tasks.kube.keys import key_of
+from tasks.kube.keys import group_of, key_of
 from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
@@ -29,6 +31,7 @@ from tasks.yaml.documents import dig, load_documents
 from tasks.yaml.marks import line_of, line_with
 
 APPS = ("parseable", "vector")
+KUSTOMIZE = "kustomize.config.k8s.io"
 _NAMED = re.compile(r"(?m)^\s*(?:-\s+)?name:\s*[\"']?([\w.-]+)")
 _KINDS = re.compile(r"(?m)^kind:\s*[\"']?(?:Secret|ConfigMap|ServiceAccount|ExternalSecret|SealedSecret)\b")
 
@@ -52,8 +55,9 @@ class AnsweredError(Exception):
 class Model:
     """The views of one state of the repository, as far as ``stage``.
 
-    ``settings``, ``layout`` and ``workspace`` are what it is made from; the S3 server and the network are reached
-    through the workspace. ``whole_repository`` says that all apps of others are built, and their faults count.
+    ``settings``, ``layout`` and ``workspace`` are what it is made from; the S3 server and the network are
+    reached through the workspace. ``whole_repository`` says that all apps of others are built, and their
+    faults count.
     """
 
     def __init__(
@@ -62,8 +66,12 @@ class Model:
         self.workspace = workspace
         self.whole_repository = whole_repository
         self.settings = workspace.settings
-        self.layout = workspace.layout
         self.stage = stage
+
+    @property
+    def layout(self) -> Layout:
+        """What the repository shows about its own layout."""
+        return self.workspace.layout
 
     # Files -------------------------------------------------------------------------------------------------
 
@@ -77,7 +85,7 @@ class Model:
         return f"{path}:{line_of(self.text(path), str(data.get('kind')), name, *keys)}"
 
     def place_of(self, item: Resource, *keys: str | int) -> str:
-        """FILE:LINE of an object, or of a value in it; of the values of its HelmRelease where it is rendered."""
+        """FILE:LINE of an object, or of a value in it; of its HelmRelease's values where it is rendered."""
         if item.helm_release is None:
             return self.place(item.path, item.data, *keys)
         name = item.helm_release.name
@@ -94,7 +102,7 @@ class Model:
 
     @cached_property
     def ours(self) -> frozenset[str]:
-        """The files of the rollout: those that the playbook writes, and all others in the folders of the two apps."""
+        """The files of the rollout: what the playbook writes, and all else in the folders of the two apps."""
         folders = [app_folder(self.workspace, app) for app in APPS]
         files = self.workspace.repository.yaml_files
         beside = (path for path in files if any(is_below(path, folder) for folder in folders))
@@ -141,7 +149,11 @@ class Model:
         """Files of others that define what our texts name, so that it is known where it goes."""
         texts = "\n".join(self.text(path) for path in ours)
         for path, text in self.tree.texts.items():
-            if path not in ours and _KINDS.search(text) and any(name in texts for name in _NAMED.findall(text)):
+            if (
+                path not in ours
+                and _KINDS.search(text)
+                and any(name in texts for name in _NAMED.findall(text))
+            ):
                 yield path
 
     @property
@@ -167,6 +179,30 @@ class Model:
             if any(is_below(item.path, folder) or is_below(f"{item.folder}/", folder) for folder in folders)
         ]
 
+    def _applying(self, *apps: str) -> set[tuple[str, str]]:
+        """The Kustomizations whose objects are those of the apps, wherever these lie."""
+        folders = [app_folder(self.workspace, app) for app in apps]
+        return {
+            item.key
+            for cluster, item in self.kustomizations_of(*apps)
+            # One that is pointed at the folder of another app applies that one's.
+            if any(is_below(f"{item.folder}/", folder) for folder in folders)
+            or all(other is item or other.folder != item.folder for other in cluster.kustomizations)
+        }
+
+    def hidden(self, app: str) -> Outcome | None:
+        """Why it is not known what is applied of an app: what would hold it is not built. None if it is."""
+        folder = app_folder(self.workspace, app)
+        for cluster in self.clusters:
+            for item in cluster.kustomizations:
+                if item.error is not None and any(is_below(path, folder) for path in item.files):
+                    reason = f"Kustomization {item.key[1]} is not built: {item.error.summary}"
+                    return unknown(f"not known what is applied of {folder}: {reason}", cause_of(item.error))
+                if has_variable(item.folder):
+                    reason = f"Kustomization {item.key[1]} applies {item.folder}, whose variable is not known"
+                    return unknown(f"not known what is applied of {folder}: {reason}", Cause.CLUSTER)
+        return None
+
     # Rendered ----------------------------------------------------------------------------------------------
 
     @cached_property
@@ -181,7 +217,7 @@ class Model:
         return releases_of(self.cluster, self.workspace.helm, self._is_deployed)
 
     def _is_deployed(self, item: FluxKustomization, one: Built) -> bool:
-        if one.path in self.ours or item in [own for _, own in self.kustomizations_of(*APPS)]:
+        if one.path in self.ours or item.key in self._applying(*APPS):
             return True
         grafana = self.layout.grafana
         if not isinstance(grafana, GrafanaPlace) or one.path != grafana.path:
@@ -197,10 +233,8 @@ class Model:
             AnsweredError: nothing can be built or rendered.
         """
         folder = app_folder(self.workspace, app)
-        own = {item.key for _, item in self.kustomizations_of(app)}
-        return [
-            one for one in self.releases if is_below(one.path, folder) or one.kustomization in own
-        ]
+        own = self._applying(app)
+        return [one for one in self.releases if is_below(one.path, folder) or one.kustomization in own]
 
     # The furthest view --------------------------------------------------------------------------------------
 
@@ -210,7 +244,9 @@ class Model:
         try:
             cluster = self.cluster
         except AnsweredError as error:
-            return self._written(error.outcome)
+            reason = error.outcome
+            gap = Gap("what Flux would build", reason.evidence, reason.cause or Cause.STAGE, reason.remedy)
+            return Resources((item for path in sorted(self.ours) for item in self._written(path)), (gap,))
         plain = [
             Resource(
                 key_of(one.data, item.key[0]),
@@ -221,11 +257,23 @@ class Model:
             )
             for item, one in cluster.built()
         ]
+        # Of an app that is not applied, or cannot be built, the files tell what there is to tell.
+        for app in APPS:
+            folder = app_folder(self.workspace, app)
+            if not any(is_below(item.path, folder) and item.key.group != FLUX for item in plain):
+                plain += [
+                    item
+                    for path in sorted(self.ours)
+                    if is_below(path, folder)
+                    for item in self._written(path)
+                ]
         try:
             releases = self.releases
         except AnsweredError as error:
             reason = error.outcome
-            gap = Gap("what the charts render to", reason.evidence, reason.cause or Cause.STAGE, reason.remedy)
+            gap = Gap(
+                "what the charts render to", reason.evidence, reason.cause or Cause.STAGE, reason.remedy
+            )
             return Resources(plain, (*cluster.gaps, gap))
         rendered = [
             Resource(
@@ -253,28 +301,25 @@ class Model:
         ]
         return Resources((*plain, *rendered), (*cluster.gaps, *gaps))
 
-    def _written(self, reason: Outcome) -> Resources:
-        """The objects of our own files, where nothing further can be looked at for ``reason``."""
-        objects = []
-        for path in sorted(self.ours):
-            for document in load_documents(self.text(path)):
-                if isinstance(document, dict) and document.get("kind"):
-                    data, faults = shaped(document)
-                    objects.append(
-                        Resource(key_of(data, self.layout.namespace), data, path, faults=faults)
-                    )
-        gap = Gap("what Flux would build", reason.evidence, reason.cause or Cause.STAGE, reason.remedy)
-        return Resources(objects, (gap,))
+    def _written(self, path: str) -> Iterator[Resource]:
+        """The objects of a file of ours as they are written."""
+        for document in load_documents(self.text(path)):
+            if isinstance(document, dict) and document.get("kind") and "apiVersion" in document:
+                data, faults = shaped(document)
+                if group_of(data) != KUSTOMIZE:
+                    yield Resource(key_of(data, self.layout.namespace), data, path, faults=faults)
 
     def objects_of(self, app: str) -> list[Resource]:
         """The objects of one of the apps in the furthest view."""
         folder = app_folder(self.workspace, app)
         try:
-            own = {item.key for _, item in self.kustomizations_of(app)}
+            own = self._applying(app)
         except AnsweredError:
             own = set()
         return [
-            item for item in self.resources.objects if is_below(item.path, folder) or item.kustomization in own
+            item
+            for item in self.resources.objects
+            if is_below(item.path, folder) or item.kustomization in own
         ]
 
     def pods_of(self, app: str) -> list[Pod]:
@@ -289,7 +334,7 @@ class Model:
         return found
 
     def pods_and_gaps(self, *apps: str) -> tuple[list[Pod], list[Outcome]]:
-        """The pods of the apps as far as they are known, and for each app without any the answer that follows."""
+        """The pods of the apps as far as known, and for each app without any the answer that follows."""
         found: list[Pod] = []
         hidden: list[Outcome] = []
         for app in apps:
@@ -301,18 +346,15 @@ class Model:
 
     def grafana_pods(self) -> list[Pod]:
         """The pods of Grafana's release; none where it is not rendered."""
-        return [] if not self.grafana_file else list(
-            pods_of(item for item in self.resources.objects if item.path == self.grafana_file)
+        return (
+            []
+            if not self.grafana_file
+            else list(pods_of(item for item in self.resources.objects if item.path == self.grafana_file))
         )
 
     def _without_pods(self, app: str) -> Outcome:
+        """Why there are no pods of an app: never a failure, for what hides them is told elsewhere."""
         folder = app_folder(self.workspace, app)
-        if not any(item.key.kind == "HelmRelease" for item in self.objects_of(app)):
-            return failed(
-                f"{folder} holds no HelmRelease that is applied",
-                f"nothing of {app} would be deployed",
-                "invoke all",
-            )
         for release in self.releases_of(app):
             if release.error is not None:
                 return unknown(
@@ -321,8 +363,9 @@ class Model:
                     cause_of(release.error),
                     release.error.hint,
                 )
-        return failed(
-            f"the releases in {folder} render to no pods", f"nothing of {app} would run", "correct their values"
+        return self.hidden(app) or unknown(
+            f"not known, because no release of {folder} is applied (see the check of entries)",
+            Cause.REPOSITORY,
         )
 
     def mentioned(self, kind: str, name: str) -> str | None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from tasks.core.errors import RefusedError
 from tasks.flux.layout import Layout, discover
 
 if TYPE_CHECKING:
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from tasks.effects.repository import Repository
     from tasks.effects.s3 import Bucket, BucketFacts
     from tasks.effects.sops import Sops
-
-
-T = TypeVar("T")
+    from tasks.effects.web import Web
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Workspace:
 
     ``probe`` says whether checks may write (and delete) a probe object in the bucket; ``ask`` reads a
     credential from the user without showing it, None where there is nobody to ask; ``network`` is how far
-    checks may go; ``whole_repository`` says whether faults in other people's apps count.
+    checks may go.
     """
 
     def __init__(
@@ -64,7 +61,6 @@ class Workspace:
         probe: bool = False,
         ask: Callable[[str], str] | None = None,
         network: Network = Network.OFFLINE,
-        whole_repository: bool = False,
     ) -> None:
         self.settings = settings
         self.repository = repository
@@ -72,9 +68,6 @@ class Workspace:
         self.probe = probe
         self._ask = ask
         self.network = network
-        self.whole_repository = whole_repository
-        self._remembered: dict[str, Any] = {}
-        self._answers: dict[str, Any] = {}
 
     @cached_property
     def layout(self) -> Layout:
@@ -125,24 +118,12 @@ class Workspace:
             offline=self.network is Network.OFFLINE,
         )
 
-    def remember(self, key: str, make: Callable[[], T]) -> T:
-        """What ``make`` returned or refused for ``key`` when first asked since all was read anew."""
-        if key not in self._remembered:
-            try:
-                self._remembered[key] = make()
-            except RefusedError as error:
-                self._remembered[key] = error
-        found: T | RefusedError = self._remembered[key]
-        if isinstance(found, RefusedError):
-            raise found
-        return found
+    @cached_property
+    def web(self) -> Web:
+        """Questions to the network."""
+        from tasks.effects.web import Web
 
-    def ask_once(self, key: str, ask: Callable[[], T]) -> T:
-        """What the network answered for ``key`` the first time; it does not change with the repository."""
-        if key not in self._answers:
-            self._answers[key] = ask()
-        found: T = self._answers[key]
-        return found
+        return Web(self.helm)
 
     def with_repository(self, repository: Repository) -> Workspace:
         """The same workspace around another repository, with the doors that are open already."""
@@ -152,10 +133,8 @@ class Workspace:
             permissions=self.permissions,
             probe=self.probe,
             network=self.network,
-            whole_repository=self.whole_repository,
         )
-        other._answers = self._answers
-        for door in ("credentials", "bucket", "helm"):
+        for door in ("credentials", "bucket", "helm", "web"):
             if door in self.__dict__:
                 other.__dict__[door] = self.__dict__[door]
         return other
@@ -167,5 +146,4 @@ class Workspace:
     def refresh(self) -> None:
         """Forget what was read, after something was changed. The layout stays: changes follow it."""
         self.repository.forget()
-        self._remembered.clear()
         self.__dict__.pop("bucket_facts", None)

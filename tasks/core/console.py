@@ -24,6 +24,7 @@ _STYLES = {
     "note": "cyan",
     "failed": "red",
     "fail": "red",
+    "error": "red",
 }
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -137,7 +138,7 @@ class Console:
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Failures first, then unknowns and notes, then the count; what has the same reason is told once."""
-        for status in (Status.FAIL, Status.UNKNOWN, Status.NOTE):
+        for status in (Status.ERROR, Status.FAIL, Status.UNKNOWN, Status.NOTE):
             for outcome, told in _by_outcome(verdicts, status).items():
                 for verdict in told:
                     self.say(f"{status.upper():<8}{verdict.id}  {verdict.text}", style=_STYLES[status])
@@ -146,6 +147,8 @@ class Console:
                 self.say(f"        found: {outcome.evidence}")
                 if outcome.consequence:
                     self.say(f"        after a push: {outcome.consequence}")
+                if outcome.stops_push and status is Status.UNKNOWN:
+                    self.say("        nothing is pushed before this is known")
                 if outcome.remedy:
                     self.say(f"        do: {outcome.remedy}")
         self.say(counted(verdicts))
@@ -155,7 +158,12 @@ class Console:
 
         Their form: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
         """
-        levels = {Status.FAIL: "error", Status.UNKNOWN: "notice", Status.NOTE: "notice"}
+        levels = {
+            Status.FAIL: "error",
+            Status.ERROR: "error",
+            Status.UNKNOWN: "notice",
+            Status.NOTE: "notice",
+        }
         for verdict in verdicts:
             outcome = verdict.outcome
             if outcome.status in levels:
@@ -190,8 +198,8 @@ def counted(verdicts: Iterable[Verdict]) -> str:
 
 
 def task_state(plan: TaskPlan, verdicts: Iterable[Verdict]) -> str:
-    """A task's state: what its plan says, and ``failed`` where all is in place and yet a check fails."""
-    failing = any(verdict.outcome.status is Status.FAIL for verdict in verdicts)
+    """A task's state: what its plan says, and ``failed`` where all is in place and a check does not hold."""
+    failing = any(verdict.outcome.stops_push for verdict in verdicts)
     return "failed" if plan.state == "done" and failing else plan.state
 
 
@@ -224,7 +232,7 @@ def error_data(error: PlaybookError) -> dict[str, Any]:
     return {"message": error.summary, "hint": error.hint, "exit_code": error.exit_code}
 
 
-def verdict_data(verdict: Verdict) -> dict[str, str]:
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
     """A verdict for --json."""
     outcome = verdict.outcome
     return {
@@ -232,6 +240,8 @@ def verdict_data(verdict: Verdict) -> dict[str, str]:
         "task": verdict.task,
         "text": verdict.text,
         "status": outcome.status.value,
+        "cause": None if outcome.cause is None else outcome.cause.value,
+        "stops_push": outcome.stops_push,
         "evidence": outcome.evidence,
         "consequence": outcome.consequence,
         "remedy": outcome.remedy,

@@ -52,7 +52,7 @@ class RefusedError(PlaybookError):
 
 
 class UnavailableError(RefusedError):
-    """Something outside is not there to answer: a program, the network, a server. It says nothing of the repository.
+    """Something outside is not there to answer: a program, the network, a server.
 
     ``cause`` is what is missing.
     """
@@ -67,7 +67,7 @@ class OfflineError(UnavailableError):
 
 
 class HiddenError(UnavailableError):
-    """Something that only the cluster knows: what the repository refers to and does not hold, or holds encrypted."""
+    """Something that only the cluster knows: the repository does not hold it, or holds it encrypted."""
 
     cause = Cause.CLUSTER
 

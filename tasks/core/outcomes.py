@@ -10,8 +10,8 @@ _LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
 class Status(StrEnum):
     """The answers. ``UNKNOWN`` never counts as a pass; ``Cause`` says why something is unknown.
 
-    ``ERROR`` is a bug of the playbook: the check itself broke. ``NOTE`` is a fault in somebody else's app: told,
-    and not counted.
+    ``ERROR`` is a bug of the playbook: the check itself broke. ``NOTE`` is a fault in somebody else's app:
+    told, and not counted.
     """
 
     PASS = "pass"  # noqa: S105 (an answer, not a password)
@@ -25,8 +25,8 @@ class Cause(StrEnum):
     """Why something is unknown.
 
     ``REPOSITORY``: something in the repository hides it. All others lie outside: a program that is not
-    installed, a network that was not asked or did not answer, what only the cluster knows, and a stage that was
-    not asked for.
+    installed, a network that was not asked or did not answer, what only the cluster knows, and a stage that
+    was not asked for.
     """
 
     REPOSITORY = "repository"
@@ -41,8 +41,8 @@ class Outcome:
     """One answer with its evidence: what was looked at and found.
 
     A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); an
-    unknown says in ``remedy`` what would make it answerable, and has a ``cause``. ``place`` is "FILE:LINE" where
-    there is one.
+    unknown says in ``remedy`` what would make it answerable, and has a ``cause``. ``place`` is "FILE:LINE"
+    where there is one.
     """
 
     status: Status
@@ -58,7 +58,7 @@ class Outcome:
 
     @property
     def stops_push(self) -> bool:
-        """Whether nothing is pushed with this answer: a failure, a bug, or what the repository itself hides."""
+        """Whether nothing is pushed with this answer: a failure, a bug, what the repository itself hides."""
         if self.status is Status.UNKNOWN:
             return self.cause is Cause.REPOSITORY
         return self.status in (Status.FAIL, Status.ERROR)

@@ -152,9 +152,10 @@ def check_prerequisites(
             raise PrerequisiteError(f"{task} needs {plan.spec.id} ({plan.spec.title}), not done yet", command)
         failure = _first_failure(verify(plan.spec.id))
         if failure is not None:
+            outcome, said = failure.outcome, _SAID[failure.outcome.status]
             raise PrerequisiteError(
-                f"{task} needs {plan.spec.id}, whose {failure.id} fails: {failure.outcome.evidence}",
-                failure.outcome.remedy or command,
+                f"{task} needs {plan.spec.id}, whose {failure.id} {said}: {outcome.evidence}",
+                outcome.remedy or command,
             )
 
 
@@ -202,15 +203,24 @@ def carry_out(
     return verdicts
 
 
+# What stops a run, in words.
+_SAID = {
+    Status.FAIL: "fails",
+    Status.ERROR: "has a bug",
+    Status.UNKNOWN: "is not known, because of something in the repository",
+}
+
+
 def _prove(verdicts: Sequence[Verdict], spec: TaskSpec, left: Sequence[str]) -> None:
-    failures = [verdict for verdict in verdicts if verdict.outcome.status is Status.FAIL]
+    failures = [verdict for verdict in verdicts if verdict.outcome.stops_push]
     if not failures:
         return
     outcome = failures[0].outcome
     where = f" ({outcome.place})" if outcome.place else ""
     more = f"; {len(failures) - 1} more: invoke verify shows all" if len(failures) > 1 else ""
     raise StepFailedError(
-        f"{spec.id} stops: {failures[0].id} fails: {outcome.evidence}{where}; {outcome.consequence}{more}",
+        f"{spec.id} stops: {failures[0].id} {_SAID[outcome.status]}: {outcome.evidence}{where}"
+        f"{'; ' if outcome.consequence else ''}{outcome.consequence}{more}",
         _and_left(outcome.remedy, left),
     )
 
@@ -223,4 +233,4 @@ def _and_left(hint: str, left: Sequence[str]) -> str:
 
 
 def _first_failure(verdicts: Iterable[Verdict]) -> Verdict | None:
-    return next((verdict for verdict in verdicts if verdict.outcome.status is Status.FAIL), None)
+    return next((verdict for verdict in verdicts if verdict.outcome.stops_push), None)

@@ -250,7 +250,9 @@ def _built(text: str, folder: Path, root: Path) -> Iterator[Built]:
                 origin = _taken_origin(data)
                 path = None if origin is None else (folder / origin).resolve()
                 is_inside = path is not None and path.is_relative_to(root)
-                yield Built(data, path.relative_to(root).as_posix() if path and is_inside else None, part, faults)
+                yield Built(
+                    data, path.relative_to(root).as_posix() if path and is_inside else None, part, faults
+                )
 
 
 def _taken_origin(data: dict[str, Any]) -> str | None:

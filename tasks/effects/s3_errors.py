@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.core.errors import PlaybookError, RefusedError, SettingsError
+from tasks.core.errors import OfflineError, PlaybookError, RefusedError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

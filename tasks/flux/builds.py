@@ -30,7 +30,9 @@ class Builder:
     Only what ``wanted`` files of the repository lie in is built.
     """
 
-    def __init__(self, root: Path, listing: Listing, others: OtherRepositories, wanted: Iterable[str]) -> None:
+    def __init__(
+        self, root: Path, listing: Listing, others: OtherRepositories, wanted: Iterable[str]
+    ) -> None:
         self._root = root
         self._listing = listing
         self._others = others

@@ -82,8 +82,8 @@ def clusters_of(
 ) -> tuple[Cluster, ...]:
     """Every cluster that gets some of ``ours``, as the repository describes it, with most of them first.
 
-    Kustomizations of the same name and namespace are of different clusters. ``source`` is what Flux calls this
-    repository; the Kustomizations that ``wanted`` files lie in are built.
+    Kustomizations of the same name and namespace are of different clusters. ``source`` is what Flux calls
+    this repository; the Kustomizations that ``wanted`` files lie in are built.
 
     Raises:
         UnavailableError: there is no kustomize.
@@ -130,9 +130,7 @@ def _held(group: Iterable[FluxKustomization], ours: Set[str]) -> set[str]:
     return {path for item in group for path in (item.path, *item.files) if path in ours}
 
 
-def _gaps(
-    group: Iterable[FluxKustomization], listing: Listing, others: OtherRepositories
-) -> Iterator[Gap]:
+def _gaps(group: Iterable[FluxKustomization], listing: Listing, others: OtherRepositories) -> Iterator[Gap]:
     """The parts of a cluster that are not known. What nothing connects with our files is in no cluster."""
     for item in group:
         target = item.spec.get("targetNamespace")

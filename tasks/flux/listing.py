@@ -17,7 +17,7 @@ LISTS = ("resources", "components", "bases")
 
 @dataclass(frozen=True)
 class Contents:
-    """The files and folders that a Kustomization is made of, and the entries that would have to be fetched."""
+    """The files and folders that a Kustomization is made of, and the entries that would be fetched."""
 
     files: frozenset[str] = field(default=frozenset(), repr=False)
     folders: frozenset[str] = field(default=frozenset(), repr=False)

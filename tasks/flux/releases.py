@@ -30,8 +30,8 @@ class Release:
     """A HelmRelease as the build gives it, with what helm makes of it.
 
     ``objects`` is None where it was not rendered; ``error`` says why. A ``helm.ChartError`` or a
-    ``kustomize.BuildError`` is what Flux would meet too; any other error leaves it open. ``kustomization`` is the
-    Flux Kustomization that applies it, as namespace and name.
+    ``kustomize.BuildError`` is what Flux would meet too; any other error leaves it open. ``kustomization`` is
+    the Flux Kustomization that applies it, as namespace and name.
     """
 
     data: Mapping[str, Any] = field(repr=False)

@@ -50,7 +50,7 @@ class Pod:
         return (volumes[0] if volumes else {}), not is_read_only
 
     def mounted(self, kind: str) -> dict[str, Mapping[str, Any]]:
-        """The Secrets or ConfigMaps ("secret", "configMap") that containers mount: name to the volume's source."""
+        """What containers mount of a kind ("secret" or "configMap"): its name to the volume's source."""
         used = {dig(mount, "name") for one in self.containers() for mount in items(one, "volumeMounts")}
         found: dict[str, Mapping[str, Any]] = {}
         for volume in items(self.spec, "volumes"):

@@ -26,9 +26,9 @@ NO_RELEASE = ReleaseName("", "")
 class Resource:
     """An object with its namespace, and the file of the repository that it comes from.
 
-    ``helm_release`` is the HelmRelease that it is rendered from, None for a plain manifest; ``release`` the name
-    of Helm's release. ``kustomization`` is the Flux Kustomization that applies it, as namespace and name. ``faults``
-    are what was left out of ``data`` because of its shape.
+    ``helm_release`` is the HelmRelease that it is rendered from, None for a plain manifest; ``release`` the
+    name of Helm's release. ``kustomization`` is the Flux Kustomization that applies it, as namespace and
+    name. ``faults`` are what was left out of ``data`` because of its shape.
     """
 
     key: Key
@@ -44,8 +44,8 @@ class Resource:
 class Gap:
     """A part that is not known: a Kustomization that was not built, a release that was not rendered.
 
-    ``namespaces`` and ``kinds`` are those that it may hold, None for any; ``texts`` are what it is made of, None
-    where that is not at hand: a name that stands in none of them is not in it.
+    ``namespaces`` and ``kinds`` are those that it may hold, None for any; ``texts`` are what it is made of,
+    None where that is not at hand: a name that stands in none of them is not in it.
     """
 
     what: str

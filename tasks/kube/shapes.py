@@ -1,7 +1,7 @@
 """The door for objects: what is read of each kind, and what stands there in a shape that it cannot have.
 
-Whatever an author wrote, what passes here has maps where maps are read, lists where lists are, and texts where
-texts are; what was odd is left out, and told.
+Whatever an author wrote, what passes here has maps where maps are read, lists where lists are, and texts
+where texts are; what was odd is left out, and told.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,9 @@ _WORKLOAD = {
 _ROLE = {"rules": [{"apiGroups": [TEXT], "resources": [TEXT], "verbs": [TEXT]}], "aggregationRule": MAP}
 _BINDING = {"roleRef": _REFERENCE, "subjects": [_REFERENCE]}
 _HELM_SOURCE = {"spec": {"url": TEXT, "type": TEXT, "interval": TEXT}}
-_ARTIFACT_SOURCE = {"spec": {"url": TEXT, "ref": {"semver": TEXT, "tag": TEXT, "digest": TEXT, "branch": TEXT}}}
+_ARTIFACT_SOURCE = {
+    "spec": {"url": TEXT, "ref": {"semver": TEXT, "tag": TEXT, "digest": TEXT, "branch": TEXT}}
+}
 _PATCHES = [{"patch": TEXT, "target": {**_REFERENCE, "labelSelector": TEXT, "annotationSelector": TEXT}}]
 _FLUX = "toolkit.fluxcd.io"
 
@@ -88,7 +90,9 @@ _SHAPES: dict[tuple[str, str], dict[str, Any]] = {
         "spec": {
             "selector": {"matchLabels": MAP},
             "namespaceSelector": {"matchNames": [TEXT]},
-            "endpoints": [{"path": TEXT, "port": TEXT, "basicAuth": {"username": _KEY_OF, "password": _KEY_OF}}],
+            "endpoints": [
+                {"path": TEXT, "port": TEXT, "basicAuth": {"username": _KEY_OF, "password": _KEY_OF}}
+            ],
         }
     },
     (f"kustomize.{_FLUX}", "Kustomization"): {
@@ -129,7 +133,12 @@ _SHAPES: dict[tuple[str, str], dict[str, Any]] = {
     },
 }
 # A kustomization of kustomize, which may leave its API version and kind out.
-KUSTOMIZATION: dict[str, Any] = {"namespace": TEXT, "resources": [TEXT], "components": [TEXT], "bases": [TEXT]}
+KUSTOMIZATION: dict[str, Any] = {
+    "namespace": TEXT,
+    "resources": [TEXT],
+    "components": [TEXT],
+    "bases": [TEXT],
+}
 
 
 def shaped(data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
@@ -144,7 +153,9 @@ def fitted(data: Mapping[str, Any], shape: Mapping[str, Any]) -> tuple[dict[str,
     return _mapping(data, shape, (), faults), tuple(faults)
 
 
-def _mapping(data: Mapping[Any, Any], shape: Mapping[str, Any], at: Path, faults: list[Fault]) -> dict[Any, Any]:
+def _mapping(
+    data: Mapping[Any, Any], shape: Mapping[str, Any], at: Path, faults: list[Fault]
+) -> dict[Any, Any]:
     found = dict(data)
     for name, wanted in shape.items():
         if name in found:
@@ -183,4 +194,5 @@ def _kind(value: object) -> str:
         return "true or false"
     if isinstance(value, int | float):
         return "a number"
-    return {dict: MAP, list: "a list", str: TEXT}.get(type(value), type(value).__name__)
+    names: dict[type, str] = {dict: MAP, list: "a list", str: TEXT}
+    return names.get(type(value), type(value).__name__)

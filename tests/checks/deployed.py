@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from checks.links.cluster import Cluster, clusters
-from checks.model import Outcome
-from checks.objects import linked
+from checks.model import Check, Outcome, Stage, judge
 from tasks.core.outcomes import Status
 from tasks.core.settings import Settings
 from tasks.demo.sandbox import make_repository
 from tasks.effects.files import MakeFolder, WriteFile
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
+from tasks.flux.cluster import Cluster
+from tasks.model import Model
 from tasks.steps import STEPS
 from tasks.workspace import Permissions, Workspace
 from tests import shapes
 
+Run = Callable[[Model], Outcome | Iterable[Outcome]]
 APPS = "kubernetes/apps/monitoring"
 KS = f"{APPS}/parseable/ks.yaml"
 RELEASE = f"{APPS}/parseable/app/helmrelease.yaml"
@@ -77,12 +78,22 @@ def workspace_of(root: Path) -> Workspace:
 
 def clusters_of(root: Path) -> tuple[Cluster, ...]:
     """The clusters that get our files."""
-    return clusters(workspace_of(root))
+    return model_of(root).clusters
 
 
-def found(check: Callable[[Workspace], Iterable[Outcome]], root: Path) -> list[tuple[Status, str, str]]:
-    """What a link does not pass, or that all passes: status, evidence and place of each."""
-    outcomes = linked(check, workspace_of(root))
+def model_of(root: Path, *, whole: bool = False) -> Model:
+    """The model of a repository, read anew."""
+    return Model(workspace_of(root), whole_repository=whole)
+
+
+def answers(run: Run, model: Model) -> list[Outcome]:
+    """What a check answers."""
+    return [one.outcome for one in judge([Check("any", "", Stage.WRITTEN, run)], model)]
+
+
+def found(run: Run, root: Path) -> list[tuple[Status, str, str]]:
+    """What a check does not pass, or that all passes: status, evidence and place of each."""
+    outcomes = answers(run, model_of(root))
     assert all(one.evidence for one in outcomes)
     assert all(one.consequence and one.remedy for one in outcomes if one.status is Status.FAIL)
     return [(one.status, one.evidence, one.place) for one in outcomes]

@@ -1,16 +1,15 @@
 """The four answers about the bucket, with what the server must have for each."""
 
-from collections.abc import Callable
-
 import pytest
 
 from checks import bucket as checks
 from checks.model import Outcome, Status
-from checks.objects import answered
 from tasks.core.errors import SettingsError
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.s3 import Bucket, BucketFacts
+from tasks.model import Model
 from tasks.workspace import Workspace
+from tests.checks.deployed import Run, answers
 from tests.s3_double import Minio, serving
 from tests.storage import Storage, prefix, rule, workspace_of
 
@@ -26,8 +25,9 @@ def workspace_with(*rules: LifecycleRule) -> Workspace:
     return workspace
 
 
-def ask(check: Callable[[Workspace], Outcome], workspace: Workspace) -> Outcome:
-    return answered(check, workspace)
+def ask(check: Run, workspace: Workspace) -> Outcome:
+    (outcome,) = answers(check, Model(workspace))
+    return outcome
 
 
 def created(storage: Storage, name: str) -> Bucket:

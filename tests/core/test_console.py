@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.core.console import Console
-from tasks.core.outcomes import Outcome, Status, Verdict, failed, passed, unknown
+from tasks.core.outcomes import Cause, Outcome, Status, Verdict, failed, passed, unknown
 
 
 def verdict(name: str, outcome: Outcome) -> Verdict:
@@ -18,7 +18,7 @@ def test_failures_then_unknowns_then_notes_then_the_count(capsys: pytest.Capture
     Console().show_verdicts(
         [
             verdict("a", note("theirs")),
-            verdict("b", unknown("not known", "ask")),
+            verdict("b", unknown("not known", Cause.CLUSTER, "ask")),
             verdict("c", passed("fine")),
             verdict("d", failed("wrong", "it breaks", "mend it", "some/file.yaml:7")),
         ]
@@ -50,7 +50,7 @@ def test_annotations_cannot_be_broken_out_of(capsys: pytest.CaptureFixture[str])
     Console().show_annotations(
         [
             verdict("a", failed("100% wrong\n::error::x", "it breaks", "mend it", "odd,name:x.yaml:7")),
-            verdict("b", unknown("not known")),
+            verdict("b", unknown("not known", Cause.CLUSTER)),
             verdict("c", passed("fine")),
             verdict("d", note("theirs")),
         ]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from checks.links import cluster as module
-from checks.links.applied import Applied, folder_of, key_of
-from checks.links.cluster import Cluster, cluster, clusters
 from tasks.effects import kustomize
 from tasks.effects.kustomize import BuildError, FetchError
+from tasks.flux.cluster import Cluster
+from tasks.flux.kustomizations import FluxKustomization
 from tasks.flux.substitution import has_variable
+from tasks.kube.keys import key_of
 from tests.checks.deployed import (
     APPS,
     CLUSTER,
@@ -21,8 +21,8 @@ from tests.checks.deployed import (
     edit,
     flux,
     listing,
+    model_of,
     root,  # noqa: F401
-    workspace_of,
     write,
 )
 
@@ -38,12 +38,12 @@ def the_cluster(root: Path) -> Cluster:  # noqa: F811
     return found
 
 
-def applied(root: Path) -> dict[str, Applied]:  # noqa: F811
+def applied(root: Path) -> dict[str, FluxKustomization]:  # noqa: F811
     """The Kustomizations of the only cluster, by namespace/name."""
-    return {"/".join(item.key): item for item in the_cluster(root).applied}
+    return {"/".join(item.key): item for item in the_cluster(root).kustomizations}
 
 
-def data_of(item: Applied, name: str) -> dict[str, str]:
+def data_of(item: FluxKustomization, name: str) -> dict[str, str]:
     """The data of the ConfigMap ``name``."""
     (found,) = (one.data for one in item.objects or () if one.data["metadata"]["name"] == name)
     return dict(found["data"])
@@ -96,7 +96,7 @@ def test_the_sample(root: Path) -> None:  # noqa: F811
     assert all(one["app.kubernetes.io/name"] == "parseable" for one in labels)
     # Nothing that matters lies below it.
     assert found["default/podinfo"].objects is None
-    assert the_cluster(root).is_whole
+    assert the_cluster(root).gaps == ()
 
 
 def test_it_is_built_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
@@ -108,8 +108,8 @@ def test_it_is_built_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None: 
         return build(root, folder, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(kustomize, "build", counted)
-    workspace = workspace_of(root)
-    assert cluster(workspace) is clusters(workspace)[0]
+    model = model_of(root)
+    assert model.cluster is model.clusters[0]
     assert sorted(built) == sorted(set(built))
     assert len(built) == 5
 
@@ -119,7 +119,7 @@ def test_it_is_built_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None: 
     [("./apps", "apps"), ("apps/", "apps"), ("/apps", "apps"), ("./", "."), (None, "."), ("../apps", "apps")],
 )
 def test_paths_of_any_form(path: str | None, folder: str) -> None:
-    assert folder_of({"spec": {"path": path}}) == folder
+    assert FluxKustomization({"spec": {"path": path}}, "ks.yaml").folder == folder
 
 
 def test_identities() -> None:
@@ -185,7 +185,7 @@ def test_a_cluster_that_was_given_a_kustomization(root: Path) -> None:  # noqa: 
 def test_orphans_are_not_mistaken_for_the_cluster(root: Path) -> None:  # noqa: F811
     write(root, "archive/ks.yaml", flux("parseable", f"./{APPS}/parseable/app", namespace="monitoring"))
     found = clusters_of(root)[0]
-    assert [item.path for item in found.applied if item.key[1] == "parseable"] == [KS]
+    assert [item.path for item in found.kustomizations if item.key[1] == "parseable"] == [KS]
 
 
 def two_clusters(root: Path) -> None:  # noqa: F811
@@ -210,13 +210,13 @@ def two_clusters(root: Path) -> None:  # noqa: F811
 def test_the_cluster_that_gets_our_files(root: Path) -> None:  # noqa: F811
     two_clusters(root)
     # Both list the HelmRepository files, and only one of them the apps.
-    found = next(one for one in clusters_of(root) if any(item.path == KS for item in one.applied))
-    names = {item.key[1]: item.folder for item in found.applied}
+    found = next(one for one in clusters_of(root) if any(item.path == KS for item in one.kustomizations))
+    names = {item.key[1]: item.folder for item in found.kustomizations}
     assert names["apps"] == "apps/production"
     assert names["own"] == "own/production"
     assert "parseable" in names
     write(root, "clusters/staging/apps.yaml", flux("apps", "./apps/staging"))
-    assert {item.key[1]: item.folder for item in the_cluster(root).applied} == names
+    assert {item.key[1]: item.folder for item in the_cluster(root).kustomizations} == names
 
 
 def test_another_repository_with_a_folder_of_the_same_name(root: Path) -> None:  # noqa: F811
@@ -234,7 +234,7 @@ def test_another_repository_with_a_folder_of_the_same_name(root: Path) -> None: 
     found = applied(root)
     assert found["flux-system/tenant"].objects is None
     assert found["monitoring/parseable"].objects
-    assert not the_cluster(root).is_whole
+    assert the_cluster(root).gaps
     # The same repository, named and reached in another way.
     for url in (
         "https://host.test/me/home",
@@ -330,7 +330,7 @@ def test_a_folder_that_fails(root: Path) -> None:  # noqa: F811
     assert isinstance(ours.error, BuildError)
     assert "helm.yaml" in ours.error.summary
     assert ours.objects is None
-    assert not the_cluster(root).is_whole
+    assert the_cluster(root).gaps
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_a_parent_gives_its_children_paths_and_names(root: Path) -> None:  # noq
     settings(root, config_map("settings", "flux-system", base=APPS))
     # Without a postBuild, that is what the cluster gets.
     assert has_variable(applied(root)["monitoring/parseable"].folder)
-    assert not the_cluster(root).is_whole
+    assert the_cluster(root).gaps
     substituting(root, FROM)
     # The Secret is not there; it may hold another value.
     assert has_variable(applied(root)["monitoring/parseable"].folder)
@@ -496,10 +496,10 @@ def test_variables_with_names_that_flux_refuses(root: Path) -> None:  # noqa: F8
 
 
 def test_more_than_the_repository_shows(root: Path) -> None:  # noqa: F811
-    assert the_cluster(root).is_whole
+    assert the_cluster(root).gaps == ()
     settings(
         root, "apiVersion: fluxcd.controlplane.io/v1\nkind: ResourceSet\nmetadata: {name: a, namespace: b}\n"
     )
-    assert not the_cluster(root).is_whole
-    assert module.cluster(workspace_of(root)).defining(KS)
+    assert the_cluster(root).gaps
+    assert model_of(root).cluster.defining(KS)
     assert RELEASE in {one.path for one in the_cluster(root).objects_of("HelmRelease")}

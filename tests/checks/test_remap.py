@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.links.vector import pipeline_is_valid
+from checks.vector import pipeline_is_valid
 from tasks.core.outcomes import Status
 from tasks.effects import shell
 from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)

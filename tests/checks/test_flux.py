@@ -1,19 +1,18 @@
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from checks.links.flux import entries_exist, secrets_are_decrypted, sources_exist
-from checks.model import Outcome
+from checks.flux import entries_exist, secrets_are_decrypted, sources_exist
 from tasks.core.outcomes import Status
 from tasks.effects import shell
-from tasks.workspace import Workspace
 from tests.checks.deployed import (
     APPS,
     CLUSTER,
     KS,
     RELEASE,
+    Run,
     config_map,
     deployed,  # noqa: F401
     edit,
@@ -23,7 +22,7 @@ from tests.checks.deployed import (
     root,  # noqa: F401
     write,
 )
-from tests.checks.test_links_cluster import (
+from tests.flux.test_cluster import (
     GOTK,
     SOURCE,
     add_app,
@@ -44,7 +43,7 @@ FAIL, UNKNOWN, PASS = Status.FAIL, Status.UNKNOWN, Status.PASS
 META = "kubernetes/flux/meta"
 DECRYPTION = "  decryption:\n    provider: sops\n    secretRef:\n      name: sops-age\n"
 Change = Callable[[Path], None]
-Check = Callable[[Workspace], Iterable[Outcome]]
+Check = Run
 
 
 def changing(*edits: tuple[str, str, str]) -> Change:
