@@ -5,24 +5,26 @@ import os
 from checks.model import Outcome, Status, failed, passed
 from checks.objects import differences, dig, find_object
 from tasks.flux.layout import need
-from tasks.manifests import app_folder
+from tasks.subjects.apps import App
+from tasks.subjects.parseable import PARSEABLE
+from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 
 
 def parseable_folder_exists(workspace: Workspace) -> Outcome:
     """DoD-002-01."""
-    return _exists(workspace, "parseable", "TASK-002")
+    return _exists(workspace, PARSEABLE, "TASK-002")
 
 
 def parseable_folder_is_complete(workspace: Workspace) -> Outcome:
     """DoD-002-02."""
-    return _is_complete(workspace, "parseable", "TASK-002")
+    return _is_complete(workspace, PARSEABLE, "TASK-002")
 
 
 def parseable_folder_is_ready(workspace: Workspace) -> Outcome:
     """DoD-002-03: ready means that Flux is pointed at it, can decrypt it, and that it can be written to."""
-    folder = app_folder(workspace, "parseable")
-    problems = _pointing_problems(workspace, "parseable", "TASK-002")
+    folder = PARSEABLE.folder(workspace)
+    problems = _pointing_problems(workspace, PARSEABLE, "TASK-002")
     kustomization = find_object(workspace, f"{folder}/ks.yaml", "Kustomization", "TASK-002")
     decryption = workspace.layout.decryption
     if decryption is not None and dig(kustomization, "spec", "decryption") != dict(decryption):
@@ -36,21 +38,21 @@ def parseable_folder_is_ready(workspace: Workspace) -> Outcome:
 
 def vector_folder_exists(workspace: Workspace) -> Outcome:
     """DoD-006-01."""
-    return _exists(workspace, "vector", "TASK-006")
+    return _exists(workspace, VECTOR, "TASK-006")
 
 
 def vector_folder_is_complete(workspace: Workspace) -> Outcome:
     """DoD-006-02: complete means that Flux is pointed at it, too."""
-    outcome = _is_complete(workspace, "vector", "TASK-006")
-    problems = _pointing_problems(workspace, "vector", "TASK-006") if outcome.status is Status.PASS else []
+    outcome = _is_complete(workspace, VECTOR, "TASK-006")
+    problems = _pointing_problems(workspace, VECTOR, "TASK-006") if outcome.status is Status.PASS else []
     if problems:
         return failed("; ".join(problems), "Flux would not apply what is in it", "invoke task-006")
     return outcome
 
 
-def _pointing_problems(workspace: Workspace, app: str, task: str) -> list[str]:
+def _pointing_problems(workspace: Workspace, app: App, task: str) -> list[str]:
     """What keeps Flux from finding the manifests of ``app``."""
-    folder, source = app_folder(workspace, app), need(workspace.layout.source)
+    folder, source = app.folder(workspace), need(workspace.layout.source)
     return differences(
         find_object(workspace, f"{folder}/ks.yaml", "Kustomization", task),
         [
@@ -63,15 +65,15 @@ def _pointing_problems(workspace: Workspace, app: str, task: str) -> list[str]:
     )
 
 
-def _exists(workspace: Workspace, app: str, task: str) -> Outcome:
-    folder = app_folder(workspace, app)
+def _exists(workspace: Workspace, app: App, task: str) -> Outcome:
+    folder = app.folder(workspace)
     if (workspace.repository.root / folder).is_dir():
         return passed(f"{folder}/ exists")
     return failed(f"{folder}/ does not exist", "there is nothing to deploy", f"invoke {task.lower()}")
 
 
-def _is_complete(workspace: Workspace, app: str, task: str) -> Outcome:
-    folder = app_folder(workspace, app)
+def _is_complete(workspace: Workspace, app: App, task: str) -> Outcome:
+    folder = app.folder(workspace)
     root = workspace.repository.root / folder
     missing = [
         name

@@ -7,7 +7,7 @@ from typing import Any
 from checks.model import Check, Outcome, Status, failed, passed, unknown
 from tasks.core.errors import PlaybookError
 from tasks.flux.layout import MissingError
-from tasks.shared_files import is_same_path
+from tasks.subjects.flux import is_same_path
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 from tasks.yaml.marks import line_of, line_with

@@ -17,7 +17,8 @@ from checks.objects import (
 )
 from tasks.effects.sops import EncryptedFile, inspect
 from tasks.flux.layout import need
-from tasks.manifests import PARSEABLE_FILES, app_folder
+from tasks.subjects.apps import APP_FOLDER, RELEASE
+from tasks.subjects.parseable import PARSEABLE, SECRET, SERVICE_MONITOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
@@ -31,7 +32,7 @@ def _release(workspace: Workspace) -> dict[str, Any]:
 
 
 def _release_file(workspace: Workspace) -> str:
-    return f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml"
+    return PARSEABLE.path(workspace, RELEASE)
 
 
 def release_names_official_chart(workspace: Workspace) -> Outcome:
@@ -53,8 +54,8 @@ def release_names_official_chart(workspace: Workspace) -> Outcome:
             (("spec", "chart", "spec", "sourceRef", "namespace"), charts.namespace),
         ],
     )
-    folder = f"{app_folder(workspace, 'parseable')}/app"
-    missing = unlisted(workspace, folder, PARSEABLE_FILES[1:], "TASK-003")
+    folder = PARSEABLE.path(workspace, APP_FOLDER)
+    missing = unlisted(workspace, folder, PARSEABLE.listed, "TASK-003")
     where = place(
         workspace, _release_file(workspace), _release(workspace), "spec", "chart", "spec", "sourceRef"
     )
@@ -121,7 +122,7 @@ def release_has_resources(workspace: Workspace) -> Outcome:
 
 
 def _secret(workspace: Workspace) -> EncryptedFile | Outcome:
-    path = f"{app_folder(workspace, 'parseable')}/app/secret.sops.yaml"
+    path = PARSEABLE.path(workspace, SECRET)
     found = inspect(read(workspace, path, "TASK-004"))
     if found is not None:
         return found
@@ -210,7 +211,7 @@ def _patched_variables(release: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
 
 def metrics_are_discovered(workspace: Workspace) -> Outcome:
     """DoD-005-01."""
-    path = f"{app_folder(workspace, 'parseable')}/app/servicemonitor.yaml"
+    path = PARSEABLE.path(workspace, SERVICE_MONITOR)
     monitor = find_object(workspace, path, "ServiceMonitor", "TASK-005")
     secret = workspace.settings.parseable.secret
     endpoint = ("spec", "endpoints", 0)

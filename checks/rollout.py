@@ -5,9 +5,12 @@ from typing import Any
 
 from checks.model import Outcome, failed, unknown
 from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged, place_with
-from tasks.flux.layout import need
-from tasks.manifests import app_folder, charts_files, parseable_url
-from tasks.shared_files import is_same_path, values_at
+from tasks.flux.layout import charts_file, need
+from tasks.subjects.apps import RELEASE, App
+from tasks.subjects.flux import charts_files, is_same_path
+from tasks.subjects.grafana import values_at
+from tasks.subjects.manifests import APPS
+from tasks.subjects.parseable import parseable_url
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
@@ -79,16 +82,14 @@ def flux_is_told(workspace: Workspace) -> Outcome:
     problems = []
     wanted = [(path, f"{name}/ks.yaml") for name in (settings.parseable.name, settings.vector.name)]
     # A release that names an OCIRepository (spec.chartRef) needs no HelmRepository.
-    apps = [app for app in ("parseable", "vector") if not _names_its_chart_itself(workspace, app)]
-    listed = [
-        file for file in charts_files(workspace) if posixpath.basename(file).removesuffix(".yaml") in apps
-    ]
+    apps = [app for app in APPS if not _names_its_chart_itself(workspace, app)]
+    listed = [file for file, app in charts_files(workspace).items() if app in apps]
     wanted += [(need(layout.repositories_kustomization), posixpath.basename(file)) for file in listed]
     for app in apps:
-        charts = need(layout.parseable_charts if app == "parseable" else layout.vector_charts)
-        file = charts.path or f"{need(layout.repositories)}/{app}.yaml"
+        charts = need(app.charts(layout))
+        file = charts.path or charts_file(need(layout.repositories), app.name)
         url = str(dig(find_object(workspace, file, "HelmRepository", "TASK-011", charts.name), "spec", "url"))
-        official = getattr(settings, app).chart_repository
+        official = app.settings(settings).chart_repository
         if url.rstrip("/") != official.rstrip("/"):
             problems.append(f"{file} has the URL {url}, not {official}")
     unlisted = [(file, entry) for file, entry in wanted if not _lists(workspace, file, entry)]
@@ -102,10 +103,8 @@ def flux_is_told(workspace: Workspace) -> Outcome:
     )
 
 
-def _names_its_chart_itself(workspace: Workspace, app: str) -> bool:
-    documents = load_documents(
-        workspace.repository.text(f"{app_folder(workspace, app)}/app/helmrelease.yaml")
-    )
+def _names_its_chart_itself(workspace: Workspace, app: App) -> bool:
+    documents = load_documents(workspace.repository.text(app.path(workspace, RELEASE)))
     return any(dig(document, "spec", "chartRef") is not None for document in documents)
 
 

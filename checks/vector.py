@@ -18,7 +18,9 @@ from checks.objects import (
     place_with,
     unlisted,
 )
-from tasks.manifests import VECTOR_FILES, app_folder, parseable_url
+from tasks.subjects.apps import APP_FOLDER, RELEASE
+from tasks.subjects.parseable import PARSEABLE, parseable_url
+from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
@@ -30,7 +32,7 @@ _METADATA = ("namespace", "pod_name", "container_name", "node_name")
 
 
 def _file(workspace: Workspace, name: str) -> str:
-    return f"{app_folder(workspace, 'vector')}/app/{name}"
+    return f"{VECTOR.folder(workspace)}/app/{name}"
 
 
 def _release(workspace: Workspace) -> dict[str, Any]:
@@ -247,7 +249,7 @@ def uses_config_and_account(workspace: Workspace) -> Outcome:
     for variable, key in (("PARSEABLE_USERNAME", "username"), ("PARSEABLE_PASSWORD", "password")):
         if variables.get(variable) != {"name": workspace.settings.parseable.secret, "key": key}:
             problems.append(f"env {variable} is not key {key} of {workspace.settings.parseable.secret}")
-    problems += unlisted(workspace, f"{app_folder(workspace, 'vector')}/app", VECTOR_FILES[1:], "TASK-009")
+    problems += unlisted(workspace, VECTOR.path(workspace, APP_FOLDER), VECTOR.listed, "TASK-009")
     if dig(release, "spec", "values", "customConfig"):
         problems.append("customConfig makes the chart write a ConfigMap of its own")
     return judged(
@@ -265,7 +267,7 @@ def uses_config_and_account(workspace: Workspace) -> Outcome:
 def sends_to_parseable(workspace: Workspace) -> Outcome:
     """DoD-009-03."""
     parseable_sink(workspace, _pipeline(workspace))
-    path = f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml"
+    path = PARSEABLE.path(workspace, RELEASE)
     release = find_object(workspace, path, "HelmRelease", "TASK-003")
     return judged(
         differences(

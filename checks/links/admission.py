@@ -9,7 +9,7 @@ from tasks.core.errors import RefusedError
 from tasks.flux.layout import api_age, newest_apis
 from tasks.kube.rules import Fault, faults
 from tasks.kube.schemas import schema_faults
-from tasks.manifests import applied_files
+from tasks.subjects.flux import applied_files
 from tasks.workspace import Workspace
 from tasks.yaml.marks import line_of
 

@@ -11,7 +11,7 @@ from tasks.core.errors import RefusedError
 from tasks.effects.helm import ChartError
 from tasks.effects.kustomize import BuildError
 from tasks.flux.chart_values import UnknownValue, read_chart, unknown_values
-from tasks.manifests import own_files
+from tasks.subjects.manifests import own_files
 from tasks.workspace import Network, Workspace
 
 _VALUE = re.compile(r"\.Values\.([\w.]+)|at '/([^']+)'")
@@ -86,7 +86,7 @@ def _told(release: Release, keys: tuple[str, ...]) -> str:
 
 def values_are_read(workspace: Workspace) -> Iterator[Outcome]:
     """Every value is one that the chart has a default for, or a template that reads it."""
-    ours = own_files(workspace, ())
+    ours = own_files(workspace)
     for release in releases(workspace):
         if release.archive is None:
             continue

@@ -14,7 +14,7 @@ from tasks.effects.kustomize import Built
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
-from tasks.manifests import applied_files
+from tasks.subjects.flux import applied_files
 from tasks.workspace import Workspace
 
 _SOURCES = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "ExternalArtifact", "HelmChart")

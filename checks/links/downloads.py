@@ -10,7 +10,7 @@ from checks.links.workloads import Pod, pods
 from checks.model import Outcome, failed, noted, passed, unknown
 from tasks.core.errors import RefusedError
 from tasks.effects import http, images
-from tasks.manifests import own_files
+from tasks.subjects.manifests import own_files
 from tasks.workspace import Network, Workspace
 
 _ONLINE = "invoke verify --online"
@@ -19,7 +19,7 @@ _GONE = (404, 410)
 
 def images_exist(workspace: Workspace) -> Iterator[Outcome]:
     """The registry of each image has it."""
-    found, ours = inventory(workspace), own_files(workspace, ())
+    found, ours = inventory(workspace), own_files(workspace)
     users: dict[str, Pod] = {}
     for pod in pods(found, *ours, grafana_file(workspace)):
         for container in pod.containers():

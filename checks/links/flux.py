@@ -11,7 +11,11 @@ from checks.objects import dig, items, place
 from tasks.effects.kustomize import BuildError, is_remote
 from tasks.flux.layout import need
 from tasks.flux.substitution import has_variable
-from tasks.manifests import app_folder, applied_files, own_files
+from tasks.subjects.apps import KS, KUSTOMIZATION
+from tasks.subjects.flux import applied_files
+from tasks.subjects.manifests import APPS, own_files
+from tasks.subjects.parseable import PARSEABLE
+from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
@@ -21,7 +25,7 @@ _Reference = tuple[str, str, str]
 
 def own_kustomizations(workspace: Workspace) -> tuple[str, str]:
     """The files of our two Flux Kustomizations."""
-    return f"{app_folder(workspace, 'parseable')}/ks.yaml", f"{app_folder(workspace, 'vector')}/ks.yaml"
+    return PARSEABLE.path(workspace, KS), VECTOR.path(workspace, KS)
 
 
 def entries_exist(workspace: Workspace) -> Iterator[Outcome]:
@@ -53,7 +57,7 @@ def entries_exist(workspace: Workspace) -> Iterator[Outcome]:
         else:
             yield from _unreached(found, path, _NOT_APPLIED, need(workspace.layout.apps_kustomization))
     for path in ours:
-        is_source = path not in own_files(workspace, ())
+        is_source = path not in own_files(workspace)
         if is_source and workspace.repository.read(path) is not None and path not in applied:
             consequence = "Flux would not know where the chart comes from"
             yield from _unreached(found, path, consequence, need(workspace.layout.repositories_kustomization))
@@ -102,7 +106,7 @@ def _missing_entries(workspace: Workspace) -> Iterator[Outcome]:
     layout = workspace.layout
     listings = (layout.apps_kustomization, layout.repositories_kustomization)
     paths = [path for path in listings if isinstance(path, str)]
-    paths += [f"{app_folder(workspace, app)}/app/kustomization.yaml" for app in ("parseable", "vector")]
+    paths += [app.path(workspace, KUSTOMIZATION) for app in APPS]
     known = set(workspace.repository.yaml_files)
     for path in paths:
         text = workspace.repository.read(path) or ""
@@ -139,7 +143,7 @@ def _unapplied_files(
     if any(item.error is not None or has_variable(item.folder) for item in own):
         return
     folder = posixpath.dirname(path)
-    for file in own_files(workspace, ()):
+    for file in own_files(workspace):
         is_manifest = file.startswith(f"{folder}/app/") and not file.endswith("/kustomization.yaml")
         if is_manifest and file not in applied and workspace.repository.read(file) is not None:
             yield failed(
@@ -294,7 +298,7 @@ def _is_ours(workspace: Workspace, found: Cluster, wanted: _Reference) -> bool:
 
 def _is_used(workspace: Workspace, found: Cluster, wanted: _Reference) -> bool:
     """Whether HelmReleases of others, built or not, name the same source with its namespace."""
-    ours = own_files(workspace, ())
+    ours = own_files(workspace)
     for path, text in found.tree.texts.items():
         if path in ours or "HelmRelease" not in text or wanted[1] not in text:
             continue

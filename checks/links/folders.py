@@ -3,22 +3,24 @@
 from checks.links.cluster import cluster
 from checks.model import Outcome, failed, passed
 from checks.objects import place
-from tasks.manifests import app_folder
+from tasks.subjects.apps import App
+from tasks.subjects.parseable import PARSEABLE
+from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 
 
 def parseable_is_pointed_at(workspace: Workspace) -> Outcome | None:
     """DoD-002-03; that the source exists and secrets are decrypted is asked elsewhere."""
-    return _pointed_at(workspace, "parseable", "invoke task-002")
+    return _pointed_at(workspace, PARSEABLE, "invoke task-002")
 
 
 def vector_is_pointed_at(workspace: Workspace) -> Outcome | None:
     """DoD-006-02."""
-    return _pointed_at(workspace, "vector", "invoke task-006")
+    return _pointed_at(workspace, VECTOR, "invoke task-006")
 
 
-def _pointed_at(workspace: Workspace, app: str, remedy: str) -> Outcome | None:
-    folder = app_folder(workspace, app)
+def _pointed_at(workspace: Workspace, app: App, remedy: str) -> Outcome | None:
+    folder = app.folder(workspace)
     defined = cluster(workspace).defining(f"{folder}/ks.yaml")
     if not defined or not (workspace.repository.root / folder / "app").is_dir():
         return None

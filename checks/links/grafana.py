@@ -6,14 +6,15 @@ from checks.links.releases import grafana_file
 from checks.model import Outcome, Status, passed
 from checks.objects import place_with
 from checks.rollout import datasource_connects
-from tasks.manifests import app_folder, parseable_url
+from tasks.subjects.apps import RELEASE
+from tasks.subjects.parseable import PARSEABLE, parseable_url
 from tasks.workspace import Workspace
 
 
 def datasource_leads_to_parseable(workspace: Workspace) -> Outcome | None:
     """DoD-010-02: what the files say, and that the Service and the port will exist."""
     found, written = inventory(workspace), datasource_connects(workspace)
-    release = found.release_of(f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml")
+    release = found.release_of(PARSEABLE.path(workspace, RELEASE))
     if written.status is Status.FAIL or release is None or release.objects is None:
         return written
     url = parseable_url(workspace)

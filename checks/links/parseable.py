@@ -10,7 +10,8 @@ from checks.links.workloads import Pod, pods, variables
 from checks.model import Outcome, failed, passed, unknown
 from checks.objects import NEEDS_CLUSTER, differences, dig, find_object, items, judged
 from tasks.flux.substitution import has_variable
-from tasks.manifests import app_folder
+from tasks.subjects.apps import RELEASE
+from tasks.subjects.parseable import PARSEABLE, SERVICE_MONITOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
@@ -23,7 +24,7 @@ _LOGIN = {"P_USERNAME": "username", "P_PASSWORD": "password"}
 
 
 def _file(workspace: Workspace) -> str:
-    return f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml"
+    return PARSEABLE.path(workspace, RELEASE)
 
 
 def _servers(workspace: Workspace) -> list[tuple[Pod, Mapping[str, Any]]]:
@@ -160,7 +161,7 @@ def metrics_are_discovered(workspace: Workspace) -> Outcome | None:
     release = found.release_of(_file(workspace))
     if release is None or release.objects is None:
         return None
-    path = f"{app_folder(workspace, 'parseable')}/app/servicemonitor.yaml"
+    path = PARSEABLE.path(workspace, SERVICE_MONITOR)
     name = dig(find_object(workspace, path, "ServiceMonitor", "TASK-005"), "metadata", "name")
     monitor = next((item for item in found.of_kind("ServiceMonitor") if item.path == path), None)
     if monitor is None:

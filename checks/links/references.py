@@ -9,7 +9,7 @@ from checks.links.releases import grafana_file
 from checks.links.workloads import Pod, pods
 from checks.model import Outcome, failed, noted, passed, unknown
 from checks.objects import dig, items, place
-from tasks.manifests import own_files
+from tasks.subjects.manifests import own_files
 from tasks.workspace import Workspace
 from tasks.yaml.marks import line_with
 
@@ -38,7 +38,7 @@ class _Reference:
 
 def references_exist(workspace: Workspace) -> Iterator[Outcome]:
     """Every Secret and ConfigMap, with its key, and every ServiceAccount that a pod needs will exist."""
-    found, ours = inventory(workspace), own_files(workspace, ())
+    found, ours = inventory(workspace), own_files(workspace)
     for pod in pods(found, *ours, grafana_file(workspace)):
         is_ours = pod.owner.path in ours
         named: dict[tuple[str, str], list[_Reference]] = {}
@@ -134,7 +134,7 @@ def _absent(workspace: Workspace, found: Inventory, pod: Pod, kind: str, name: s
         return unknown(
             f"{what} for {used_for} of {pod.owner.key}: {path} has one, not in this build", place=where
         )
-    if pod.owner.path in own_files(workspace, ()):
+    if pod.owner.path in own_files(workspace):
         others = sorted(item.key.name for item in found.of_kind(kind, namespace=namespace))
         there = f"there are {', '.join(others)}" if others else "there is none at all"
         return failed(
@@ -184,7 +184,7 @@ def near(workspace: Workspace, item: Placed, word: str) -> str:
 
 def storage_classes_exist(workspace: Workspace) -> Iterator[Outcome]:
     """Every StorageClass that a claim of ours names is defined, or a release's values make it."""
-    found, ours = inventory(workspace), own_files(workspace, ())
+    found, ours = inventory(workspace), own_files(workspace)
     for item in found.objects:
         if item.path not in ours:
             continue

@@ -14,7 +14,7 @@ from tasks.effects import kustomize
 from tasks.effects.helm import Chart, ChartError
 from tasks.effects.kustomize import BuildError, Built
 from tasks.flux.grafana import GrafanaPlace
-from tasks.manifests import own_files
+from tasks.subjects.manifests import own_files
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
@@ -71,7 +71,7 @@ def releases(workspace: Workspace) -> tuple[Release, ...]:
 
 def _make(workspace: Workspace) -> tuple[Release, ...]:
     found = cluster(workspace)
-    ours = {*own_files(workspace, ()), grafana_file(workspace)}
+    ours = {*own_files(workspace), grafana_file(workspace)}
     wanted = [
         (item, one)
         for item, one in found.built()

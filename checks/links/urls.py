@@ -10,8 +10,8 @@ from checks.links.workloads import Pod, pods
 from checks.model import Outcome, Status, failed, noted, passed
 from checks.objects import dig, items
 from tasks.flux.grafana import GrafanaPlace
-from tasks.manifests import own_files
-from tasks.shared_files import values_at
+from tasks.subjects.grafana import values_at
+from tasks.subjects.manifests import own_files
 from tasks.workspace import Workspace
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -19,7 +19,7 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 def urls_lead_somewhere(workspace: Workspace) -> Iterator[Outcome]:
     """Each URL names a Service and a port that will exist; each probe a port that its container has."""
-    found, ours = inventory(workspace), own_files(workspace, ())
+    found, ours = inventory(workspace), own_files(workspace)
     for item in found.of_kind("ConfigMap"):
         if item.path in ours:
             for url in dict.fromkeys(urls_in(item.data.get("data"))):

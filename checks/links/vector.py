@@ -19,7 +19,9 @@ from checks.vector import (
     sink_problems,
 )
 from tasks.effects import shell
-from tasks.manifests import app_folder
+from tasks.subjects.apps import RELEASE
+from tasks.subjects.parseable import PARSEABLE
+from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 
 _REFUSED = 78
@@ -37,7 +39,7 @@ _DATA_FOLDER = "/var/lib/vector/"
 def _agents(workspace: Workspace) -> tuple[Inventory, list[Pod]]:
     """The pods of the release; none where it is not rendered."""
     found = inventory(workspace)
-    return found, list(pods(found, f"{app_folder(workspace, 'vector')}/app/helmrelease.yaml"))
+    return found, list(pods(found, VECTOR.path(workspace, RELEASE)))
 
 
 def account_is_used(workspace: Workspace) -> Outcome | None:
@@ -198,7 +200,7 @@ def posts_to_parseable(workspace: Workspace) -> Outcome | None:
 def sends_to_parseable(workspace: Workspace) -> Outcome | None:
     """DoD-009-03: the sink's URL leads to a Service and a port that will exist."""
     found, agents = _agents(workspace)
-    release = found.release_of(f"{app_folder(workspace, 'parseable')}/app/helmrelease.yaml")
+    release = found.release_of(PARSEABLE.path(workspace, RELEASE))
     if not agents or release is None or release.objects is None:
         return None
     config = _config(workspace, found)
