@@ -9,7 +9,7 @@ from tasks.kube.pods import Pod
 from tasks.kube.resources import Resources
 from tasks.kube.services import Address, address_of, urls_in
 from tasks.model import APPS
-from tasks.shared_files import values_at
+from tasks.subjects.grafana import values_at
 from tasks.yaml.documents import dig, items, mapping
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")

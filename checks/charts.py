@@ -10,7 +10,6 @@ from tasks.effects.kustomize import BuildError
 from tasks.flux.chart_values import UnknownValue, read_chart, unknown_values
 from tasks.flux.releases import Release, ValuesError
 from tasks.kube.keys import key_of
-from tasks.manifests import app_folder
 from tasks.model import APPS, cause_of
 from tasks.workspace import Network
 from tasks.yaml.documents import mapping
@@ -43,7 +42,7 @@ def charts_render(model: Model) -> Iterator[Outcome]:
 def _unapplied(model: Model) -> Iterator[Outcome]:
     for app in APPS:
         if not model.releases_of(app):
-            folder = app_folder(model.workspace, app)
+            folder = app.folder(model.workspace)
             yield model.hidden(app) or unknown(
                 f"no HelmRelease in {folder} is applied (see the check of entries)", Cause.REPOSITORY
             )

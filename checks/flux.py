@@ -14,8 +14,12 @@ from tasks.flux.layout import need
 from tasks.flux.listing import is_below
 from tasks.flux.substitution import has_variable
 from tasks.kube.keys import key_of
-from tasks.manifests import app_folder, applied_files, own_files
 from tasks.model import APPS, cause_of
+from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, App
+from tasks.subjects.flux import applied_files
+from tasks.subjects.manifests import own_files
+from tasks.subjects.parseable import PARSEABLE
+from tasks.subjects.vector import VECTOR
 from tasks.yaml.documents import dig, items, load_documents, mapping, syntax_error
 
 _NOT_APPLIED = "Flux would apply nothing of it"
@@ -27,18 +31,18 @@ _Reference = tuple[str, str, str]
 
 def parseable_folder_exists(model: Model) -> Outcome:
     """DoD-002-01."""
-    return _exists(model, "parseable", "invoke task-002")
+    return _exists(model, PARSEABLE, "invoke task-002")
 
 
 def parseable_folder_is_complete(model: Model) -> Outcome:
     """DoD-002-02."""
-    return _is_complete(model, "parseable", "invoke task-002")
+    return _is_complete(model, PARSEABLE, "invoke task-002")
 
 
 def parseable_folder_is_ready(model: Model) -> Outcome:
     """DoD-002-03: ready means that Flux is pointed at it, and that files can be put there."""
-    outcome = _is_pointed_at(model, "parseable", "invoke task-002")
-    folder = f"{app_folder(model.workspace, 'parseable')}/app"
+    outcome = _is_pointed_at(model, PARSEABLE, "invoke task-002")
+    folder = PARSEABLE.path(model.workspace, APP_FOLDER)
     if not outcome.stops_push and not os.access(model.workspace.repository.root / folder, os.W_OK):
         return failed(
             f"{folder} cannot be written to", "the manifests cannot be put there", f"chmod u+w {folder}"
@@ -48,38 +52,38 @@ def parseable_folder_is_ready(model: Model) -> Outcome:
 
 def vector_folder_exists(model: Model) -> Outcome:
     """DoD-006-01."""
-    return _exists(model, "vector", "invoke task-006")
+    return _exists(model, VECTOR, "invoke task-006")
 
 
 def vector_folder_is_complete(model: Model) -> Outcome:
     """DoD-006-02: complete means that Flux is pointed at it, too."""
-    outcome = _is_complete(model, "vector", "invoke task-006")
-    return outcome if outcome.stops_push else _is_pointed_at(model, "vector", "invoke task-006")
+    outcome = _is_complete(model, VECTOR, "invoke task-006")
+    return outcome if outcome.stops_push else _is_pointed_at(model, VECTOR, "invoke task-006")
 
 
-def _exists(model: Model, app: str, remedy: str) -> Outcome:
-    folder = app_folder(model.workspace, app)
+def _exists(model: Model, app: App, remedy: str) -> Outcome:
+    folder = app.folder(model.workspace)
     if (model.workspace.repository.root / folder).is_dir():
         return passed(f"{folder}/ exists")
     return failed(f"{folder}/ does not exist", "there is nothing to deploy", remedy)
 
 
-def _is_complete(model: Model, app: str, remedy: str) -> Outcome:
-    folder = app_folder(model.workspace, app)
+def _is_complete(model: Model, app: App, remedy: str) -> Outcome:
+    folder = app.folder(model.workspace)
     root = model.workspace.repository.root / folder
     missing = [
         name
-        for name, found in (("ks.yaml", (root / "ks.yaml").is_file()), ("app/", (root / "app").is_dir()))
+        for name, found in ((KS, (root / KS).is_file()), (APP_FOLDER, (root / APP_FOLDER).is_dir()))
         if not found
     ]
     if missing:
         return failed(f"{folder} lacks {' and '.join(missing)}", "Flux would not see the app", remedy)
-    return passed(f"{folder} holds ks.yaml and app/")
+    return passed(f"{folder} holds {KS} and {APP_FOLDER}")
 
 
-def _is_pointed_at(model: Model, app: str, remedy: str) -> Outcome:
+def _is_pointed_at(model: Model, app: App, remedy: str) -> Outcome:
     """Whether a Kustomization applies the folder of ``app``: as the cluster gets it, else as written."""
-    folder = app_folder(model.workspace, app)
+    folder = app.folder(model.workspace)
     try:
         found = [item for _, item in model.kustomizations_of(app)]
     except AnsweredError:
@@ -92,7 +96,7 @@ def _is_pointed_at(model: Model, app: str, remedy: str) -> Outcome:
             and (item := FluxKustomization(one.data, one.path)).origin is not None
         ]
     if not found:
-        return failed(f"no Flux Kustomization is in {folder}", _NOT_APPLIED, remedy, f"{folder}/ks.yaml:1")
+        return failed(f"no Flux Kustomization is in {folder}", _NOT_APPLIED, remedy, f"{folder}/{KS}:1")
     for item in found:
         if is_below(f"{item.folder}/", folder) and (model.workspace.repository.root / item.folder).is_dir():
             return passed(f"Kustomization {item.key[1]} applies {item.folder}")
@@ -112,7 +116,7 @@ def apps_are_reconciled(model: Model) -> Outcome:
     if hidden is not None:
         return hidden
     if missing:
-        folders = " and ".join(app_folder(model.workspace, app) for app in missing)
+        folders = " and ".join(app.folder(model.workspace) for app in missing)
         return failed(
             f"no Kustomization that the cluster applies leads to {folders}",
             "Flux would not reconcile it",
@@ -177,8 +181,8 @@ def _clusters(model: Model) -> tuple[Cluster, ...]:
 def own_kustomizations(model: Model) -> tuple[str, str]:
     """The documented files of our two Flux Kustomizations."""
     return (
-        f"{app_folder(model.workspace, 'parseable')}/ks.yaml",
-        f"{app_folder(model.workspace, 'vector')}/ks.yaml",
+        PARSEABLE.path(model.workspace, KS),
+        VECTOR.path(model.workspace, KS),
     )
 
 
@@ -219,7 +223,7 @@ def _reached(model: Model, found: Sequence[Cluster], applied: set[str | None]) -
         else:
             yield from _unreached(found, path, _NOT_APPLIED, need(model.layout.apps_kustomization))
     for path in applied_files(model.workspace):
-        is_source = path not in own_files(model.workspace, ())
+        is_source = path not in own_files(model.workspace)
         if is_source and model.workspace.repository.read(path) is not None and path not in applied:
             consequence = "Flux would not know where the chart comes from"
             yield from _unreached(found, path, consequence, need(model.layout.repositories_kustomization))
@@ -269,7 +273,7 @@ def _missing_entries(model: Model) -> Iterator[Outcome]:
     layout, repository = model.layout, model.workspace.repository
     listings = (layout.apps_kustomization, layout.repositories_kustomization)
     paths = [path for path in listings if isinstance(path, str)]
-    paths += [f"{app_folder(model.workspace, app)}/app/kustomization.yaml" for app in APPS]
+    paths += [app.path(model.workspace, KUSTOMIZATION) for app in APPS]
     known = set(repository.yaml_files)
     for path in paths:
         text = model.text(path)
@@ -314,7 +318,7 @@ def _unapplied_files(
         for one in items(_listing(model, item), generator)
         for name in items(one, "files")
     }
-    for file in own_files(model.workspace, ()):
+    for file in own_files(model.workspace):
         is_manifest = file.startswith(f"{folder}/app/") and not file.endswith("/kustomization.yaml")
         is_there = file not in applied and model.workspace.repository.read(file) is not None
         if is_manifest and is_there and file not in generated:
@@ -342,7 +346,7 @@ def _own(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
     found = model.kustomizations_of(*APPS)
     if not found:
         raise AnsweredError(
-            model.hidden("parseable")
+            model.hidden(PARSEABLE)
             or unknown("our Kustomizations are not applied (see the check of entries)", Cause.REPOSITORY)
         )
     return found

@@ -12,8 +12,8 @@ from tasks.flux.layout import need
 from tasks.flux.releases import Release
 from tasks.kube.pods import variables
 from tasks.kube.services import address_of
-from tasks.manifests import parseable_url
-from tasks.shared_files import values_at
+from tasks.subjects.grafana import values_at
+from tasks.subjects.parseable import PARSEABLE, parseable_url
 from tasks.yaml.documents import dig, items, mapping
 
 # What Grafana installs at its start: https://grafana.com/docs/grafana/latest/setup-grafana/configure-docker/
@@ -107,7 +107,7 @@ def datasource_connects(model: Model) -> Outcome:
             remedy="invoke task-010",
             place=where,
         )
-    model.pods_of("parseable")
+    model.pods_of(PARSEABLE)
     address = address_of(
         str(dig(named[0], "url")), place.namespace or model.layout.namespace, model.resources
     )

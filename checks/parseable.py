@@ -14,21 +14,26 @@ from tasks.flux.substitution import has_variable
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import scrape_problems
+from tasks.subjects.parseable import (
+    LOGIN_VARIABLES,
+    METRICS_PATH,
+    PARSEABLE,
+    PATH_STYLE_VARIABLE,
+    S3_VARIABLES,
+    STORE,
+    store_variables,
+)
 from tasks.yaml.documents import dig, items, load_documents, mapping
 
 _STACK = "kube-prometheus-stack"
-_MODE = "s3-store"
-_METRICS = "/api/v1/metrics"
 _UNSEEN = "Prometheus would scrape nothing, or be refused"
-_KEYS = {"P_S3_ACCESS_KEY": "S3_ACCESS_KEY_ID", "P_S3_SECRET_KEY": "S3_SECRET_ACCESS_KEY"}
-_LOGIN = {"P_USERNAME": "username", "P_PASSWORD": "password"}
 _NO_STORE = "Parseable would not start, or keep its logs in an emptyDir"
 
 
 def release_names_official_chart(model: Model) -> Outcome:
     """DoD-003-01: the chart's name, and the URL of the repository that it comes from."""
     wanted = model.settings.parseable.chart_repository.rstrip("/")
-    releases = [item for item in model.objects_of("parseable") if item.key.kind == "HelmRelease"]
+    releases = [item for item in model.objects_of(PARSEABLE) if item.key.kind == "HelmRelease"]
     if not releases:
         raise AnsweredError(
             failed("there is no HelmRelease of Parseable", "nothing would be deployed", "invoke task-003")
@@ -70,7 +75,7 @@ def _servers(model: Model) -> list[tuple[Pod, Mapping[str, Any]]]:
     # A chart may have jobs beside it; of them none is given a place to store logs.
     found = [
         (pod, container)
-        for pod in model.pods_of("parseable")
+        for pod in model.pods_of(PARSEABLE)
         if pod.owner.key.kind in ("Deployment", "StatefulSet")
         for container in pod.containers()
         if "parseable" in str(container.get("image")) or "parseable" in str(container.get("name"))
@@ -88,29 +93,30 @@ def connects_to_s3(model: Model) -> Outcome:
     Their names and defaults: https://github.com/parseablehq/parseable/blob/v1.7.3/src/storage/s3.rs
     """
     s3, servers = model.settings.s3, _servers(model)
-    wanted = {"P_S3_URL": s3.endpoint, "P_S3_REGION": s3.region, "P_S3_BUCKET": s3.bucket}
+    wanted = {name: value for name, value in store_variables(s3).items() if name != PATH_STYLE_VARIABLE}
     problems = []
     for pod, container in servers:
         given = variables(container)
         started = [*items(container, "command"), *items(container, "args")]
-        if _MODE not in started:
+        if STORE not in started:
             stores = [item for item in started if str(item).endswith("-store")]
-            problems.append(f"{pod.owner.key} starts with {' '.join(stores) or 'no store'}, not {_MODE}")
+            problems.append(f"{pod.owner.key} starts with {' '.join(stores) or 'no store'}, not {STORE}")
         problems += [
             f"{pod.owner.key} has {name} {_given(given.get(name))}, not {value!r}"
             for name, value in wanted.items()
             if not _is_same(name, given.get(name), value) and not _is_open(container, given.get(name))
         ]
         # Path style is what Parseable does unless told otherwise.
-        if str(given.get("P_S3_PATH_STYLE", "true")).lower() != "true":
-            problems.append(f"{pod.owner.key} has P_S3_PATH_STYLE {_given(given['P_S3_PATH_STYLE'])}")
+        if str(given.get(PATH_STYLE_VARIABLE, "true")).lower() != "true":
+            told = _given(given[PATH_STYLE_VARIABLE])
+            problems.append(f"{pod.owner.key} has {PATH_STYLE_VARIABLE} {told}, not 'true'")
     if not problems and any(_is_open(one, variables(one).get(name)) for _, one in servers for name in wanted):
         return unknown(
             "some variables come from where the repository does not show their values", Cause.CLUSTER
         )
     return judged(
         problems,
-        passed(f"{_MODE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
+        passed(f"{STORE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
         consequence=_NO_STORE,
         remedy="invoke task-003",
         place=model.place_of(servers[0][0].owner),
@@ -160,9 +166,7 @@ def _secret_file(model: Model) -> tuple[Resource, EncryptedFile | None]:
             raise AnsweredError(
                 unknown(f"Secret {namespace}/{name} is made from {maker.key} in the cluster", Cause.CLUSTER)
             )
-        others = sorted(
-            {item.key.name for item in model.objects_of("parseable") if item.key.kind == "Secret"}
-        )
+        others = sorted({item.key.name for item in model.objects_of(PARSEABLE) if item.key.kind == "Secret"})
         there = f" (there is {', '.join(others)})" if others else ""
         raise AnsweredError(
             failed(
@@ -178,11 +182,11 @@ def secret_has_keys(model: Model) -> Outcome:
     """DoD-004-01: the documented keys, or the chart's own that Parseable gets its credentials from."""
     found, _ = _secret_file(model)
     keys = keys_of(found)
-    missing = [key for key in _KEYS.values() if key not in keys]
+    missing = [key for key in S3_VARIABLES.values() if key not in keys]
     if not missing:
-        return passed(f"{found.key} has {' and '.join(_KEYS.values())}")
+        return passed(f"{found.key} has {' and '.join(S3_VARIABLES.values())}")
     try:
-        used = {name: _source_of(model, *server, name) for server in _servers(model) for name in _KEYS}
+        used = {name: _source_of(model, *server, name) for server in _servers(model) for name in S3_VARIABLES}
     except AnsweredError:
         used = {}
     if used and all(source is not None and source[0] == found.key.name for source in used.values()):
@@ -270,13 +274,13 @@ def gets_credentials(model: Model) -> Outcome:
     problems = [
         problem
         for server in servers
-        for name in _KEYS
-        if (problem := _source_problem(model, *server, name, _KEYS)) is not None
+        for name in S3_VARIABLES
+        if (problem := _source_problem(model, *server, name, S3_VARIABLES)) is not None
     ]
     return judged(
         problems,
         unknown(
-            f"the container gets {' and '.join(_KEYS)} from a Secret; whether S3 takes them: {NEEDS_CLUSTER}",
+            f"{' and '.join(S3_VARIABLES)} come from a Secret; whether S3 takes them: {NEEDS_CLUSTER}",
             Cause.CLUSTER,
         ),
         consequence="Parseable would start without S3 credentials, or with wrong ones",
@@ -288,7 +292,7 @@ def gets_credentials(model: Model) -> Outcome:
 def login_is_not_default(model: Model) -> Iterator[Outcome]:
     """Parseable's login comes from a Secret: without one it is admin/admin."""
     for pod, container in _servers(model):
-        found = (_source_problem(model, pod, container, name, _LOGIN) for name in _LOGIN)
+        found = (_source_problem(model, pod, container, name, LOGIN_VARIABLES) for name in LOGIN_VARIABLES)
         problems = [problem for problem in found if problem is not None]
         if not problems:
             yield passed(f"{pod.owner.key} has its login from a Secret")
@@ -309,7 +313,7 @@ def _is_open(container: Mapping[str, Any], value: object) -> bool:
 
 def metrics_are_discovered(model: Model) -> Outcome:
     """DoD-005-01: a ServiceMonitor's labels, port, path and login lead to what Parseable serves."""
-    own = model.objects_of("parseable")
+    own = model.objects_of(PARSEABLE)
     monitors = [
         item for item in model.resources.of_kind("ServiceMonitor") if item in own or _selects(item, own)
     ]
@@ -355,16 +359,16 @@ def _selects(monitor: Resource, objects: Sequence[Resource]) -> bool:
 
 def _path_problems(monitor: Resource) -> list[str]:
     return [
-        f"path {shown(dig(endpoint, 'path'))} is not {_METRICS}, which Parseable serves"
+        f"path {shown(dig(endpoint, 'path'))} is not {METRICS_PATH}, which Parseable serves"
         for endpoint in items(monitor.data, "spec", "endpoints")
-        if dig(endpoint, "path") != _METRICS
+        if dig(endpoint, "path") != METRICS_PATH
     ]
 
 
 def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
     problems = [*scrape_problems(model.resources, monitor), *_path_problems(monitor)]
     for endpoint in items(monitor.data, "spec", "endpoints"):
-        for part, variable in (("username", "P_USERNAME"), ("password", "P_PASSWORD")):
+        for part, variable in zip(("username", "password"), LOGIN_VARIABLES, strict=True):
             reference = mapping(endpoint, "basicAuth", part)
             login = {(_source_of(model, *server, variable)) for server in _servers(model)}
             source = (str(reference.get("name")), str(reference.get("key")))
@@ -374,7 +378,7 @@ def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
             if source not in login:
                 names = " or ".join(f"key {one[1]} of {one[0]}" for one in login if one is not None)
                 problems.append(
-                    f"basicAuth.{part} is not {names or 'from a Secret'}, and {_METRICS} needs a login"
+                    f"basicAuth.{part} is not {names or 'from a Secret'}, and {METRICS_PATH} needs a login"
                 )
     return problems
 

@@ -16,15 +16,14 @@ from tasks.effects import shell
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import address_of
-from tasks.manifests import parseable_url
+from tasks.subjects.parseable import INGEST_PATH, PARSEABLE, STREAM_HEADER, ingest_url
+from tasks.subjects.vector import LOG_SOURCE, VECTOR, WATCHED
 from tasks.yaml.documents import dig, items, load_documents, mapping, merged, syntax_error
 
 # The files of a folder that Vector reads: https://vector.dev/docs/reference/configuration/#multiple-files
 _ENDINGS = (".yaml", ".yml", ".toml", ".json")
 _REFUSED = 78
 _SECONDS = 60.0
-# What the source kubernetes_logs watches: https://vector.dev/docs/reference/configuration/sources/kubernetes_logs/
-_RESOURCES = ("pods", "namespaces", "nodes")
 # The Definition of Done says "read access": Kubernetes' own role `view` has these three.
 _READ = {"get", "list", "watch"}
 _ALL_ACCOUNTS = "system:serviceaccounts"
@@ -45,7 +44,7 @@ def _agents(model: Model) -> list[Pod]:
     """
     found = [
         pod
-        for pod in model.pods_of("vector")
+        for pod in model.pods_of(VECTOR)
         if any("vector" in f"{one.get('image')} {one.get('name')}" for one in pod.containers())
     ]
     if not found:
@@ -93,12 +92,12 @@ def account_may_read(model: Model) -> Outcome:
             )
         problems += [
             f"ServiceAccount {pod.account} may not {', '.join(sorted(_READ - granted[resource]))} {resource}"
-            for resource in _RESOURCES
+            for resource in WATCHED
             if not granted[resource] >= _READ and "*" not in granted[resource]
         ]
     return judged(
         problems,
-        passed(f"the pods' account may get, list and watch {', '.join(_RESOURCES)}"),
+        passed(f"the pods' account may get, list and watch {', '.join(WATCHED)}"),
         consequence=_NO_LOGS,
         remedy="invoke task-007",
         place=model.place_of(agents[0].owner),
@@ -108,7 +107,7 @@ def account_may_read(model: Model) -> Outcome:
 def _granted(model: Model, namespace: str, account: str) -> dict[str, set[str]] | None:
     """The verbs for each resource; None where a role of the account is not to be seen."""
     found = model.resources
-    granted: dict[str, set[str]] = {resource: set() for resource in _RESOURCES}
+    granted: dict[str, set[str]] = {resource: set() for resource in WATCHED}
     wanted = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
     for binding in found.of_kind("ClusterRoleBinding"):
         subjects = [
@@ -122,7 +121,7 @@ def _granted(model: Model, namespace: str, account: str) -> dict[str, set[str]] 
             return None
         for rule in items(role.data, "rules"):
             if {"", "*"} & set(items(rule, "apiGroups")):
-                for resource in _RESOURCES:
+                for resource in WATCHED:
                     if {resource, "*"} & set(items(rule, "resources")):
                         granted[resource] |= set(items(rule, "verbs"))
     return granted
@@ -238,10 +237,10 @@ def _parsed(name: str, text: object) -> Mapping[str, Any] | str:
 def all_pods_are_collected(model: Model) -> Outcome:
     """DoD-008-01."""
     pipeline = _pipeline(model)
-    sources = pipeline.components("sources", "kubernetes_logs")
+    sources = pipeline.components("sources", LOG_SOURCE)
     if not sources:
         return failed(
-            "there is no source of type kubernetes_logs",
+            f"there is no source of type {LOG_SOURCE}",
             "no log is read",
             "invoke task-008",
             model.place_with(pipeline.holder, "sources:"),
@@ -267,7 +266,7 @@ def all_pods_are_collected(model: Model) -> Outcome:
 def metadata_is_added(model: Model) -> Outcome:
     """DoD-008-02."""
     pipeline = _pipeline(model)
-    sources = pipeline.components("sources", "kubernetes_logs")
+    sources = pipeline.components("sources", LOG_SOURCE)
     for name, transform in pipeline.components("transforms", "remap").items():
         program = str(transform.get("source"))
         missing = [key for key in _METADATA if not re.search(rf"(?m)^\s*\.k8s\.{key}\s*=", program)]
@@ -300,7 +299,7 @@ def sink_posts_to_parseable(model: Model) -> Outcome:
         ("encoding", "codec"): "json",
         ("buffer", "type"): "disk",
         ("buffer", "max_size"): size,
-        ("request", "headers", "X-P-Stream"): stream,
+        ("request", "headers", STREAM_HEADER): stream,
         ("auth", "strategy"): "basic",
     }
     problems = [
@@ -367,13 +366,13 @@ def _parseable_sink(model: Model, pipeline: _Pipeline) -> Mapping[str, Any]:
     Raises:
         AnsweredError: there is none.
     """
-    wanted = f"{parseable_url(model.workspace)}/api/v1/ingest"
+    wanted = ingest_url(model.workspace)
     sinks = pipeline.components("sinks", "http")
     for sink in sinks.values():
         uri = str(sink.get("uri"))
         address = address_of(uri, pipeline.holder.key.namespace, model.resources)
         if uri == wanted or (
-            uri.rstrip("/").endswith("/api/v1/ingest")
+            uri.rstrip("/").endswith(INGEST_PATH)
             and address is not None
             and address == address_of(wanted, pipeline.holder.key.namespace, model.resources)
         ):
@@ -394,7 +393,7 @@ def _parseable_sink(model: Model, pipeline: _Pipeline) -> Mapping[str, Any]:
 
 def runs_on_every_node(model: Model) -> Outcome:
     """DoD-009-01."""
-    if not any(item.key.kind in ("HelmRelease", "DaemonSet") for item in model.objects_of("vector")):
+    if not any(item.key.kind in ("HelmRelease", "DaemonSet") for item in model.objects_of(VECTOR)):
         return failed("there is no HelmRelease of Vector", "no log would be collected", "invoke task-009")
     agents = _agents(model)
     kinds = sorted({pod.owner.key.kind for pod in agents})
@@ -461,7 +460,7 @@ def sends_to_parseable(model: Model) -> Outcome:
     pipeline = _pipeline(model)
     url = str(_parseable_sink(model, pipeline).get("uri"))
     # Without Parseable's objects, its Service is not there to be found.
-    model.pods_of("parseable")
+    model.pods_of(PARSEABLE)
     address = address_of(url, pipeline.holder.key.namespace, model.resources)
     if address is None:
         return unknown(f"the sink's {url} leads out of the cluster", Cause.NETWORK)

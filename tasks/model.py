@@ -25,12 +25,15 @@ from tasks.kube.keys import group_of, key_of
 from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
-from tasks.manifests import app_folder, applied_files
+from tasks.subjects.apps import App
+from tasks.subjects.flux import applied_files
+from tasks.subjects.parseable import PARSEABLE
+from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, load_documents
 from tasks.yaml.marks import line_of, line_with
 
-APPS = ("parseable", "vector")
+APPS = (PARSEABLE, VECTOR)
 KUSTOMIZE = "kustomize.config.k8s.io"
 _NAMED = re.compile(r"(?m)^\s*(?:-\s+)?name:\s*[\"']?([\w.-]+)")
 _KINDS = re.compile(r"(?m)^kind:\s*[\"']?(?:Secret|ConfigMap|ServiceAccount|ExternalSecret|SealedSecret)\b")
@@ -103,7 +106,7 @@ class Model:
     @cached_property
     def ours(self) -> frozenset[str]:
         """The files of the rollout: what the playbook writes, and all else in the folders of the two apps."""
-        folders = [app_folder(self.workspace, app) for app in APPS]
+        folders = [app.folder(self.workspace) for app in APPS]
         files = self.workspace.repository.yaml_files
         beside = (path for path in files if any(is_below(path, folder) for folder in folders))
         return frozenset((*applied_files(self.workspace), *beside))
@@ -165,13 +168,13 @@ class Model:
         """
         return self.clusters[0]
 
-    def kustomizations_of(self, *apps: str) -> list[tuple[Cluster, FluxKustomization]]:
+    def kustomizations_of(self, *apps: App) -> list[tuple[Cluster, FluxKustomization]]:
         """The Flux Kustomizations of the apps, in every cluster that applies them.
 
         Raises:
             AnsweredError: nothing can be built.
         """
-        folders = [app_folder(self.workspace, app) for app in apps]
+        folders = [app.folder(self.workspace) for app in apps]
         return [
             (cluster, item)
             for cluster in self.clusters
@@ -179,9 +182,9 @@ class Model:
             if any(is_below(item.path, folder) or is_below(f"{item.folder}/", folder) for folder in folders)
         ]
 
-    def _applying(self, *apps: str) -> set[tuple[str, str]]:
+    def _applying(self, *apps: App) -> set[tuple[str, str]]:
         """The Kustomizations whose objects are those of the apps, wherever these lie."""
-        folders = [app_folder(self.workspace, app) for app in apps]
+        folders = [app.folder(self.workspace) for app in apps]
         return {
             item.key
             for cluster, item in self.kustomizations_of(*apps)
@@ -190,9 +193,9 @@ class Model:
             or all(other is item or other.folder != item.folder for other in cluster.kustomizations)
         }
 
-    def hidden(self, app: str) -> Outcome | None:
+    def hidden(self, app: App) -> Outcome | None:
         """Why it is not known what is applied of an app: what would hold it is not built. None if it is."""
-        folder = app_folder(self.workspace, app)
+        folder = app.folder(self.workspace)
         for cluster in self.clusters:
             for item in cluster.kustomizations:
                 if item.error is not None and any(is_below(path, folder) for path in item.files):
@@ -226,13 +229,13 @@ class Model:
         documents = load_documents(self.text(grafana.path))
         return bool(dig(documents, grafana.document, "metadata", "name") == dig(one.data, "metadata", "name"))
 
-    def releases_of(self, app: str) -> list[Release]:
+    def releases_of(self, app: App) -> list[Release]:
         """The releases of one of the apps.
 
         Raises:
             AnsweredError: nothing can be built or rendered.
         """
-        folder = app_folder(self.workspace, app)
+        folder = app.folder(self.workspace)
         own = self._applying(app)
         return [one for one in self.releases if is_below(one.path, folder) or one.kustomization in own]
 
@@ -259,7 +262,7 @@ class Model:
         ]
         # Of an app that is not applied, or cannot be built, the files tell what there is to tell.
         for app in APPS:
-            folder = app_folder(self.workspace, app)
+            folder = app.folder(self.workspace)
             if not any(is_below(item.path, folder) and item.key.group != FLUX for item in plain):
                 plain += [
                     item
@@ -309,9 +312,9 @@ class Model:
                 if group_of(data) != KUSTOMIZE:
                     yield Resource(key_of(data, self.layout.namespace), data, path, faults=faults)
 
-    def objects_of(self, app: str) -> list[Resource]:
+    def objects_of(self, app: App) -> list[Resource]:
         """The objects of one of the apps in the furthest view."""
-        folder = app_folder(self.workspace, app)
+        folder = app.folder(self.workspace)
         try:
             own = self._applying(app)
         except AnsweredError:
@@ -322,7 +325,7 @@ class Model:
             if is_below(item.path, folder) or item.kustomization in own
         ]
 
-    def pods_of(self, app: str) -> list[Pod]:
+    def pods_of(self, app: App) -> list[Pod]:
         """The pods of one of the apps; never none.
 
         Raises:
@@ -333,7 +336,7 @@ class Model:
             raise AnsweredError(self._without_pods(app))
         return found
 
-    def pods_and_gaps(self, *apps: str) -> tuple[list[Pod], list[Outcome]]:
+    def pods_and_gaps(self, *apps: App) -> tuple[list[Pod], list[Outcome]]:
         """The pods of the apps as far as known, and for each app without any the answer that follows."""
         found: list[Pod] = []
         hidden: list[Outcome] = []
@@ -352,9 +355,9 @@ class Model:
             else list(pods_of(item for item in self.resources.objects if item.path == self.grafana_file))
         )
 
-    def _without_pods(self, app: str) -> Outcome:
+    def _without_pods(self, app: App) -> Outcome:
         """Why there are no pods of an app: never a failure, for what hides them is told elsewhere."""
-        folder = app_folder(self.workspace, app)
+        folder = app.folder(self.workspace)
         for release in self.releases_of(app):
             if release.error is not None:
                 return unknown(

@@ -1,9 +1,9 @@
 """Plans tasks, carries plans out in the graph's order, and proves each step before the next one."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tasks.core.catalogue import TaskSpec
 from tasks.core.changes import Change, Remark
@@ -11,7 +11,8 @@ from tasks.core.errors import PlaybookError, PrerequisiteError, StepFailedError
 from tasks.core.graph import ancestors
 from tasks.core.outcomes import Status, Verdict
 
-W_contra = TypeVar("W_contra", bound="Refreshable", contravariant=True)
+W = TypeVar("W", bound="Refreshable")
+F = TypeVar("F")
 
 
 class Refreshable(Protocol):
@@ -24,16 +25,16 @@ class Refreshable(Protocol):
         """Read anew what may have changed, without planned changes."""
 
 
-class Step(Protocol[W_contra]):
-    """A task's module: facts are read, the plan is derived from them without touching anything."""
+@dataclass(frozen=True)
+class Step(Generic[W, F]):
+    """How one task is done: ``facts`` reads what the plan needs to know, and touches nothing.
 
-    SPEC: TaskSpec
+    ``plan`` derives from it what is missing, and says what is worth saying.
+    """
 
-    def facts(self, workspace: W_contra, /) -> Any:
-        """Read what the plan needs to know."""
-
-    def plan(self, workspace: W_contra, found: Any, /) -> Iterator[Change | Remark]:
-        """Derive what is missing, and say what is worth saying."""
+    spec: TaskSpec
+    facts: Callable[[W], F]
+    plan: Callable[[W, F], Iterable[Change | Remark]]
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,7 @@ class Progress(Protocol):
         """The checks of the task answered, and none of them failed."""
 
 
-def make_plans(
-    steps: Mapping[str, Step[W_contra]], workspace: W_contra, tasks: Iterable[str]
-) -> list[TaskPlan]:
+def make_plans(steps: Mapping[str, Step[W, Any]], workspace: W, tasks: Iterable[str]) -> list[TaskPlan]:
     """Plan ``tasks`` in the order given, each as if those before it were done. Changes nothing."""
     plans: list[TaskPlan] = []
     stuck: set[str] = set()
@@ -83,12 +82,12 @@ def make_plans(
             planned = tuple(step.plan(workspace, step.facts(workspace)))
         except PlaybookError as error:
             stuck.add(name)
-            plans.append(TaskPlan(step.SPEC, error=error, blocked_by=blocker))
+            plans.append(TaskPlan(step.spec, error=error, blocked_by=blocker))
             continue
         changes = tuple(item for item in planned if isinstance(item, Change))
         remarks = tuple(item.text for item in planned if isinstance(item, Remark))
         workspace.lay_over(changes)
-        plans.append(TaskPlan(step.SPEC, changes, remarks, blocked_by=blocker))
+        plans.append(TaskPlan(step.spec, changes, remarks, blocked_by=blocker))
     workspace.refresh()
     return plans
 

@@ -12,6 +12,7 @@ from string import Template
 
 from tasks import commands
 from tasks.core.console import Console
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.errors import RefusedError, SettingsError
 from tasks.core.settings import S3, Gitops, Settings
 from tasks.demo import s3_server
@@ -51,9 +52,7 @@ def run(path: str) -> None:
         write_environment(folder)
     secrets = _read_environment(folder)
     console.note("starting an S3 server …")
-    endpoint = s3_server.ensure(
-        folder / _STORAGE, secrets["S3_ACCESS_KEY_ID"], secrets["S3_SECRET_ACCESS_KEY"]
-    )
+    endpoint = s3_server.ensure(folder / _STORAGE, secrets[ACCESS_KEY], secrets[SECRET_KEY])
     settings = replace(Settings(), gitops=Gitops(path=str(repository)), s3=replace(S3(), endpoint=endpoint))
     _write_settings(folder, settings)
     os.environ.update(secrets)
@@ -122,8 +121,8 @@ def write_environment(folder: Path) -> None:
     from secrets import token_hex
 
     values = {
-        "S3_ACCESS_KEY_ID": token_hex(10),
-        "S3_SECRET_ACCESS_KEY": token_hex(20),
+        ACCESS_KEY: token_hex(10),
+        SECRET_KEY: token_hex(20),
         "SOPS_AGE_KEY_FILE": str(folder / _KEY_FILE),
         # The server is on this computer, whatever the proxy.
         "NO_PROXY": "127.0.0.1",

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.core.changes import Change, unified_diff
-from tasks.core.credentials import S3Credentials, checked
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, checked
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects import s3_errors
 from tasks.effects.lifecycle import LifecycleRule, document, parse_rules
@@ -37,9 +37,6 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 ATTEMPTS = 3  # of a request that the server answered with "try again"
 
-_ACCESS_VARIABLE = "S3_ACCESS_KEY_ID"
-_SECRET_VARIABLE = "S3_SECRET_ACCESS_KEY"  # noqa: S105 (a name)
-
 
 # --- credentials -----------------------------------------------------------------------------------------
 
@@ -55,13 +52,11 @@ def find_credentials(
     Raises:
         SettingsError: there is no key pair, half of one, a malformed or a temporary one.
     """
-    access, secret = environment.get(_ACCESS_VARIABLE, ""), environment.get(_SECRET_VARIABLE, "")
+    access, secret = environment.get(ACCESS_KEY, ""), environment.get(SECRET_KEY, "")
     if access and secret:
-        return checked(access, secret, f"{_ACCESS_VARIABLE} and {_SECRET_VARIABLE}")
+        return checked(access, secret, f"{ACCESS_KEY} and {SECRET_KEY}")
     if access or secret:
-        there, missing = (
-            (_ACCESS_VARIABLE, _SECRET_VARIABLE) if access else (_SECRET_VARIABLE, _ACCESS_VARIABLE)
-        )
+        there, missing = (ACCESS_KEY, SECRET_KEY) if access else (SECRET_KEY, ACCESS_KEY)
         raise SettingsError(f"{there} is set, but {missing} is not", "set both, or neither")
     usual = _usual_credentials()
     if usual is not None:
@@ -73,8 +68,7 @@ def find_credentials(
             pass  # Nobody is there to answer.
     raise SettingsError(
         "no S3 credentials",
-        f"set {_ACCESS_VARIABLE} and {_SECRET_VARIABLE}, or AWS_PROFILE, "
-        "or run on a terminal to be asked for them",
+        f"set {ACCESS_KEY} and {SECRET_KEY}, or AWS_PROFILE, or run on a terminal to be asked for them",
     )
 
 
@@ -101,12 +95,12 @@ def _usual_credentials() -> S3Credentials | None:
     if hasattr(found, "refresh_needed") or found.token:
         raise SettingsError(
             f"the AWS credentials found ({found.method}) are temporary: they would expire in the Secret",
-            f"use a permanent key pair: set {_ACCESS_VARIABLE} and {_SECRET_VARIABLE}",
+            f"use a permanent key pair: set {ACCESS_KEY} and {SECRET_KEY}",
         )
     return checked(found.access_key or "", found.secret_key or "", f"the AWS configuration ({found.method})")
 
 
-_CREDENTIALS_HINT = f"correct it, or set {_ACCESS_VARIABLE} and {_SECRET_VARIABLE}"
+_CREDENTIALS_HINT = f"correct it, or set {ACCESS_KEY} and {SECRET_KEY}"
 
 
 # --- the bucket ------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.errors import RefusedError, UnavailableError
 
 # Not handed on to programs (git hooks, say) that have no use for them.
-_PRIVATE = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+_PRIVATE = (ACCESS_KEY, SECRET_KEY)
 
 
 class EndlessError(RefusedError):

@@ -83,6 +83,11 @@ class Layout:
     apis: Mapping[str, str]
 
 
+def charts_file(repositories: str, name: str) -> str:
+    """The file for the HelmRepository of chart ``name`` in the folder ``repositories``."""
+    return f"{repositories}/{name}.yaml"
+
+
 def need(found: T | MissingError) -> T:
     """The value that was found.
 
@@ -305,7 +310,7 @@ def _find_repositories(settings: Settings, tree: Tree) -> str | MissingError:
 def _find_charts(
     tree: Tree, name: str, url: str, repositories: str | MissingError, flux_namespace: str
 ) -> HelmSource | MissingError:
-    ours = f"{repositories}/{name}.yaml"
+    ours = charts_file(str(repositories), name)
     existing = [item for item in tree.of_kind("HelmRepository") if tree.is_applied(item.path)]
     for item in existing:
         if str(item.spec.get("url", "")).rstrip("/") == url.rstrip("/"):

@@ -16,10 +16,10 @@ from tests.checks.test_links import (
     answers,  # noqa: F401
     chart_cache,  # noqa: F401
     finished,  # noqa: F401
-    helm_folder,  # noqa: F401
     mirror,  # noqa: F401
     place,  # noqa: F401
 )
+from tests.tools import helm_folder  # noqa: F401
 
 BROKEN: list[dict[str, Any]] = yaml.safe_load((CASES / "checks/broken.yaml").read_text(encoding="utf-8"))
 # What no repository can fail: only the cluster answers these.

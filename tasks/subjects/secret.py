@@ -1,26 +1,21 @@
-"""TASK-004: the Secret with Parseable's credentials, encrypted by sops before it ever reaches the disk."""
+"""The Secret with Parseable's credentials, encrypted by sops before it ever reaches the disk."""
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change, Remark
-from tasks.core.credentials import S3Credentials, Secret
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
 from tasks.core.errors import RefusedError, SettingsError
 from tasks.effects.sops import EncryptedFile, EncryptSecret, inspect, secret_document
 from tasks.flux.layout import MissingError, need_all
-from tasks.manifests import app_folder, check_owner
+from tasks.subjects.manifests import check_owner
+from tasks.subjects.parseable import LOGIN, PARSEABLE, PASSWORD, SECRET, SECRET_KEYS
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
-SPEC = CATALOGUE["TASK-004"]
-
-ACCESS_KEY = "S3_ACCESS_KEY_ID"
-SECRET_KEY = "S3_SECRET_ACCESS_KEY"  # noqa: S105 (the name of a key)
-# Parseable's own login (P_USERNAME, P_PASSWORD). Without it the server would run with admin/admin.
-LOGIN = ("username", "password")
-KEYS = (ACCESS_KEY, SECRET_KEY, *LOGIN)
-_PARSEABLE_DEFAULT = Secret("admin")
+# Without a login of its own the server would run with admin/admin.
+_DEFAULT_PASSWORD = Secret("admin")
 
 
 @dataclass(frozen=True)
@@ -40,11 +35,6 @@ class SecretFacts:
     credentials: S3Credentials | SettingsError
 
 
-def secret_path(workspace: Workspace) -> str:
-    """The file of the Secret in the repository."""
-    return f"{app_folder(workspace, 'parseable')}/app/secret.sops.yaml"
-
-
 def facts(workspace: Workspace) -> SecretFacts:
     """Read the file, the creation rule's recipients, and the values where a private key is at hand.
 
@@ -52,12 +42,14 @@ def facts(workspace: Workspace) -> SecretFacts:
         RefusedError: no folder of apps, sops or its rules refuse, or the Secret lies somewhere in plaintext.
     """
     need_all(workspace.layout.apps, _rules(workspace))
-    check_owner(workspace, "parseable")
-    path = secret_path(workspace)
+    check_owner(workspace, PARSEABLE)
+    path = PARSEABLE.path(workspace, SECRET)
     current = workspace.repository.read(path)
     _refuse_plaintext(workspace, path)
     harmless = secret_document(
-        workspace.settings.parseable.secret, workspace.layout.namespace, dict.fromkeys(KEYS, "harmless")
+        workspace.settings.parseable.secret,
+        workspace.layout.namespace,
+        dict.fromkeys(SECRET_KEYS, "harmless"),
     )
     recipients = workspace.sops.recipients(path, harmless)
     encrypted = None if current is None else inspect(current)
@@ -85,7 +77,7 @@ def _rules(workspace: Workspace) -> str | MissingError:
     apps = workspace.layout.apps
     folder = apps if isinstance(apps, str) else workspace.settings.gitops.apps
     try:
-        return workspace.sops.rules_file(f"{folder}/secret.sops.yaml")
+        return workspace.sops.rules_file(f"{folder}/{posixpath.basename(SECRET)}")
     except RefusedError as error:
         return MissingError(error.summary, error.hint)
 
@@ -141,7 +133,7 @@ def _reason(workspace: Workspace, found: SecretFacts) -> str | None:
         return "name or namespace changed"
     if found.encrypted.plain_keys:
         return f"not encrypted: {', '.join(sorted(found.encrypted.plain_keys))}"
-    missing = [key for key in KEYS if key not in found.encrypted.keys]
+    missing = [key for key in SECRET_KEYS if key not in found.encrypted.keys]
     if missing:
         return f"keys missing: {', '.join(missing)}"
     return None if found.values is None else _value_reason(found.values, found.credentials)
@@ -158,7 +150,7 @@ def _value_reason(values: Mapping[str, Secret], credentials: S3Credentials | Set
 
 def _must_be_made(key: str, value: Secret) -> bool:
     """Whether a value of Parseable's login is empty, or the password everybody knows."""
-    return key in LOGIN and (not value.reveal() or (key, value) == ("password", _PARSEABLE_DEFAULT))
+    return key in LOGIN and (not value.reveal() or (key, value) == (PASSWORD, _DEFAULT_PASSWORD))
 
 
 def _refuse_plaintext(workspace: Workspace, path: str) -> None:

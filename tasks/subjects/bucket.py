@@ -1,14 +1,11 @@
-"""TASK-001: the bucket, with a lifecycle rule that expires Parseable's log data and nothing else."""
+"""The bucket, with a lifecycle rule that expires Parseable's log data and nothing else."""
 
 from collections.abc import Iterator
 
-from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.effects.lifecycle import log_prefix, wanted_rules
 from tasks.effects.s3 import BucketFacts, CreateBucket, PutLifecycle
 from tasks.workspace import Workspace
-
-SPEC = CATALOGUE["TASK-001"]
 
 
 def facts(workspace: Workspace) -> BucketFacts:

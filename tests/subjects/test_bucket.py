@@ -1,15 +1,15 @@
-"""TASK-001 against a real S3 server: first run, second run, repaired drift, foreign rules."""
+"""The bucket against a real S3 server: first run, second run, repaired drift, foreign rules."""
 
 from dataclasses import replace
 
 import pytest
 
-from tasks import task_001_bucket as task
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Parseable
 from tasks.effects.lifecycle import RULE_ID
 from tasks.effects.s3 import Bucket, CreateBucket, PutLifecycle
+from tasks.subjects import bucket as task
 from tasks.workspace import Workspace
 from tests.s3_double import Minio, error, listing, serving
 from tests.storage import Storage, prefix, rule, workspace_of

@@ -1,28 +1,16 @@
-"""TASK-011: the entries in both kustomizations, the HelmRepositories, then one commit and its push."""
+"""The commit of what the playbook wrote, with the entries and HelmRepositories that make Flux apply it."""
 
-import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.settings import DOCUMENTED
 from tasks.effects.git import Commit, Push
 from tasks.flux.layout import need_all
-from tasks.manifests import (
-    ManifestFacts,
-    charts_files,
-    file_facts,
-    own_files,
-    placeholder_values,
-    plan_files,
-    template,
-)
-from tasks.shared_files import SharedFile, apps_list, grafana_file, repositories_list
+from tasks.subjects import grafana
+from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
+from tasks.subjects.manifests import APPS, ManifestFacts, own_files, plan_files
+from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
-from tasks.yaml.templates import MARKER, render
-
-SPEC = CATALOGUE["TASK-011"]
 
 # How the playbook's own commits are known again.
 _MARK = "Implements: specs/parseable-deployment/"
@@ -50,7 +38,7 @@ class PushFacts:
 
 @dataclass(frozen=True)
 class CommitFacts:
-    """All that TASK-011 looks at. ``push`` is None where pushing is not wanted."""
+    """All that is looked at. ``push`` is None where pushing is not wanted."""
 
     sources: tuple[ManifestFacts, ...]
     lists: tuple[SharedFile, ...]
@@ -67,13 +55,8 @@ def facts(workspace: Workspace) -> CommitFacts:
             remote to push to.
     """
     layout = workspace.layout
-    need_all(
-        layout.apps_kustomization,
-        layout.parseable_charts,
-        layout.vector_charts,
-        layout.grafana,
-    )
-    sources = _source_facts(workspace)
+    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), layout.grafana)
+    sources = charts_facts(workspace)
     lists = [apps_list(workspace)]
     beside = charts_files(workspace)
     if beside:
@@ -88,7 +71,7 @@ def facts(workspace: Workspace) -> CommitFacts:
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
-        grafana=grafana_file(workspace),
+        grafana=grafana.facts(workspace),
         branch=branch,
         push=push,
     )
@@ -119,17 +102,6 @@ def message(issue: int | None) -> str:
     return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
 
 
-def _source_facts(workspace: Workspace) -> tuple[ManifestFacts, ...]:
-    """Facts of the HelmRepository files that are ours to write: those that nobody else has written."""
-    values = placeholder_values(workspace)
-    return tuple(
-        file_facts(workspace, path, render(template(f"{DOCUMENTED.gitops.repositories}/{name}"), values))
-        for path in charts_files(workspace)
-        for name in [posixpath.basename(path)]
-        if MARKER in (workspace.repository.read(path) or MARKER)
-    )
-
-
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
     """Our paths that will differ from HEAD once everything planned is done.
 
@@ -137,7 +109,7 @@ def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Chang
         RefusedError: a shared file would take somebody else's uncommitted edits along.
     """
     repository = workspace.repository
-    own = own_files(workspace, [source.path for source in found.sources])
+    own = (*own_files(workspace), *(source.path for source in found.sources))
     repository.load_heads(own)
     repository.plan(edits)
     paths = [path for path in own if repository.differs_from_head(path)]
