@@ -3,7 +3,7 @@
 import posixpath
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ import yaml
 
 from tasks.core.errors import OfflineError, RefusedError
 from tasks.effects import shell
+from tasks.effects.confinement import NAMES, BuildError, Confinement
 from tasks.kube.rules import Fault
 from tasks.kube.shapes import shaped
 from tasks.yaml.documents import load_documents, syntax_error
 
+__all__ = ["NAMES", "BuildError", "Built", "FetchError", "build", "is_remote", "parse", "patch"]
+
 _HINT = "install kubectl or kustomize"
 _SECONDS = 30.0  # what is built here takes some milliseconds; aliases in YAML can make it endless
-NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 # Set by kustomize itself where buildMetadata asks for it.
 _ORIGIN = "config.kubernetes.io/origin"
@@ -26,6 +28,8 @@ _ORIGIN = "config.kubernetes.io/origin"
 # those after it.
 _REPLACING = {"targetNamespace": "namespace", "namePrefix": "namePrefix", "nameSuffix": "nameSuffix"}
 _ADDING = ("patches", "components")
+# What a HelmRelease's post-renderer changes.
+_RENDERED = ("patches", "images")
 # Nothing is fetched: no git, no answer to HTTP, and no preferences of the user's for kubectl.
 _OFFLINE = {
     "PATH": "",
@@ -63,10 +67,6 @@ class Built:
     faults: tuple[Fault, ...] = field(default=(), repr=False)
 
 
-class BuildError(RefusedError):
-    """Kustomize refused: what Flux applies with the same library would be refused as well."""
-
-
 class FetchError(OfflineError):
     """Kustomize would fetch something: what it would build cannot be known here."""
 
@@ -77,26 +77,36 @@ def is_remote(entry: str) -> bool:
 
 
 def build(
-    root: Path, folder: str, spec: Mapping[str, Any], resources: Iterable[str] | None = None
+    root: Path,
+    folder: str,
+    spec: Mapping[str, Any],
+    resources: Iterable[str] | None = None,
+    without: Collection[str] = (),
 ) -> list[Built]:
     """Build ``folder`` of the repository ``root`` as the Flux Kustomization with ``spec`` does.
 
     Where the folder has no kustomization, ``resources`` are what it lists, as paths in the repository.
+    Entries of its own kustomization that are among ``without`` are left out: what would have to be fetched.
     Flux changes the folder's own kustomization, so that its patches come before the namespace, say:
     https://github.com/fluxcd/pkg/blob/main/kustomize/kustomize_generator.go.
 
     Raises:
         BuildError: kustomize refused.
         FetchError: it would fetch something.
-        RefusedError: there is no kustomize.
+        UnavailableError: there is no kustomize.
+        RefusedError: a file cannot be read, so that it is not known what it loads.
     """
     root = root.resolve()
     real = (root / folder).resolve()
     if not real.is_relative_to(root):
         raise BuildError(f"{folder} leads out of the repository")
-    if spec.get("ignoreMissingComponents") is True:
-        there = [one for one in spec.get("components") or () if (real / str(one)).exists()]
-        spec = {**spec, "components": there}
+    spec = _of_flux(spec, real, root)
+    confinement = Confinement(root, lambda plugins: _run(plugins, root))
+    confinement.check(real, ".", folder)
+    for name in spec.get("components") or ():
+        confinement.check(real, str(name), "spec.components")
+    for path in resources or ():
+        confinement.check(root, path, path)
     with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
         top = Path(name).resolve()
         place = real.relative_to(root)
@@ -111,22 +121,55 @@ def build(
                 # Not what it should be: kustomize says why.
                 (here / original.name).symlink_to(original)
             else:
-                _write(here, _merged(data, spec))
+                _write(here, _merged(_listing_without(data, without), spec))
         text = _run(here, top, root)
-        return list(_built(text, real, root))
+    for path, problem in confinement.unread.items():
+        raise RefusedError(f"{path} cannot be read here, so that what it loads is not known: {problem}")
+    return list(_built(text, real, root))
+
+
+def _listing_without(data: Mapping[str, Any], entries: Collection[str]) -> Mapping[str, Any]:
+    """The kustomization ``data`` without these entries."""
+    lists = {name: data[name] for name in ("resources", "components", "bases")
+             if isinstance(data.get(name), list)}  # fmt: skip
+    return {**data, **{name: [one for one in found if one not in entries] for name, found in lists.items()}}
+
+
+def _of_flux(spec: Mapping[str, Any], real: Path, root: Path) -> Mapping[str, Any]:
+    """``spec`` with what Flux takes of its lists."""
+    components, patches = spec.get("components"), spec.get("patches")
+    if isinstance(components, list) and spec.get("ignoreMissingComponents") is True:
+        # What lies outside of the repository is not there for Flux.
+        places = {str(one): (real / str(one)).resolve() for one in components}
+        there = [
+            one for one in components if places[str(one)].is_relative_to(root) and places[str(one)].exists()
+        ]
+        spec = {**spec, "components": there}
+    if isinstance(patches, list):
+        spec = {**spec, "patches": [_patch_in_place(one) for one in patches]}
+    return spec
+
+
+def _patch_in_place(one: Any) -> Any:
+    """What Flux takes of a patch: neither of its controllers loads one from a file."""
+    return {key: one[key] for key in ("patch", "target") if key in one} if isinstance(one, dict) else one
 
 
 def patch(manifests: str, transformers: Mapping[str, Any]) -> str:
     """``manifests`` with ``transformers`` (patches, images) applied, as a post-renderer does.
 
+    All else is left out, as helm-controller has it (internal/postrender/kustomize.go): nothing is loaded.
+
     Raises:
         BuildError: kustomize refused.
         RefusedError: there is no kustomize.
     """
+    patches, images = (items if isinstance(items := transformers.get(key), list) else [] for key in _RENDERED)
+    taken = {"patches": [_patch_in_place(one) for one in patches], "images": images}
     with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
         folder = Path(name).resolve()
         (folder / "rendered.yaml").write_text(manifests, encoding="utf-8")
-        _write(folder, {**_HEADER, **transformers, "resources": ["rendered.yaml"]})
+        _write(folder, {**_HEADER, **taken, "resources": ["rendered.yaml"]})
         return _run(folder, folder)
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tasks.core.errors import RefusedError, UnavailableError
 from tasks.effects import kustomize
 from tasks.effects.kustomize import BuildError, Built, FetchError
-from tasks.effects.shell import EndlessError
 from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
 from tasks.flux.listing import Listing, holding
 from tasks.flux.roots import OtherRepositories
@@ -75,14 +75,18 @@ class Builder:
         # A folder that is not there is of another source, as a rule: where ours point there, a check tells.
         if not contents.files & self._wanted or not (self._root / folder).is_dir():
             return item
-        if contents.remote:
-            summary = f"{contents.remote[0]} would have to be fetched, which is not done here"
-            return replace(item, error=FetchError(summary, f"see what it gives: kubectl kustomize {folder}"))
         folder = self._listing.real(folder)
         listed = None if self._listing.kustomization(folder) else self._listing.generated(folder)
+        item = replace(item, remote=contents.remote)
         try:
-            objects = kustomize.build(self._root, folder, item.spec, listed)
-        except (BuildError, FetchError, EndlessError) as error:
+            objects = kustomize.build(self._root, folder, item.spec, listed, contents.remote)
+        except RefusedError as error:
+            if isinstance(error, UnavailableError) and not isinstance(error, FetchError):
+                raise
+            if contents.remote:
+                # Without what is fetched it need not build.
+                summary = f"{contents.remote[0]} would have to be fetched, which is not done here"
+                error = FetchError(summary, f"see what it gives: kubectl kustomize {folder}")
             return replace(item, error=error)
         return replace(item, objects=tuple(objects))
 

@@ -150,12 +150,11 @@ def _gaps(group: Iterable[FluxKustomization], listing: Listing, others: OtherRep
             yield Gap(what, reason, Cause.CLUSTER, namespaces=namespaces)
         elif item.error is not None:
             texts = tuple(listing.tree.texts[path] for path in item.files if path in listing.tree.texts)
-            remote = listing.contents(item).remote if isinstance(item.error, FetchError) else ()
-            cause = Cause.NETWORK if remote else Cause.REPOSITORY
-            reason, remedy = item.error.summary, item.error.hint
-            yield Gap(what, reason, cause, remedy, namespaces, texts=texts)
-            if remote:
-                # Definitions of kinds are what most repositories fetch, and their URLs say so.
-                is_plain = all("crd" in entry.lower() for entry in remote)
-                kinds = _DEFINITIONS if is_plain else None
-                yield Gap(what, reason, cause, remedy, namespaces, kinds)
+            cause = Cause.NETWORK if isinstance(item.error, FetchError) else Cause.REPOSITORY
+            yield Gap(what, item.error.summary, cause, item.error.hint, namespaces, texts=texts)
+        if item.remote and not item.is_stray:
+            # Definitions of kinds are what most repositories fetch, and their URLs say so.
+            is_plain = all("crd" in entry.lower() for entry in item.remote)
+            reason = f"{item.remote[0]} would have to be fetched, which is not done here"
+            kinds = _DEFINITIONS if is_plain else None
+            yield Gap(what, reason, Cause.NETWORK, f"kubectl kustomize {item.folder}", namespaces, kinds)

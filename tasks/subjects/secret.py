@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tasks.core.changes import Change, Remark
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
 from tasks.core.errors import RefusedError, SettingsError
-from tasks.effects.sops import EncryptedFile, EncryptSecret, inspect, secret_document
+from tasks.effects.sops import EncryptedFile, EncryptSecret, Readers, inspect, oddity, secret_document
 from tasks.flux.layout import MissingError, need_all
 from tasks.subjects.manifests import check_owner
 from tasks.subjects.parseable import LOGIN, PARSEABLE, PASSWORD, SECRET, SECRET_KEYS
@@ -23,15 +23,15 @@ class SecretFacts:
     """The Secret as it is, and what it is measured by.
 
     ``encrypted`` is None where there is no file yet; ``values`` are the decrypted ones, None where no private
-    key is at hand; ``recipients`` are those of the creation rule; ``credentials`` may be the error that
-    stands for them.
+    key is at hand; ``readers`` are those of the creation rule; ``credentials`` may be the error that stands
+    for them.
     """
 
     path: str
     current: str | None = field(repr=False)
     encrypted: EncryptedFile | None
     values: Mapping[str, Secret] | None
-    recipients: frozenset[str]
+    readers: Readers
     credentials: S3Credentials | SettingsError
 
 
@@ -51,11 +51,12 @@ def facts(workspace: Workspace) -> SecretFacts:
         workspace.layout.namespace,
         dict.fromkeys(SECRET_KEYS, "harmless"),
     )
-    recipients = workspace.sops.recipients(path, harmless)
+    readers = workspace.sops.readers(path, harmless)
     encrypted = None if current is None else inspect(current)
     if current is not None and encrypted is None:
         raise RefusedError(
-            f"{path} is not a Secret encrypted by sops", "move it away, or restore it (git checkout)"
+            f"{path} is not a Secret encrypted by sops: {oddity(current)}",
+            "move it away, or restore it (git checkout)",
         )
     credentials: S3Credentials | SettingsError
     try:
@@ -67,7 +68,7 @@ def facts(workspace: Workspace) -> SecretFacts:
         current=current,
         encrypted=encrypted,
         values=None if encrypted is None else workspace.sops.decrypt(path),
-        recipients=recipients,
+        readers=readers,
         credentials=credentials,
     )
 
@@ -120,11 +121,11 @@ def plan(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Remark]:
 
 def _reason(workspace: Workspace, found: SecretFacts) -> str | None:
     """Why the file must be written, or None. Only what can be known counts: see ``SecretFacts.values``."""
-    count = len(found.recipients)
+    count = len(found.readers.recipients)
     readers = f"for {count} recipient{'s' if count != 1 else ''}"
     if found.encrypted is None:
         return f"new, {readers}"
-    if found.encrypted.recipients != found.recipients:
+    if found.encrypted.readers != found.readers:
         return f"recipients changed, {readers}"
     if (found.encrypted.name, found.encrypted.namespace) != (
         workspace.settings.parseable.secret,
@@ -150,7 +151,7 @@ def _value_reason(values: Mapping[str, Secret], credentials: S3Credentials | Set
 
 def _must_be_made(key: str, value: Secret) -> bool:
     """Whether a value of Parseable's login is empty, or the password everybody knows."""
-    return key in LOGIN and (not value.reveal() or (key, value) == (PASSWORD, _DEFAULT_PASSWORD))
+    return key in LOGIN and (not value.reveal().strip() or (key, value) == (PASSWORD, _DEFAULT_PASSWORD))
 
 
 def _refuse_plaintext(workspace: Workspace, path: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from tasks.yaml import limits
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 
@@ -30,15 +32,20 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
 
+# The second to fourth are what PyYAML makes of a value that its tag does not fit (!!bool maybe).
+_UNREADABLE = (yaml.YAMLError, AttributeError, LookupError, ValueError)
+
 
 def load_documents(text: str) -> list[Any]:
     """The documents of ``text``; none at all if it is not YAML that plain data can stand for.
 
     Other people's files (templates, unknown tags) lie in the same folders: they are nobody's error here.
+    Nor is what stands for too much: see ``limits``. Whatever comes out can be walked through.
     """
     try:
+        limits.check(text)
         return list(yaml.load_all(text, Loader=_Loader))
-    except (yaml.YAMLError, ValueError):
+    except _UNREADABLE:
         return []
 
 
@@ -53,6 +60,7 @@ def same_documents(one: str, other: str) -> bool:
 def syntax_error(text: str) -> str:
     """Where and why ``text`` is not YAML, as "LINE:COLUMN: reason"; empty if it is."""
     try:
+        limits.check(text)
         for _ in yaml.parse(text, Loader=_Loader):
             pass
     except yaml.MarkedYAMLError as error:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from tasks.yaml import limits
+
 if TYPE_CHECKING:
     from yaml._yaml import Mark as CMark
 
@@ -222,9 +224,10 @@ def plain_tag(value: str) -> str:
 def parse(text: str) -> list[Document]:
     """Return the documents of ``text``.
 
-    Raises ``yaml.YAMLError`` where the text is not YAML, or an alias in it leads nowhere or into itself, and
-    ``UnicodeError`` where it holds half a surrogate pair.
+    Raises ``limits.LimitError`` where the text is nested too deeply, ``yaml.YAMLError`` where it is not YAML
+    or an alias in it leads nowhere or into itself, and ``UnicodeError`` where it holds half a surrogate pair.
     """
+    limits.check_depth(text)
     documents = []
     builder = _Builder()
     for event in yaml.parse(text, Loader=_LOADER):
