@@ -1,10 +1,9 @@
 """What a check answers: pass, fail or unknown, with the evidence."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
+from tasks.core.redaction import redacted
 
 
 class Status(StrEnum):
@@ -34,8 +33,9 @@ class Outcome:
     place: str = ""
 
     def __post_init__(self) -> None:
-        # Other people's URLs may hold a login.
-        object.__setattr__(self, "evidence", _LOGIN.sub("…@", self.evidence))
+        # Other people's texts are quoted here, and may hold a secret.
+        for name in ("evidence", "consequence", "remedy"):
+            object.__setattr__(self, name, redacted(getattr(self, name)))
 
 
 def passed(evidence: str) -> Outcome:

@@ -31,6 +31,8 @@ _OVERRIDES = (
     "SOPS_AZURE_KEYVAULT_URLS",
     "SOPS_VAULT_URIS",
 )
+# Where sops finds its own keys and the logins to key services (README of sops, "Usage").
+_NEEDED = ("SOPS_", "AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "VAULT_", "HUAWEICLOUD_")
 _CLEAR = ("apiVersion", "kind", "metadata")
 
 
@@ -102,7 +104,10 @@ class Sops:
             RefusedError: the file was changed after encryption, or sops cannot read it.
         """
         done = shell.run(
-            ("sops", "decrypt", "--output-type", "json", path), cwd=self.root, missing_hint=_HINT
+            ("sops", "decrypt", "--output-type", "json", path),
+            cwd=self.root,
+            withheld=_is_needless,
+            missing_hint=_HINT,
         )
         if done.code == _NO_KEY:
             return None
@@ -138,8 +143,13 @@ class Sops:
             cwd=self.root,
             stdin=yaml.safe_dump(dict(document), sort_keys=False).encode(),
             environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg()},
+            withheld=_is_needless,
             missing_hint=_HINT,
         )
+
+
+def _is_needless(variable: str) -> bool:
+    return shell.is_private(variable) and not variable.startswith(_NEEDED)
 
 
 def _without_gnupg() -> dict[str, str]:
