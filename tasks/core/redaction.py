@@ -17,7 +17,7 @@ _LOOKS = tuple(
         # Logins in addresses, with or without a scheme, also with a password that should be encoded.
         r"(?<=://)(?!git@)[^\s/'\"<>]+(?=@)",
         r"(?<=://)[^\s/@:'\"]*:(?!\d+(?:[/?#]|$))[^\s'\"]*(?=@)",
-        r"(?<![\w/:.-])(?!mailto:)[\w.+-]+:[^\s@'\"/:]+(?=@(?!sha\d))",
+        r"(?<![\w/:.+-])(?!mailto:)[\w.+-]+:[^\s@'\"/:]+(?=@(?!sha\d))",
         # Addresses that are the secret.
         r"(?i)(?<=://)[^\s'\"]*(?:[/.]|(?<=/))hooks\.[^\s'\"]*",
         r"(?i)(?<=://)[^\s'\"]*(?:/webhooks?/|webhook\.office|/bot\d+:)[^\s'\"]*",
@@ -55,7 +55,7 @@ _ALWAYS_VALUES = frozenset(("value", "val", "defaultvalue"))
 VALUE_NAMES = _ALWAYS_VALUES | {"values", "default", "content", "contents", "data"}
 _HEADER = re.compile(r"(?i)authorization|cookie")
 _CERTIFICATE = re.compile(r"(?i)\b(?:tls|ssl|crt|cert|certificate)\b")
-_TO_ALIAS = re.compile(r"(?P<key>[\w./-]+)[\"']?\s*:\s*\*(?P<alias>[^\s,\]}]+)")
+_TO_ALIAS = re.compile(r"(?<![\w./-])(?P<key>[\w./-]+)[\"']?\s*:\s*\*(?P<alias>[^\s,\]}]+)")
 _ANCHOR = re.compile(r"&(?P<name>[^\s,\]}]+)[ \t]*")
 _SECRET_KIND = re.compile(r"\bkind[\"']?\s*:\s*[\"']?Secret\b")
 _NOTHING = re.compile(r"(?:true|false|null|~|\"\"|''|\{\}|\[\])?[,;)\]}]*", re.IGNORECASE)
