@@ -23,6 +23,7 @@ _LOOKS = tuple(
         r"(?i)(?<=://)[^\s'\"]*(?:/webhooks?/|webhook\.office|/bot\d+:)[^\s'\"]*",
         # Headers. "Basic authentication" and the like are words.
         r"(?i)\b(?:bearer|basic|digest|splunk|apikey)\s+(?!(?-i:[A-Z]?[a-z]{1,15})(?![\w+/=]))(?P<x>[\w.~+/=:-]{6,})",
+        r"(?<!\S)(?:-u|--user)[ =]*[^\s:]*:(?P<x>\S+)",
         # Keys that show what they are.
         r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [^-]*-----|\Z)",
         r"(?i)AGE-SECRET-KEY-[\w-]+",
@@ -45,9 +46,12 @@ _WORDS_FOLLOW = re.compile(r"[a-z]{1,15},? [\w(]")
 _FILE_NAME = re.compile(r"(?i)\.(?:ya?ml|json|toml|tpl|tgz|go|py|sh|txt)$")
 _OBJECT_NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)+")
 _FLAG = re.compile(r"(?<![^\s\[(,\"'`])--?(?P<key>[A-Za-z][\w-]*)[\"'`]?,?[ \t]+(?P<x>[^\s-]\S*)")
+_ELEMENT = re.compile(r"<(?P<key>[\w.-]+)[^<>]*>(?P<x>[^<]+)")
+# "requirepass PASSWORD", "login ME password PASSWORD"
+_DIRECTIVE = re.compile(r"^\W*(?:[\w.-]+ \S+ )*(?P<key>[\w.-]+)[ \t]+(?P<x>\S+)\s*$")
 _LONE_FLAG = re.compile(r"[-+\s\"',\[]*--?(?P<key>[A-Za-z][\w-]*)[\"',]*\s*")
 _PAIR = re.compile(
-    r"(?i)\b(?:name|key|header|field|variable|param(?:eter)?|property)\\*[\"']?\s*[:=]\s*\\*[\"']?"
+    r"(?i)\b(?:name|key|header|field|variable|param(?:eter)?|property|path)\\*[\"']?\s*[:=]\s*\\*[\"']?"
     r"(?P<name>[\w./-]+)"
 )
 # What the value of such a pair is called; some only where it follows at once ("values:" of a Helm chart).
@@ -132,6 +136,7 @@ class _Names:
     """Which names hold secrets in one text, as far as that depends on what else stands in it."""
 
     def __init__(self, text: str, *, sentence: bool) -> None:
+        self.is_block = "\n" in text
         aliases = () if sentence else _TO_ALIAS.finditer(text)
         self.anchors = {found["alias"] for found in aliases if sounds_secret(found["key"])}
         self._has_certificate = not sentence and _CERTIFICATE.search(text) is not None
@@ -189,7 +194,8 @@ def _column(line: str) -> int:
 
 
 def _by_name(line: str, names: _Names, *, sentence: bool) -> Iterator[Span]:
-    for found in _FLAG.finditer(line):
+    patterns = (_FLAG, _ELEMENT) if sentence or not names.is_block else (_FLAG, _ELEMENT, _DIRECTIVE)
+    for found in (found for pattern in patterns for found in pattern.finditer(line)):
         is_shown = line.startswith(HIDDEN, found.start("x")) or _says_nothing(found["key"], found["x"])
         if sounds_secret(found["key"]) and not is_shown:
             yield found.span("x")

@@ -17,7 +17,7 @@ _ENDS = re.compile(r"(?:(?<!by)(?<!com)pass|pwd|\bpw|(?<!ba)salt|dsn|jwt|psk|cre
 # What makes a key of the word before "key". Others (topologyKey, publicKey) are no secrets.
 _KEYED = re.compile(
     r"\b(?:access|account|admin|aes|age|api|app|application|auth|cipher|client|consumer|crypt|decryption|deploy|dsa"
-    r"|ec|encrypt|encryption|gpg|hmac|host|ingest|ingestion|integration|jwt|licen[cs]e|master|pgp|private|project"
+    r"|ec|encrypt|encryption|gpg|hmac|host|ingest|ingestion|integration|jwt|licen[cs]e|master|pgp|preshared|private|project"
     r"|recovery|refresh|root|routing|rsa|seal|server|service|session|shared|sign|signing|ssh|ssl|storage"
     r"|subscription|tls|unseal|wireguard|write) keys?\b"
 )

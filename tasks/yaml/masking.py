@@ -29,7 +29,19 @@ _SELECTOR = _SELECTED | {
 }
 # What says whose value its neighbour is.
 _NAMING = frozenset(
-    ("name", "key", "header", "headername", "field", "variable", "param", "parameter", "property", "id")
+    (
+        "name",
+        "key",
+        "header",
+        "headername",
+        "field",
+        "variable",
+        "param",
+        "parameter",
+        "property",
+        "id",
+        "path",
+    )
 )
 # Names that mean nothing without the one above them.
 _RELATIVE = frozenset(("key", "url", "uri", "endpoint", "address"))
@@ -178,7 +190,7 @@ class _Finder:
         """Hide the secrets in the text of a scalar that is none itself."""
         if node.style == "|":
             pieces = self._lines(start, end)
-            inner = "\n".join(text for _, text in pieces)
+            inner = "".join(f"{text}\n" for _, text in pieces)
             self.spans += _mapped(pieces, _embedded(inner, self._depth))
             return
         raw = self._source.text[start:end]
