@@ -3,12 +3,14 @@
 from invoke.exceptions import Exit
 
 from tasks.core.outcomes import Cause
+from tasks.core.redaction import redacted
 
 
 class PlaybookError(Exit):
     """Base of every expected error. Invoke prints the text on stderr and exits with ``exit_code``.
 
-    ``summary`` is the one line, ``hint`` what to do about it (may be empty). Neither ever holds a secret.
+    ``summary`` is the one line, ``hint`` what to do about it (may be empty). Both may quote what programs
+    said and other people wrote: secrets in them are hidden here.
     """
 
     exit_code = 1
@@ -16,9 +18,11 @@ class PlaybookError(Exit):
     is_reported = False
 
     def __init__(self, summary: str, hint: str = "") -> None:
-        self.summary = summary
-        self.hint = hint
-        super().__init__(f"error: {summary}" + (f"\n  hint: {hint}" if hint else ""), self.exit_code)
+        self.summary = redacted(summary)
+        self.hint = redacted(hint)
+        hinted = f"\n  hint: {self.hint}" if hint else ""
+        super().__init__(f"error: {self.summary}{hinted}", self.exit_code)
+        self.args = (self.summary, self.hint)
 
     @property
     def parts(self) -> tuple[tuple[str, str], ...]:

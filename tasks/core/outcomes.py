@@ -1,10 +1,9 @@
 """What a check answers: pass, fail, unknown or error, with the evidence, and what of that stops a push."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
+from tasks.core.redaction import redacted
 
 
 class Status(StrEnum):
@@ -53,8 +52,9 @@ class Outcome:
     cause: Cause | None = None
 
     def __post_init__(self) -> None:
-        # Other people's URLs may hold a login.
-        object.__setattr__(self, "evidence", _LOGIN.sub("…@", self.evidence))
+        # Other people's texts are quoted here, and may hold a secret.
+        for name in ("evidence", "consequence", "remedy"):
+            object.__setattr__(self, name, redacted(getattr(self, name)))
 
     @property
     def stops_push(self) -> bool:

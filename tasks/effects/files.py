@@ -5,8 +5,9 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.core.changes import Change, unified_diff
+from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
+from tasks.yaml.diff import unified_diff
 
 
 def read_text(path: Path) -> str | None:

@@ -17,12 +17,13 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tasks.core.changes import Change, unified_diff
+from tasks.core.changes import Change
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, checked
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects import s3_errors
 from tasks.effects.lifecycle import LifecycleRule, document, parse_rules
 from tasks.effects.s3_errors import NamedRefusalError, UnreachableError
+from tasks.yaml.diff import unified_diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

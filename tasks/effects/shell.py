@@ -6,16 +6,18 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.errors import RefusedError, UnavailableError
+from tasks.core.secret_names import says_where, sounds_secret
 
-# Not handed on to programs (git hooks, say) that have no use for them.
-_PRIVATE = (ACCESS_KEY, SECRET_KEY)
+# The keys of S3 and of sops: no program gets them but the one that needs them. That somebody's git remote is
+# on CodeCommit, or a plugin of helm reads charts from S3, is no reason: those have ways of their own (a
+# profile, a credential helper), and whatever hook or plugin runs besides would get the keys, too.
+_KEYS = ("S3_", "AWS_", "SOPS_")
 
 
 class EndlessError(RefusedError):
@@ -41,6 +43,21 @@ class Result:
         return "\n".join(part for part in (self.stderr.strip(), self.text.strip()) if part)
 
 
+def is_key(name: str) -> bool:
+    """Whether the environment variable ``name`` holds a key of S3 or sops."""
+    return name.startswith("S3_") or (name.startswith(_KEYS) and sounds_secret(name) and not says_where(name))
+
+
+def is_private(name: str) -> bool:
+    """Whether ``name`` is an environment variable that a program gets only if it needs it.
+
+    >>> [is_private(name) for name in ("AWS_SECRET_ACCESS_KEY", "GH_TOKEN", "PATH")]
+    [True, True, False]
+    """
+    # KUBECONFIG is a path.
+    return name.startswith(_KEYS) or (sounds_secret(name) and name != "KUBECONFIG")
+
+
 def find(tool: str) -> str | None:
     """The path of ``tool``: from PATH, or beside the running Python (a virtual environment not activated)."""
     return shutil.which(tool) or shutil.which(tool, path=str(Path(sys.executable).parent))
@@ -52,12 +69,14 @@ def run(
     cwd: Path,
     stdin: bytes = b"",
     environment: Mapping[str, str | None] | None = None,
+    withheld: Callable[[str], bool] = is_private,
     missing_hint: str = "",
     seconds: float | None = None,
 ) -> Result:
     """Run ``argv`` to its end in ``cwd`` and return how it ended, whatever its exit code.
 
-    ``environment`` adds variables, or takes away those that are None; after ``seconds`` it is killed.
+    It does not get the variables that are ``withheld`` from it; ``environment`` adds variables, or takes away
+    those that are None. After ``seconds`` it is killed.
 
     Raises:
         UnavailableError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
@@ -71,7 +90,8 @@ def run(
     if program is None:
         raise UnavailableError(f"{argv[0]} is not installed", missing_hint)
     out, err = io.BytesIO(), io.BytesIO()
-    merged = {**os.environ, **dict.fromkeys(_PRIVATE), **(environment or {})}
+    handed_on = {name: value for name, value in os.environ.items() if not withheld(name)}
+    merged = {**handed_on, **(environment or {})}
     try:
         process = sh.Command(program)(
             *argv[1:],

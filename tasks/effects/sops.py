@@ -37,6 +37,8 @@ _OVERRIDES = (
 )
 # A PGP key that sops and gpg do not have, in the words of sops (pgp/keysource.go).
 _NO_PGP_KEY = re.compile(r"key with fingerprint '([^']*)' is not available in keyring")
+# Where sops finds its own keys and the logins to key services (README of sops, "Usage").
+_NEEDED = ("SOPS_", "AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "VAULT_", "HUAWEICLOUD_")
 
 
 class Sops:
@@ -96,7 +98,10 @@ class Sops:
             RefusedError: the file was changed after encryption, or sops cannot read it.
         """
         done = shell.run(
-            ("sops", "decrypt", "--output-type", "json", path), cwd=self.root, missing_hint=_HINT
+            ("sops", "decrypt", "--output-type", "json", path),
+            cwd=self.root,
+            withheld=_is_needless,
+            missing_hint=_HINT,
         )
         if done.code == _NO_KEY:
             return None
@@ -132,6 +137,7 @@ class Sops:
             cwd=self.root,
             stdin=yaml.safe_dump(dict(document), sort_keys=False).encode(),
             environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg()},
+            withheld=_is_needless,
             missing_hint=_HINT,
         )
 
@@ -163,6 +169,10 @@ class Sops:
         return RefusedError(
             f"sops refuses the rules of {config} for {path}", " ".join(said.split())[:_LONGEST]
         )
+
+
+def _is_needless(variable: str) -> bool:
+    return shell.is_private(variable) and not variable.startswith(_NEEDED)
 
 
 def _without_gnupg() -> dict[str, str]:

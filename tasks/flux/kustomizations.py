@@ -22,9 +22,9 @@ class FluxKustomization:
     ``data`` has passed the door (``tasks.kube.shapes``). ``path`` is the file that defines it; ``objects`` is
     None where it was not built (nothing that matters here lies below it) or could not be, then ``error`` says
     why: Flux would meet a ``BuildError`` as well. A ``${…}`` that is left in an object is not known.
-    ``files`` are those of the repository that it is made of, also where it was not built; ``remote`` are entries
-    that were left out, for they would have to be fetched. ``is_stray`` says that nothing connects it with our
-    files: it may lie in an archive, say, and be applied by nobody.
+    ``files`` are those of the repository that it is made of, also where it was not built; ``remote`` are
+    entries that were left out, for they would have to be fetched. ``is_stray`` says that nothing connects it
+    with our files: it may lie in an archive, say, and be applied by nobody.
     """
 
     data: Mapping[str, Any] = field(repr=False)

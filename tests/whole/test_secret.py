@@ -367,3 +367,85 @@ def test_no_secret_is_anywhere_afterwards(play: Playground, storage: Storage, tm
     for canary in canaries:
         found = [place for place, data in everything.items() if canary.encode() in data]
         assert not found, f"a secret lies in {found}"
+
+
+# Secrets of others in the lines around ours, in every style. Each holds the canary; none may be shown.
+CANARY = "canary-of-others"
+BESIDE_PLUGINS = f"""\
+    # once "token: {CANARY}"
+    adminPassword: "{CANARY}"
+    plugins:
+      # - https://me:{CANARY}@host.test/plugin.zip
+"""
+BESIDE_SOURCES = f"""\
+              implementation: prometheus
+              httpHeaderName1: Authorization
+            secureJsonData: {{ httpHeaderValue1: Bearer {CANARY} }}
+            basicAuthPassword: >-
+              {CANARY}
+"""
+BESIDE_VARIABLES = f"""\
+    testFramework:
+      enabled: false
+    env:
+      GF_AUTH_PASSPHRASE: |
+        {CANARY}
+    extraEnv: [{{name: SMTP_TOKEN, value: {CANARY}}}]
+    tls.key: |
+      -----BEGIN PRIVATE KEY-----
+      {CANARY}
+      -----END PRIVATE KEY-----
+"""
+BESIDE_APPS = f"""
+secretGenerator:
+  - name: shown-neighbour
+    literals: [password={CANARY}]
+"""
+
+
+def with_secrets_around(root: Path) -> None:
+    """Other people's secrets stand in the lines above and below those that the playbook adds."""
+    release = root / APPS / "grafana/app/helmrelease.yaml"
+    shapes.edit(release, "    plugins:\n", BESIDE_PLUGINS)
+    shapes.edit(release, "              implementation: prometheus\n", BESIDE_SOURCES)
+    shapes.edit(release, "    testFramework:\n      enabled: false\n", BESIDE_VARIABLES)
+    with (root / APPS / "kustomization.yaml").open("a") as stream:
+        stream.write(BESIDE_APPS)
+
+
+HOOK = f"""#!/bin/sh
+cat <<'END'
+a linter of yours refuses this:
++    password: |
++      {CANARY}
+  remote: https://me:{CANARY}@host.test
+  header: "Authorization: Bearer {CANARY}"
+END
+exit 1
+"""
+
+
+def test_no_secret_of_others_is_shown(playground: PlaygroundMaker) -> None:
+    play = playground(with_secrets_around)
+    hook = play.root / ".git/hooks/pre-commit"
+    hook.write_text(HOOK)
+    hook.chmod(0o755)
+    outputs = [play.on_repository("plan"), play.on_repository("plan", "--json"), play.all()]
+    assert [output.code for output in outputs] == [5, 5, 4]
+    assert "a linter of yours refuses this" in outputs[-1].err
+    hook.unlink()
+    outputs += [
+        play.all("--json"),
+        play.verify(),
+        play.verify("--json"),
+        play.verify("--format", "github"),
+        play.on_repository("status"),
+    ]
+    assert [output.code for output in outputs[3:]] == [0, 0, 0, 0, 0]
+    for output in outputs:
+        assert CANARY not in output.out + output.err
+    # What stands beside them is shown, and what was written is what was there.
+    for line in ("secureJsonData: { httpHeaderValue1: (not shown) }", "- name: shown-neighbour"):
+        assert line in outputs[0].out
+    committed = play.git("show", f"HEAD:{APPS}/grafana/app/helmrelease.yaml")
+    assert committed.count(CANARY) == 8
