@@ -75,7 +75,7 @@ def ensure(
         if not _proved(changed, documents, request):
             reason = "the result would not be exactly what is there and what is wanted"
             raise refusal(source, name, min(edit.start for edit in edits), reason)
-    except RecursionError:
+    except RecursionError:  # aliases in what other aliases name
         raise refusal(source, name, 0, "nested too deeply") from None
     return bom + changed
 
@@ -84,6 +84,8 @@ def _parsed(source: Source, name: str) -> list[Document]:
     """Parse, turning the parser's complaint into a refusal that quotes no values."""
     try:
         return nodes.parse(source.text)
+    except nodes.TooDeepError as error:
+        raise refusal(source, name, error.index, str(error)) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem, index = error.problem or error.context, mark.index if mark else 0

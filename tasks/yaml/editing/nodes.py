@@ -28,6 +28,17 @@ _CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = yaml.resolver.Resolver()
 
+# Far more than manifests have, and less than where the parser's version, or Python's stack, would stop.
+_DEEPEST = 100
+
+
+class TooDeepError(yaml.YAMLError):
+    """Collections in collections, more than is read here; ``index`` is where it is too much."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        super().__init__(f"nested more than {_DEEPEST} deep")
+
 
 @dataclass(kw_only=True, eq=False)
 class Node(ABC):
@@ -173,6 +184,8 @@ class _Builder:
             self._anchors[new.anchor] = new
         if isinstance(new, Sequence | Mapping):
             self._open.append((new, []))
+            if len(self._open) > _DEEPEST:
+                raise TooDeepError(new.start)
 
     def _alias(self, event: yaml.AliasEvent) -> Alias:
         target = self._anchors.get(event.anchor or "")
@@ -222,8 +235,9 @@ def plain_tag(value: str) -> str:
 def parse(text: str) -> list[Document]:
     """Return the documents of ``text``.
 
-    Raises ``yaml.YAMLError`` where the text is not YAML, or an alias in it leads nowhere or into itself, and
-    ``UnicodeError`` where it holds half a surrogate pair.
+    Raises ``yaml.YAMLError`` where the text is not YAML, or an alias in it leads nowhere or into itself,
+    ``TooDeepError`` of that kind where it is nested deeper than is read here, and ``UnicodeError`` where it
+    holds half a surrogate pair.
     """
     documents = []
     builder = _Builder()
