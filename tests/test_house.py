@@ -1,8 +1,11 @@
 """The rooms: what may import what, and who may use which package."""
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,7 @@ ROOMS = (
     "tasks/flux",
     "tasks/workspace.py",
     "tasks/subjects",
+    "tasks/model.py",
     "tasks/steps.py",
     "checks",
     "tasks/commands.py",
@@ -67,26 +71,42 @@ def as_path(module: str) -> str | None:
     return base if (ROOT / base).is_dir() and "/" in base else None
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_dependencies_point_one_way(path: Path) -> None:
+def wrong_way(path: Path) -> Iterator[str]:
+    """Imports from a room above."""
     for module in imports(path):
         target = as_path(module)
-        if target is not None:
-            assert room(target) <= room(str(path)), f"{path} imports {module}"
+        if target is not None and room(target) > room(str(path)):
+            yield f"imports {module}, which lives in a room above"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_one_door_for_each_side_effect(path: Path) -> None:
+def second_door(path: Path) -> Iterator[str]:
+    """Packages with a side effect that another module is the door of."""
     for module in imports(path):
-        package = module.split(".")[0]
-        assert str(path) in DOORS.get(package, {str(path)}), f"{path} imports {module}"
+        doors = DOORS.get(module.split(".")[0])
+        if doors is not None and str(path) not in doors:
+            yield f"imports {module}, for which {' or '.join(sorted(doors))} is the door"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_every_module_says_what_lives_there(path: Path) -> None:
+def no_introduction(path: Path) -> Iterator[str]:
+    """A module that does not say, in few lines, what lives there."""
     docstring = ast.get_docstring(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-    assert docstring
-    assert len(docstring.splitlines()) <= 4
+    if not docstring or len(docstring.splitlines()) > 4:
+        yield "does not open with one to four lines that say what lives there"
+
+
+@pytest.mark.parametrize("rule", [wrong_way, second_door, no_introduction])
+def test_every_module_keeps_the_rules(rule: Callable[[Path], Iterator[str]]) -> None:
+    offenders = sorted({f"{path} {offence}" for path in MODULES for offence in rule(path)})
+    assert not offenders, "\n".join(["", *offenders])
+
+
+def test_every_dependency_has_an_exact_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    pinned = (ROOT / ".ci/constraints.txt").read_text(encoding="utf-8").splitlines()
+    names = {re.split(r"[\[<>=]", line)[0].lower() for line in wanted} - {project["name"]}
+    missing = sorted(names - {line.partition("==")[0] for line in pinned})
+    assert not missing, f".ci/renew has to be run for: {', '.join(missing)}"
 
 
 def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> None:

