@@ -2,7 +2,7 @@
 
 import getpass
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +53,32 @@ def plan(settings: Settings, options: Options) -> int:
     Raises:
         PlaybookError: after the plan is shown, what keeps it from being carried out.
     """
+    return _show(make_plans(STEPS, _world(settings, options, ask=True), order()), options)
+
+
+def plan_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> int:
+    """Show what `run_one` would do. Returns the exit code, as `plan` does.
+
+    Raises:
+        PrerequisiteError: one of the task's prerequisites is not done.
+        PlaybookError: after the plan is shown, what keeps it from being carried out.
+    """
+    world = _world(settings, options, ask=True)
+    return _show(_plans_of_one(world, task, with_prerequisites=with_prerequisites), options)
+
+
+def _plans_of_one(world: World, task: str, *, with_prerequisites: bool) -> list[TaskPlan]:
+    """The plan of one task, whose prerequisites are done, or also those of its prerequisites."""
+    plans = make_plans(STEPS, world, (*ancestors(task), task))
+    if with_prerequisites:
+        return plans
+    check_prerequisites(plans[:-1], task, lambda name: registry.run(registry.of_task(name), world))
+    return plans[-1:]
+
+
+def _show(plans: Sequence[TaskPlan], options: Options) -> int:
+    """Show ``plans``; the exit code says whether they change anything."""
     console = Console(as_json=options.as_json)
-    plans = make_plans(STEPS, _world(settings, options, ask=True), order())
     if options.as_json:
         console.write_json({"tasks": [plan_data(item) for item in plans]})
     else:
@@ -72,7 +96,7 @@ def run_all(settings: Settings, options: Options) -> None:
     """
     world = _world(settings, options, probe=True, ask=True)
     with _locked(world, "all"):
-        _run(world, options, order())
+        _run(world, options, make_plans(STEPS, world, order()))
 
 
 def run_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> None:
@@ -83,15 +107,9 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
         PlaybookError: what refused or failed.
     """
     world = _world(settings, options, probe=True, ask=True)
-    needed = ancestors(task)
     with _locked(world, task.lower()):
-        if with_prerequisites:
-            _run(world, options, (*needed, task))
-            return
-        plans = make_plans(STEPS, world, (*needed, task))
-        check_prerequisites(plans[:-1], task, lambda name: registry.run(registry.of_task(name), world))
-        check_plans(plans[-1:])
-        _carry_out(world, options, plans[-1:])
+        plans = _plans_of_one(world, task, with_prerequisites=with_prerequisites)
+        _run(world, options, plans, ask=with_prerequisites)
 
 
 def status(settings: Settings, options: Options) -> None:
@@ -118,8 +136,10 @@ class Questions:
     whole_repository: bool = False
 
 
-def verify(settings: Settings, options: Options, asked: Questions) -> None:
+def verify(settings: Settings, options: Options, asked: Questions, *, probe: bool = True) -> None:
     """Answer the Definition of Done and the links between documents, or one item or task of them.
+
+    ``probe`` says whether an object may be written to the bucket, and deleted again.
 
     Raises:
         SettingsError: there is no such item, task, stage or form.
@@ -131,7 +151,7 @@ def verify(settings: Settings, options: Options, asked: Questions) -> None:
         raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
     if asked.stage != "static":
         raise SettingsError(f"there is no stage {asked.stage}", "known: static")
-    world = _world(settings, options, probe=True, whole_repository=asked.whole_repository)
+    world = _world(settings, options, probe=probe, whole_repository=asked.whole_repository)
     verdicts = registry.link(_chosen_checks(asked.only, asked.task), world)
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
@@ -216,11 +236,10 @@ def _locked(world: World, command: str) -> Iterator[None]:
         yield
 
 
-def _run(world: World, options: Options, tasks: Iterable[str]) -> None:
-    """Plan ``tasks``, ask if there is anything to do, and carry the plan out."""
-    plans = make_plans(STEPS, world, tasks)
+def _run(world: World, options: Options, plans: Sequence[TaskPlan], *, ask: bool = True) -> None:
+    """Carry ``plans`` out, after asking if there is anything to do."""
     check_plans(plans)
-    if any(item.changes for item in plans):
+    if ask and any(item.changes for item in plans):
         _approve(plans, options)
     _carry_out(world, options, plans)
 
