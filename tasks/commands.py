@@ -9,6 +9,7 @@ from pathlib import Path
 
 from checks import registry
 from checks.model import Check, Link
+from tasks.core import interrupts
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
@@ -177,19 +178,20 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
 
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn Ctrl-C into the documented exit code, and an error into the JSON document if nothing else was.
+    """Turn an interrupt into the documented exit code, and an error into JSON if nothing else was written.
 
     Raises:
-        InterruptedRunError: Ctrl-C was pressed.
+        InterruptedRunError: Ctrl-C was pressed, or another signal asked for an end.
         PlaybookError: as it came.
     """
     try:
         try:
-            yield
+            with interrupts.told_by_caller():
+                yield
         except KeyboardInterrupt:
-            raise InterruptedRunError(
-                "interrupted; no file is half written", "run the same again to continue"
-            ) from None
+            raise InterruptedRunError from None
+        except interrupts.Interrupted as ended:
+            raise InterruptedRunError(ended.number) from None
     except PlaybookError as error:
         if as_json and not error.is_reported:
             Console(as_json=True).write_json({"error": error_data(error)})

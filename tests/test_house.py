@@ -1,6 +1,7 @@
 """The rooms: what may import what, and who may use which package."""
 
 import ast
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
     for name in [name for name in sys.modules if name.split(".")[0] == "tasks"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     module, folder = FilesystemLoader(start=str(ROOT / "tests")).load("tasks")
     assert Path(folder) == ROOT
     commands = set(module.ns.task_names)

@@ -1,5 +1,7 @@
 """The errors a user can meet: one line that says what is wrong, a hint that says what to do, an exit code."""
 
+import signal
+
 from invoke.exceptions import Exit
 
 
@@ -50,6 +52,9 @@ class RefusedError(PlaybookError):
 
 
 class InterruptedRunError(PlaybookError):
-    """Ctrl-C (exit code 130)."""
+    """A signal ended the run (exit code 128 and its number: 130 for Ctrl-C, 143 for SIGTERM)."""
 
-    exit_code = 130
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        self.exit_code = 128 + number
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        super().__init__(f"interrupted{by}; all files are intact", "run the same command again to continue")

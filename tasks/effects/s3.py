@@ -223,16 +223,23 @@ class Bucket:
         bucket, name = self.settings.bucket, f".parseable-playbook-probe-{secrets.token_hex(8)}"
         body = secrets.token_bytes(32)
         checksum = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        self._ask(
-            s3_errors.WRITE, lambda s3: s3.put_object(Bucket=bucket, Key=name, Body=body, ContentMD5=checksum)
-        )
+        is_written = True
         try:
+            try:
+                self._ask(
+                    s3_errors.WRITE,
+                    lambda s3: s3.put_object(Bucket=bucket, Key=name, Body=body, ContentMD5=checksum),
+                )
+            except RefusedError:
+                is_written = False
+                raise
             found = self._ask(
                 s3_errors.READ, lambda s3: s3.get_object(Bucket=bucket, Key=name)["Body"].read()
             )
-        except RefusedError:
-            with suppress(RefusedError):
-                self._delete_probe(name)
+        except BaseException:
+            if is_written:  # or nobody knows, after an interrupt
+                with suppress(RefusedError):
+                    self._delete_probe(name)
             raise
         self._delete_probe(name)
         if found != body:
