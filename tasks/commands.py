@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from checks import registry
 from checks.model import Check, Link
@@ -13,11 +12,18 @@ from tasks.core import interrupts
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
-from tasks.core.errors import InterruptedRunError, PlaybookError, SettingsError, StepFailedError
+from tasks.core.errors import (
+    InterruptedRunError,
+    PlaybookError,
+    SettingsError,
+    StepFailedError,
+    refused_by_system,
+)
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
 from tasks.core.settings import Settings
+from tasks.effects.files import expanded
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
@@ -182,6 +188,7 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
 
     Raises:
         InterruptedRunError: Ctrl-C was pressed, or another signal asked for an end.
+        RefusedError: the operating system refused, where no door expected it.
         PlaybookError: as it came.
     """
     try:
@@ -192,6 +199,8 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
             raise InterruptedRunError from None
         except interrupts.Interrupted as ended:
             raise InterruptedRunError(ended.number) from None
+        except OSError as error:
+            raise refused_by_system("", error) from None
     except PlaybookError as error:
         if as_json and not error.is_reported:
             Console(as_json=True).write_json({"error": error_data(error)})
@@ -220,7 +229,7 @@ def _world(
         raise SettingsError(
             "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
         )
-    git = Git(Path(settings.gitops.path).expanduser())
+    git = Git(expanded(settings.gitops.path))
     return World(
         settings,
         Repository(git),

@@ -60,14 +60,16 @@ def _runtime(config: Config) -> Mapping[str, Any]:
     """What the file of ``invoke -f`` says, with its relative folders taken from where it lies."""
     if config._runtime_path is None:
         return {}
-    file = Path(config._runtime_path).expanduser()
+    from tasks.effects.files import expanded
+
+    file = expanded(config._runtime_path)
     if file.suffix == ".py":
         raise SettingsError(f"settings file {file} is a program", "write the settings as YAML or JSON")
     data = _file(file, config._runtime)
 
     def beside(path: Any) -> Any:
         is_folder = isinstance(path, str) and path and "://" not in path
-        return str(file.parent / Path(path).expanduser()) if is_folder else path
+        return str(file.parent / expanded(path)) if is_folder else path
 
     changed = dict(data)
     gitops, charts = data.get("gitops"), data.get("charts")

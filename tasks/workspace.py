@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.core.errors import RefusedError
@@ -115,10 +114,15 @@ class World:
 
     @cached_property
     def helm(self) -> Helm:
-        """The door to helm, with a cache of charts below the user's cache folder."""
+        """The door to helm, with a cache of charts below the user's cache folder.
+
+        Raises:
+            RefusedError: there is neither such a folder nor a home.
+        """
+        from tasks.effects.files import expanded
         from tasks.effects.helm import Helm
 
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
         return Helm(
             cache / "parseable-playbook" / "charts",
             self.settings.charts.mirrors,

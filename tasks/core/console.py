@@ -25,6 +25,7 @@ _STYLES = {
     "failed": "red",
     "fail": "red",
 }
+_WIDTH = 80
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -56,8 +57,8 @@ class Console:
 
     def write_json(self, data: object) -> None:
         """The one JSON document of a command."""
-        json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        # In ASCII, which is the same in every encoding that a terminal or file may have.
+        sys.stdout.write(f"{json.dumps(data, indent=2)}\n")
 
     # Progress of a run ------------------------------------------------------------------------------------
 
@@ -243,4 +244,7 @@ def _rich(*, stderr: bool) -> "RichConsole":
     from rich.console import Console as RichConsole
 
     # What is printed is other people's text: no markup, no emoji, no guessing at highlights.
-    return RichConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = RichConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.width:
+        console.width = _WIDTH  # COLUMNS=0 would leave nothing of any line.
+    return console

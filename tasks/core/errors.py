@@ -1,5 +1,6 @@
 """The errors a user can meet: one line that says what is wrong, a hint that says what to do, an exit code."""
 
+import errno
 import signal
 
 from invoke.exceptions import Exit
@@ -49,6 +50,23 @@ class RefusedError(PlaybookError):
     """Something outside refused: the repository, git, sops, the S3 server (exit code 4)."""
 
     exit_code = 4
+
+
+def refused_by_system(what: str, error: OSError) -> RefusedError:
+    """The error of an operating system that refused ``what``; without, what it says itself."""
+    if not what:
+        # Only the current folder is asked for without a name.
+        unnamed = "the current folder" if isinstance(error, FileNotFoundError) else "a file"
+        what = f"cannot use {error.filename or unnamed}"
+    return RefusedError(f"{what}: {error.strerror or error}", _REMEDIES.get(error.errno or 0, ""))
+
+
+_SPACE = "free some space there, then run the same command again"
+_ACCESS = "check its owner and mode, then run the same command again"
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _ACCESS),
+}
 
 
 class InterruptedRunError(PlaybookError):

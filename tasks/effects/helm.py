@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import RefusedError, refused_by_system
 from tasks.effects import http, shell
+from tasks.effects.files import temporary_folder
 
 _HINT = "install helm (https://helm.sh)"
 _SECONDS = 120.0  # a large chart over a slow line
@@ -104,7 +105,7 @@ class Helm:
         is_folder = "://" not in target
         if self.offline and not is_folder:
             raise _offline(chart)
-        with _scratch() as scratch:
+        with temporary_folder() as scratch:
             if is_folder:
                 _check_folder(Path(target), chart)
                 with _served(Path(target), scratch) as url:
@@ -120,7 +121,7 @@ class Helm:
             ChartError: the chart does not render with these values.
             RefusedError: it cannot be known: no helm, or the archive cannot be read.
         """
-        with _scratch() as scratch:
+        with temporary_folder() as scratch:
             done = _helm(
                 scratch,
                 "template",
@@ -169,9 +170,7 @@ class Helm:
                 fresh.write_bytes(archive.read_bytes())
                 fresh.replace(kept)
         except OSError as error:
-            raise RefusedError(
-                f"cannot write to {self.cache}: {error.strerror}", "make the folder of the cache writable"
-            ) from None
+            raise refused_by_system(f"cannot keep the chart in {self.cache}", error) from None
         return kept
 
 
@@ -275,12 +274,6 @@ def _shown(url: str) -> str:
         return url
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="helm-") as folder:
-        yield Path(folder)
 
 
 @contextmanager

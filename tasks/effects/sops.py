@@ -4,6 +4,7 @@ import json
 import os
 import posixpath
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tasks.core.changes import Change
 from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
-from tasks.effects.files import read_text, write_text
+from tasks.effects.files import expanded, read_text, write_text
 from tasks.yaml.documents import load_documents
 
 _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
@@ -144,8 +145,9 @@ class Sops:
 
 def _without_gnupg() -> dict[str, str]:
     """Keep gpg, which sops asks about PGP keys, from making itself a home folder only to find none."""
-    if "GNUPGHOME" in os.environ or Path("~/.gnupg").expanduser().exists():
-        return {}
+    with suppress(RefusedError, OSError):  # of a user without a home, or one that cannot be looked into
+        if "GNUPGHOME" in os.environ or expanded("~/.gnupg").exists():
+            return {}
     return {"GNUPGHOME": os.devnull}
 
 

@@ -23,6 +23,11 @@ def test_the_file_of_defaults_says_what_the_code_says() -> None:
     assert {section: vars(fields) for section, fields in vars(DOCUMENTED).items()} == documented
 
 
+def test_the_file_of_defaults_can_be_read_in_every_locale() -> None:
+    # Invoke reads it in that of the terminal.
+    assert INVOKE_YAML.isascii()
+
+
 def test_every_default_has_a_comment() -> None:
     bare = [
         line
