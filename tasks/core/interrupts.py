@@ -6,11 +6,13 @@ Imported before anything heavy: an interrupt in the first second is told like an
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MOMENT = 0.1  # seconds
 
 
 class Interrupted(SystemExit):
@@ -42,9 +44,14 @@ def watch() -> None:
     A signal that whoever started us had ignored (nohup, a job in the background) stays ignored.
     """
     _State.pid = os.getpid()
-    for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _end)
+    watched = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in watched:
+        signal.signal(number, _end)
+    if watched:
+        receiver, sender = os.pipe()
+        os.set_blocking(sender, False)
+        signal.set_wakeup_fd(sender, warn_on_full_buffer=False)
+        threading.Thread(target=_remind, args=(receiver,), daemon=True).start()
 
 
 def at_interrupt(stop: Callable[[], None]) -> None:
@@ -81,6 +88,18 @@ def held() -> Iterator[None]:
         number, _State.pending = _State.pending, None
         if number is not None:
             _end(number, None)
+
+
+def _remind(receiver: int) -> None:
+    """Send the main thread a signal again that it has not seen.
+
+    Python handles signals between two of its instructions. One that comes just before the main thread begins
+    to wait for another thread would else wait with it, for a program that runs for minutes.
+    """
+    while number := os.read(receiver, 1):
+        time.sleep(_MOMENT)
+        if not _State.is_ending and _State.pending is None:
+            signal.pthread_kill(threading.main_thread().ident or 0, number[0])
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

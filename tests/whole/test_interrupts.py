@@ -48,7 +48,9 @@ def script(path: Path, text: str) -> None:
 
 
 def is_alive(pid: str) -> bool:
-    return Path("/proc", pid, "cmdline").exists()
+    """Whether a process runs; one that only waits for somebody to ask how it ended does not."""
+    line = Path("/proc", pid, "cmdline")
+    return line.exists() and line.read_bytes() != b""
 
 
 @pytest.mark.parametrize("number", SIGNALS)
