@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ _STYLES = {
     "fail": "red",
 }
 _WIDTH = 80
+_MOMENT = 1.0  # seconds that nobody wonders about
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -169,6 +172,18 @@ class Console:
                 text = _escaped(". ".join(part for part in parts if part))
                 self.say(f"::{levels[outcome.status]} {told}::{text}")
         self.say(counted(verdicts))
+
+
+@contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Say on stderr what the block waits for, if that takes longer than a moment."""
+    timer = threading.Timer(_MOMENT, Console().note, (text,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _by_outcome(verdicts: Iterable[Verdict], status: Status) -> dict[Outcome, list[Verdict]]:
