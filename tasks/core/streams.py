@@ -25,7 +25,7 @@ def guard() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # Names of files and texts of others may be anything.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.stdout, sys.stderr = _Results(sys.stdout), _Guarded(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Results(sys.stdout), _Guarded(sys.stderr)
 
 
 class _Guarded:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from tasks.core.console import told_if_slow
 from tasks.core.errors import RefusedError, refused_by_system
 from tasks.effects import http, shell
 from tasks.effects.files import temporary_folder
@@ -142,11 +143,12 @@ class Helm:
     def _pull(self, chart: Chart, url: str, target: str, scratch: Path) -> Path:
         folder = scratch / "pulled"
         folder.mkdir()
-        done = _helm(scratch, "pull", f"--destination={folder}", *_where(chart, url))
-        archives = list(folder.glob("*.tgz"))
         place = _shown(chart.repository)
         if target != chart.repository:
             place += f" (mirror {_shown(target)})"
+        with told_if_slow(f"fetching {chart} from {place} …"):
+            done = _helm(scratch, "pull", f"--destination={folder}", *_where(chart, url))
+        archives = list(folder.glob("*.tgz"))
         if done.code == 0 and archives:
             if tarfile.is_tarfile(archives[0]):
                 return archives[0]

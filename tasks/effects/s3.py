@@ -376,7 +376,7 @@ def _proxy(endpoint: str) -> str:
     """The host and port of the proxy that requests to ``endpoint`` go through; empty if there is none."""
     from botocore.utils import get_environ_proxies
 
-    url = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
+    url: str = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
     return url.rpartition("://")[2].rpartition("@")[2].strip("/")
 
 

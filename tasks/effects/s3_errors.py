@@ -170,7 +170,7 @@ class Words:
             code,
         )
 
-    def _foreign(self, status: int, location: str) -> RefusedError:
+    def _foreign(self, status: int, location: str) -> PlaybookError:
         endpoint, phrase = self.settings.endpoint, f"HTTP {status}"
         if status in set(HTTPStatus):
             phrase += f" {HTTPStatus(status).phrase}"
