@@ -5,6 +5,11 @@ from pathlib import Path
 # Invoke loads this file under the name "tasks", which hides the package; this makes it that package.
 __path__ = [str(Path(__file__).resolve().with_suffix(""))]
 
-from tasks.collection import ns
+from tasks.core import interrupts, streams
+
+interrupts.watch()
+streams.guard()
+
+from tasks.collection import ns  # noqa: E402 (it takes most of the first second)
 
 __all__ = ["ns"]

@@ -2,7 +2,6 @@
 
 import fnmatch
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from checks.answers import judged, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
 from checks.references import key_problem
 from tasks.effects import shell
+from tasks.effects.files import temporary_folder
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import address_of
@@ -537,15 +537,15 @@ def pipeline_is_valid(model: Model) -> Iterator[Outcome]:
     except AnsweredError:
         # What the pods set is not known, so nothing is said of variables that they do not set.
         used = {name for text in texts.values() for name in _VARIABLE.findall(str(text))}
-    with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as folder:
+    with temporary_folder() as folder:
         files = []
         for name, text in texts.items():
-            file = Path(folder) / Path(str(name)).name
+            file = folder / Path(str(name)).name
             file.write_text(str(text), encoding="utf-8")
             files.append(str(file))
         done = shell.run(
             ("vector", "validate", "--no-environment", *files),
-            cwd=Path(folder),
+            cwd=folder,
             environment=dict.fromkeys(used, "any"),
             seconds=_SECONDS,
         )

@@ -9,8 +9,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
-from tasks.configuration import load, say_loading_errors_plainly
+from tasks.configuration import is_dry, load, say_loading_errors_plainly
 from tasks.core.catalogue import CATALOGUE, TaskSpec
+from tasks.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from tasks.commands import Options
@@ -42,6 +43,12 @@ def _options(
     )
 
 
+def _end(code: int) -> None:
+    """End with the exit code of a plan, which says whether there are changes."""
+    if code:
+        raise Exit(code=code)
+
+
 @task(name="all", help=_RUN, auto_shortflags=False)
 def all_tasks(
     context: Context,
@@ -58,7 +65,12 @@ def all_tasks(
 
     with commands.reported(as_json=json):
         options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
-        commands.run_all(load(context, repo), options)
+        found = load(context, repo)
+        if not is_dry(context):
+            commands.run_all(found, options)
+            return
+        code = commands.plan(found, options)
+    _end(code)
 
 
 @task(help={key: _RUN[key] for key in ("repo", "no-push", "force", "adopt", "json")}, auto_shortflags=False)
@@ -76,8 +88,7 @@ def plan(
     with commands.reported(as_json=json):
         options = _options(yes=False, no_push=no_push, force=force, adopt=adopt, json=json)
         code = commands.plan(load(context, repo), options)
-    if code:
-        raise Exit(code=code)
+    _end(code)
 
 
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
@@ -123,7 +134,7 @@ def verify(
     with commands.reported(as_json=json):
         asked = commands.Questions(only, task, stage, format, strict, whole_repo)
         options = commands.Options(as_json=json, network=commands.network(offline=offline, online=online))
-        commands.verify(load(context, repo), options, asked)
+        commands.verify(load(context, repo), options, asked, probe=not is_dry(context))
 
 
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
@@ -144,6 +155,8 @@ def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
     from tasks.demo import sandbox
 
     with commands.reported():
+        if is_dry(context):
+            raise SettingsError("the demo cannot be shown without being run", "run it without invoke --dry")
         if stop:
             sandbox.stop(path)
         else:
@@ -166,7 +179,12 @@ def _single(spec: TaskSpec) -> Task[Any]:
 
         with commands.reported(as_json=json):
             options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
-            commands.run_one(load(context, repo), options, spec.id, with_prerequisites=with_prerequisites)
+            found = load(context, repo)
+            if not is_dry(context):
+                commands.run_one(found, options, spec.id, with_prerequisites=with_prerequisites)
+                return
+            code = commands.plan_one(found, options, spec.id, with_prerequisites=with_prerequisites)
+        _end(code)
 
     run.__doc__ = f"Phase {spec.phase}: {spec.title}."
     described = {**_RUN, "with-prerequisites": "run the tasks it needs first"}

@@ -2,21 +2,28 @@
 
 import getpass
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from checks import registry
 from checks.model import Check, judge
+from tasks.core import interrupts
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
-from tasks.core.errors import InterruptedRunError, PlaybookError, SettingsError, StepFailedError
+from tasks.core.errors import (
+    InterruptedRunError,
+    PlaybookError,
+    SettingsError,
+    StepFailedError,
+    refused_by_system,
+)
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
 from tasks.core.settings import Settings
+from tasks.effects.files import expanded
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
@@ -54,8 +61,32 @@ def plan(settings: Settings, options: Options) -> int:
     Raises:
         PlaybookError: after the plan is shown, what keeps it from being carried out.
     """
+    return _show(make_plans(STEPS, _workspace(settings, options, ask=True), order()), options)
+
+
+def plan_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> int:
+    """Show what `run_one` would do. Returns the exit code, as `plan` does.
+
+    Raises:
+        PrerequisiteError: one of the task's prerequisites is not done.
+        PlaybookError: after the plan is shown, what keeps it from being carried out.
+    """
+    workspace = _workspace(settings, options, ask=True)
+    return _show(_plans_of_one(workspace, task, with_prerequisites=with_prerequisites), options)
+
+
+def _plans_of_one(workspace: Workspace, task: str, *, with_prerequisites: bool) -> list[TaskPlan]:
+    """The plan of one task, whose prerequisites are done, or also those of its prerequisites."""
+    plans = make_plans(STEPS, workspace, (*ancestors(task), task))
+    if with_prerequisites:
+        return plans
+    check_prerequisites(plans[:-1], task, lambda name: _written(name, workspace))
+    return plans[-1:]
+
+
+def _show(plans: Sequence[TaskPlan], options: Options) -> int:
+    """Show ``plans``; the exit code says whether they change anything."""
     console = Console(as_json=options.as_json)
-    plans = make_plans(STEPS, _workspace(settings, options, ask=True), order())
     if options.as_json:
         console.write_json({"tasks": [plan_data(item) for item in plans]})
     else:
@@ -73,7 +104,7 @@ def run_all(settings: Settings, options: Options) -> None:
     """
     workspace = _workspace(settings, options, probe=True, ask=True)
     with _locked(workspace, "all"):
-        _run(workspace, options, order())
+        _run(workspace, options, make_plans(STEPS, workspace, order()))
 
 
 def run_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> None:
@@ -84,15 +115,9 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
         PlaybookError: what refused or failed.
     """
     workspace = _workspace(settings, options, probe=True, ask=True)
-    needed = ancestors(task)
     with _locked(workspace, task.lower()):
-        if with_prerequisites:
-            _run(workspace, options, (*needed, task))
-            return
-        plans = make_plans(STEPS, workspace, (*needed, task))
-        check_prerequisites(plans[:-1], task, lambda name: _written(name, workspace))
-        check_plans(plans[-1:])
-        _carry_out(workspace, options, plans[-1:])
+        plans = _plans_of_one(workspace, task, with_prerequisites=with_prerequisites)
+        _run(workspace, options, plans, ask=with_prerequisites)
 
 
 def status(settings: Settings, options: Options) -> None:
@@ -120,8 +145,10 @@ class Questions:
     whole_repository: bool = False
 
 
-def verify(settings: Settings, options: Options, asked: Questions) -> None:
+def verify(settings: Settings, options: Options, asked: Questions, *, probe: bool = True) -> None:
     """Answer the Definition of Done and the links between documents, or one item or task of them.
+
+    ``probe`` says whether an object may be written to the bucket, and deleted again.
 
     Raises:
         SettingsError: there is no such item, task, stage or form.
@@ -133,7 +160,7 @@ def verify(settings: Settings, options: Options, asked: Questions) -> None:
         raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
     if asked.stage != "static":
         raise SettingsError(f"there is no stage {asked.stage}", "known: static")
-    model = Model(_workspace(settings, options, probe=True), whole_repository=asked.whole_repository)
+    model = Model(_workspace(settings, options, probe=probe), whole_repository=asked.whole_repository)
     verdicts = judge(_chosen_checks(asked.only, asked.task), model)
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
@@ -165,19 +192,23 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
 
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn Ctrl-C into the documented exit code, and an error into the JSON document if nothing else was.
+    """Turn an interrupt into the documented exit code, and an error into JSON if nothing else was written.
 
     Raises:
-        InterruptedRunError: Ctrl-C was pressed.
+        InterruptedRunError: Ctrl-C was pressed, or another signal asked for an end.
+        RefusedError: the operating system refused, where no door expected it.
         PlaybookError: as it came.
     """
     try:
         try:
-            yield
+            with interrupts.told_by_caller():
+                yield
         except KeyboardInterrupt:
-            raise InterruptedRunError(
-                "interrupted; no file is half written", "run the same again to continue"
-            ) from None
+            raise InterruptedRunError from None
+        except interrupts.Interrupted as ended:
+            raise InterruptedRunError(ended.number) from None
+        except OSError as error:
+            raise refused_by_system("", error) from None
     except PlaybookError as error:
         if as_json and not error.is_reported:
             Console(as_json=True).write_json({"error": error_data(error)})
@@ -205,7 +236,7 @@ def _workspace(
         raise SettingsError(
             "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
         )
-    git = Git(Path(settings.gitops.path).expanduser())
+    git = Git(expanded(settings.gitops.path))
     return Workspace(
         settings,
         Repository(git),
@@ -222,11 +253,10 @@ def _locked(workspace: Workspace, command: str) -> Iterator[None]:
         yield
 
 
-def _run(workspace: Workspace, options: Options, tasks: Iterable[str]) -> None:
-    """Plan ``tasks``, ask if there is anything to do, and carry the plan out."""
-    plans = make_plans(STEPS, workspace, tasks)
+def _run(workspace: Workspace, options: Options, plans: Sequence[TaskPlan], *, ask: bool = True) -> None:
+    """Carry ``plans`` out, after asking if there is anything to do."""
     check_plans(plans)
-    if any(item.changes for item in plans):
+    if ask and any(item.changes for item in plans):
         _approve(plans, options)
     _carry_out(workspace, options, plans)
 

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.flux.layout import Layout, discover
@@ -108,10 +107,15 @@ class Workspace:
 
     @cached_property
     def helm(self) -> Helm:
-        """The door to helm, with a cache of charts below the user's cache folder."""
+        """The door to helm, with a cache of charts below the user's cache folder.
+
+        Raises:
+            RefusedError: there is neither such a folder nor a home.
+        """
+        from tasks.effects.files import expanded
         from tasks.effects.helm import Helm
 
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
         return Helm(
             cache / "parseable-playbook" / "charts",
             self.settings.charts.mirrors,

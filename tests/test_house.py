@@ -2,6 +2,7 @@
 
 import ast
 import re
+import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -113,6 +114,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
     for name in [name for name in sys.modules if name.split(".")[0] == "tasks"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
     module, folder = FilesystemLoader(start=str(ROOT / "tests")).load("tasks")
     assert Path(folder) == ROOT
     commands = set(module.ns.task_names)

@@ -2,7 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ _STYLES = {
     "fail": "red",
     "error": "red",
 }
+_WIDTH = 80
+_MOMENT = 1.0  # seconds that nobody wonders about
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -57,8 +61,8 @@ class Console:
 
     def write_json(self, data: object) -> None:
         """The one JSON document of a command."""
-        json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        # In ASCII, which is the same in every encoding that a terminal or file may have.
+        sys.stdout.write(f"{json.dumps(data, indent=2)}\n")
 
     # Progress of a run ------------------------------------------------------------------------------------
 
@@ -178,6 +182,18 @@ class Console:
         self.say(counted(verdicts))
 
 
+@contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Say on stderr what the block waits for, if that takes longer than a moment."""
+    timer = threading.Timer(_MOMENT, Console().note, (text,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def _by_outcome(verdicts: Iterable[Verdict], status: Status) -> dict[Outcome, list[Verdict]]:
     found: dict[Outcome, list[Verdict]] = {}
     for verdict in verdicts:
@@ -253,4 +269,7 @@ def _rich(*, stderr: bool) -> "RichConsole":
     from rich.console import Console as RichConsole
 
     # What is printed is other people's text: no markup, no emoji, no guessing at highlights.
-    return RichConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = RichConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.width:
+        console.width = _WIDTH  # COLUMNS=0 would leave nothing of any line.
+    return console

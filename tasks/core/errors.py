@@ -1,5 +1,8 @@
 """The errors a user can meet: one line that says what is wrong, a hint that says what to do, an exit code."""
 
+import errno
+import signal
+
 from invoke.exceptions import Exit
 
 from tasks.core.outcomes import Cause
@@ -76,7 +79,27 @@ class HiddenError(UnavailableError):
     cause = Cause.CLUSTER
 
 
-class InterruptedRunError(PlaybookError):
-    """Ctrl-C (exit code 130)."""
+def refused_by_system(what: str, error: OSError) -> RefusedError:
+    """The error of an operating system that refused ``what``; without, what it says itself."""
+    if not what:
+        # Only the current folder is asked for without a name.
+        unnamed = "the current folder" if isinstance(error, FileNotFoundError) else "a file"
+        what = f"cannot use {error.filename or unnamed}"
+    return RefusedError(f"{what}: {error.strerror or error}", _REMEDIES.get(error.errno or 0, ""))
 
-    exit_code = 130
+
+_SPACE = "free some space there, then run the same command again"
+_ACCESS = "check its owner and mode, then run the same command again"
+_REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _ACCESS),
+}
+
+
+class InterruptedRunError(PlaybookError):
+    """A signal ended the run (exit code 128 and its number: 130 for Ctrl-C, 143 for SIGTERM)."""
+
+    def __init__(self, number: int = signal.SIGINT) -> None:
+        self.exit_code = 128 + number
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        super().__init__(f"interrupted{by}; all files are intact", "run the same command again to continue")

@@ -1,12 +1,14 @@
-"""Reading and writing files of the repository: whole, byte for byte, or not at all."""
+"""Reading and writing files of the repository: whole, byte for byte, or not at all. Temporary folders."""
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.core.changes import Change
-from tasks.core.errors import RefusedError
+from tasks.core.errors import RefusedError, refused_by_system
 from tasks.yaml.diff import unified_diff
 
 
@@ -24,7 +26,7 @@ def read_text(path: Path) -> str | None:
     except UnicodeDecodeError:
         raise RefusedError(f"{path} is not UTF-8 text", "convert it, then run again") from None
     except OSError as error:
-        raise RefusedError(f"cannot read {path}: {error.strerror}") from None
+        raise refused_by_system(f"cannot read {path}", error) from None
 
 
 def write_text(root: Path, path: str, text: str) -> None:
@@ -54,9 +56,34 @@ def write_text(root: Path, path: str, text: str) -> None:
             Path(beside).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise RefusedError(
-            f"cannot write {path}: {error.strerror}", "check the folder's owner, mode and free space"
-        ) from None
+        raise refused_by_system(f"cannot write {path}", error) from None
+
+
+def expanded(path: str | Path) -> Path:
+    """``path`` with a home folder in the place of ``~``.
+
+    Raises:
+        RefusedError: nobody knows of a home folder, as in a container for a user without a name.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise RefusedError(f"there is no home folder for {path}", "set HOME") from None
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is deleted when the block ends, with all that is in it.
+
+    Raises:
+        RefusedError: it cannot be made or written to, or a file in the block cannot be used.
+    """
+    name = "the folder for temporary files"
+    try:
+        with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
+            yield Path(name).resolve()
+    except OSError as error:
+        raise refused_by_system(f"cannot use {error.filename or name}", error) from None
 
 
 def check_inside(root: Path, path: str) -> None:
@@ -133,4 +160,4 @@ class MakeFolder(Change):
         try:
             (self.root / self.path).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RefusedError(f"cannot create {self.path}: {error.strerror}") from None
+            raise refused_by_system(f"cannot create {self.path}", error) from None

@@ -42,6 +42,8 @@ class Git:
                 raise RefusedError(f"git refuses {path}: it belongs to another user", found.said)
             if "unknown revision" in found.stderr:
                 raise RefusedError(f"{path} has no commit yet", "commit what is there, then run again")
+            if (self.root / ".git").exists():
+                raise RefusedError(f"git cannot read the repository {path}", found.said)
             raise RefusedError(f"{path} is not a git repository", "clone the GitOps repository, or git init")
         answers = found.text.splitlines()
         if Path(answers[0]) != self.root:

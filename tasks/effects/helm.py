@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tasks.core.errors import OfflineError, RefusedError, UnavailableError
+from tasks.core.console import told_if_slow
+from tasks.core.errors import OfflineError, RefusedError, UnavailableError, refused_by_system
 from tasks.effects import http, shell
+from tasks.effects.files import temporary_folder
 
 _HINT = "install helm (https://helm.sh)"
 _SECONDS = 120.0  # a large chart over a slow line
@@ -104,7 +106,7 @@ class Helm:
         is_folder = "://" not in target
         if self.offline and not is_folder:
             raise _offline(chart)
-        with _scratch() as scratch:
+        with temporary_folder() as scratch:
             if is_folder:
                 _check_folder(Path(target), chart)
                 with _served(Path(target), scratch) as url:
@@ -120,7 +122,7 @@ class Helm:
             ChartError: the chart does not render with these values.
             RefusedError: it cannot be known: no helm, or the archive cannot be read.
         """
-        with _scratch() as scratch:
+        with temporary_folder() as scratch:
             done = _helm(
                 scratch,
                 "template",
@@ -141,11 +143,12 @@ class Helm:
     def _pull(self, chart: Chart, url: str, target: str, scratch: Path) -> Path:
         folder = scratch / "pulled"
         folder.mkdir()
-        done = _helm(scratch, "pull", f"--destination={folder}", *_where(chart, url))
-        archives = list(folder.glob("*.tgz"))
         place = _shown(chart.repository)
         if target != chart.repository:
             place += f" (mirror {_shown(target)})"
+        with told_if_slow(f"fetching {chart} from {place} …"):
+            done = _helm(scratch, "pull", f"--destination={folder}", *_where(chart, url))
+        archives = list(folder.glob("*.tgz"))
         if done.code == 0 and archives:
             if tarfile.is_tarfile(archives[0]):
                 return archives[0]
@@ -169,9 +172,8 @@ class Helm:
                 fresh.write_bytes(archive.read_bytes())
                 fresh.replace(kept)
         except OSError as error:
-            raise UnavailableError(
-                f"cannot write to {self.cache}: {error.strerror}", "make the folder of the cache writable"
-            ) from None
+            refused = refused_by_system(f"cannot keep the chart in {self.cache}", error)
+            raise UnavailableError(refused.summary, refused.hint) from None
         return kept
 
 
@@ -275,12 +277,6 @@ def _shown(url: str) -> str:
         return url
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="helm-") as folder:
-        yield Path(folder)
 
 
 @contextmanager

@@ -11,13 +11,16 @@ import logging
 import os
 import re
 import secrets
+import ssl
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from tasks.core.changes import Change
+from tasks.core.console import told_if_slow
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, checked
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects import s3_errors
@@ -28,6 +31,7 @@ from tasks.yaml.diff import unified_diff
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from boto3.session import Session
     from mypy_boto3_s3.client import S3Client
 
     from tasks.core.settings import S3
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     Answer = TypeVar("Answer")
 
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
+READ_SECONDS = 15.0
 ATTEMPTS = 3  # of a request that the server answered with "try again"
 
 
@@ -218,16 +222,23 @@ class Bucket:
         bucket, name = self.settings.bucket, f".parseable-playbook-probe-{secrets.token_hex(8)}"
         body = secrets.token_bytes(32)
         checksum = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        self._ask(
-            s3_errors.WRITE, lambda s3: s3.put_object(Bucket=bucket, Key=name, Body=body, ContentMD5=checksum)
-        )
+        is_written = True
         try:
+            try:
+                self._ask(
+                    s3_errors.WRITE,
+                    lambda s3: s3.put_object(Bucket=bucket, Key=name, Body=body, ContentMD5=checksum),
+                )
+            except RefusedError:
+                is_written = False
+                raise
             found = self._ask(
                 s3_errors.READ, lambda s3: s3.get_object(Bucket=bucket, Key=name)["Body"].read()
             )
-        except RefusedError:
-            with suppress(RefusedError):
-                self._delete_probe(name)
+        except BaseException:
+            if is_written:  # or nobody knows, after an interrupt
+                with suppress(RefusedError):
+                    self._delete_probe(name)
             raise
         self._delete_probe(name)
         if found != body:
@@ -262,8 +273,11 @@ class Bucket:
 
         problem: PlaybookError
         client = self._client
+        through = f" through the proxy {self._words.proxy}" if self._words.proxy else ""
+        waiting = f"asking {self.settings.endpoint} for bucket '{self.settings.bucket}'{through} …"
         try:
-            return call(client)
+            with told_if_slow(waiting):
+                return call(client)
         except ClientError as error:
             problem = self._words.refusal(action, error.response)
         except (BotoCoreError, ResponseParserError, ValueError) as error:  # the last of figures that are none
@@ -291,7 +305,10 @@ class Bucket:
         )
         problem: PlaybookError
         try:
-            client = Session().client(
+            self._words = replace(self._words, proxy=_proxy(self.settings.endpoint))
+            session = Session()
+            self._check_bundle(session)
+            client = session.client(
                 "s3",
                 region_name=self.settings.region,
                 endpoint_url=self.settings.endpoint,
@@ -310,6 +327,29 @@ class Bucket:
             return client
         raise problem
 
+    def _check_bundle(self, session: Session) -> None:
+        """Check the file of authorities that the AWS configuration names, before it spoils every request.
+
+        Raises:
+            SettingsError: it is not there, or holds no certificates.
+        """
+        path = session._session.get_config_variable("ca_bundle")
+        if not path or not self.settings.endpoint.startswith("https:"):
+            return
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        except ssl.SSLError:
+            problem = "it holds no certificate in the PEM format"
+        except OSError as error:
+            problem = str(error.strerror)
+        else:
+            return
+        name = "AWS_CA_BUNDLE" if "AWS_CA_BUNDLE" in os.environ else "ca_bundle in the AWS configuration"
+        raise SettingsError(
+            f"{name} names {path}, which cannot be used: {problem}",
+            "name a PEM file with the certificate of the server's authority, or unset it",
+        )
+
     def _keep_rules_verbatim(self, client: S3Client) -> None:
         """Let lifecycle rules pass as text: botocore drops elements that Amazon's model does not have."""
 
@@ -325,6 +365,14 @@ class Bucket:
 
         client.meta.events.register("after-call.s3.GetBucketLifecycleConfiguration", receive)
         client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", send)
+
+
+def _proxy(endpoint: str) -> str:
+    """The host and port of the proxy that requests to ``endpoint`` go through; empty if there is none."""
+    from botocore.utils import get_environ_proxies
+
+    url: str = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
+    return url.rpartition("://")[2].rpartition("@")[2].strip("/")
 
 
 def _stop_at_final_answers(

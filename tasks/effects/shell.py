@@ -6,11 +6,12 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.core import interrupts
 from tasks.core.errors import RefusedError, UnavailableError
 from tasks.core.secret_names import says_where, sounds_secret
 
@@ -18,6 +19,8 @@ from tasks.core.secret_names import says_where, sounds_secret
 # on CodeCommit, or a plugin of helm reads charts from S3, is no reason: those have ways of their own (a
 # profile, a credential helper), and whatever hook or plugin runs besides would get the keys, too.
 _KEYS = ("S3_", "AWS_", "SOPS_")
+# The programs that run now, in any thread, with the signal that ends them.
+_running: dict[int, int] = {}
 
 
 class EndlessError(RefusedError):
@@ -92,23 +95,30 @@ def run(
     out, err = io.BytesIO(), io.BytesIO()
     handed_on = {name: value for name, value in os.environ.items() if not withheld(name)}
     merged = {**handed_on, **(environment or {})}
+    # What has a deadline writes nothing that it would have to put in order.
+    ending = signal.SIGTERM if seconds is None else signal.SIGKILL
     try:
-        process = sh.Command(program)(
-            *argv[1:],
-            _cwd=str(cwd),
-            _in=stdin,
-            _out=out,
-            _err=err,
-            _env={name: value for name, value in merged.items() if value is not None},
-            _tty_out=False,
-            _bg=True,
-            _bg_exc=False,
-            _ok_code=list(range(256)),
-            _timeout=seconds,
-        )
+        with interrupts.held():
+            process = sh.Command(program)(
+                *argv[1:],
+                _cwd=str(cwd),
+                _in=stdin,
+                _out=out,
+                _err=err,
+                _env={name: value for name, value in merged.items() if value is not None},
+                _tty_out=False,
+                _bg=True,
+                _bg_exc=False,
+                _ok_code=list(range(256)),
+                _timeout=seconds,
+            )
+            _running[process.pid] = ending
     except (sh.ForkException, OSError):
         raise UnavailableError(f"{program} cannot be run", missing_hint) from None
     try:
+        if interrupts.is_ending():
+            # Started by a thread that did not know yet.
+            _end(process.pid, ending)
         process.wait()
     except sh.TimeoutException:
         raise EndlessError(
@@ -121,8 +131,35 @@ def run(
         return Result(ended.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
     except BaseException:
         # Interrupted: the program must not outlive us. It may have ended, and been waited for, just now.
-        with suppress(ProcessLookupError, ChildProcessError):
-            process.terminate()
+        _end(process.pid, ending)
+        with suppress(ChildProcessError):
             process.process.wait()
         raise
+    finally:
+        del _running[process.pid]
     return Result(process.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
+
+
+def _end(pid: int, number: int) -> None:
+    """End a program with all that it started: those hold the pipes that are waited for (git's hooks, say)."""
+    for one in (*_descendants(pid), pid):
+        with suppress(OSError):
+            os.kill(one, number)
+
+
+def _end_all() -> None:
+    # The main thread may be waiting for another one, which waits for a program.
+    for pid, number in tuple(_running.items()):
+        _end(pid, number)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """The processes below ``pid``, the deepest first, as Linux tells them; none on other systems."""
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from _descendants(int(child))
+                yield int(child)
+
+
+interrupts.at_interrupt(_end_all)

@@ -5,6 +5,7 @@ import os
 import posixpath
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
 from tasks.effects.encrypted import VALUES, EncryptedFile, Readers, inspect, kind_of, oddity
-from tasks.effects.files import read_text, write_text
+from tasks.effects.files import expanded, read_text, write_text
 
 __all__ = ["EncryptSecret", "EncryptedFile", "Readers", "Sops", "inspect", "oddity", "secret_document"]
 
@@ -177,8 +178,9 @@ def _is_needless(variable: str) -> bool:
 
 def _without_gnupg() -> dict[str, str]:
     """Keep gpg, which sops asks about PGP keys, from making itself a home folder only to find none."""
-    if "GNUPGHOME" in os.environ or Path("~/.gnupg").expanduser().exists():
-        return {}
+    with suppress(RefusedError, OSError):  # of a user without a home, or one that cannot be looked into
+        if "GNUPGHOME" in os.environ or expanded("~/.gnupg").exists():
+            return {}
     return {"GNUPGHOME": os.devnull}
 
 

@@ -118,7 +118,7 @@ def test_a_failed_probe_fails(storage: Storage, bucket_name: str) -> None:
     assert outcome.status is Status.FAIL
     assert outcome.evidence.startswith(f"this S3 key may not write to bucket '{bucket_name}'")
     assert outcome.consequence
-    assert outcome.remedy == "allow it s3:PutObject on the bucket"
+    assert outcome.remedy == "grant it s3:PutObject on the bucket"
 
 
 def test_without_permission_nothing_is_written(storage: Storage, bucket_name: str) -> None:

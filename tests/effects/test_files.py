@@ -1,11 +1,14 @@
+import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from tasks.core.errors import RefusedError
-from tasks.effects.files import WriteFile, read_text, write_text
+from tasks.effects.files import WriteFile, expanded, read_text, temporary_folder, write_text
 
 
 def test_line_ends_survive(tmp_path: Path) -> None:
@@ -82,3 +85,23 @@ def test_a_change_since_the_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="was changed since the plan"):
         change.apply()
     assert (tmp_path / "a").read_text() == "somebody was quicker"
+
+
+def test_temporary_files_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(RefusedError, match=r"cannot use .*gone.*: No such file"), temporary_folder():
+        pass
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(RefusedError, match=r"cannot use .*: No space left") as caught, temporary_folder():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "free some space" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert expanded("~/x") == Path.home() / "x"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", mock.Mock(side_effect=KeyError))
+    assert expanded("/x") == Path("/x")
+    with pytest.raises(RefusedError, match="there is no home folder for ~/x"):
+        expanded("~/x")

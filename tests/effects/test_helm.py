@@ -422,3 +422,9 @@ def test_a_login_in_a_url_is_not_used(helm: Helm) -> None:
     with pytest.raises(RefusedError, match=r"the URL of https://charts\.test holds a login") as caught:
         helm.fetch(Chart("https://me:hidden@charts.test", "parseable", "1.6.5"))
     assert "hidden" not in str(caught.value)
+
+
+def test_a_cache_that_cannot_be_written_to(helm: Helm, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(RefusedError, match=r"cannot keep the chart in .*cache: File exists"):
+        helm.fetch(PARSEABLE)

@@ -117,5 +117,5 @@ def test_a_server_without_lifecycle_rules_stops_the_task() -> None:
         lambda request: error(501, "NotImplemented") if "lifecycle" in request.path else listing()
     ) as double:
         workspace = workspace_of(Storage(double.endpoint, "").bucket("parseable-logs"))
-        with pytest.raises(RefusedError, match=r"has no lifecycle rules \(NotImplemented\)"):
+        with pytest.raises(RefusedError, match=r"does not support lifecycle rules \(NotImplemented\)"):
             planned(workspace)
