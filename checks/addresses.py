@@ -1,6 +1,6 @@
 """URLs inside the cluster: whether they lead to a Service and a port that will exist."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from checks.model import Cause, Model, Outcome, Status, as_note, failed, passed, unknown
 from tasks.flux.grafana import GrafanaPlace
@@ -64,9 +64,17 @@ def _without_service(model: Model, found: Resources, address: Address, used_by: 
 
 def urls_lead_somewhere(model: Model) -> Iterator[Outcome]:
     """Each URL names a Service and a port that will exist; each probe a port that its container has."""
-    found = model.resources
     pods, hidden = model.pods_and_gaps(*APPS)
     yield from hidden
+    # What is not rendered hides the Services that the URLs lead to: that is told once.
+    found = _leading(model, pods)
+    yield from (one for one in found if not hidden or one.status is not Status.UNKNOWN)
+    yield passed("every other URL leads out of the cluster")
+
+
+def _leading(model: Model, pods: Sequence[Pod]) -> Iterator[Outcome]:
+    """Where the URLs of our ConfigMaps, pods and data sources lead, and the ports that probes ask."""
+    found = model.resources
     for item in found.of_kind("ConfigMap"):
         if item.path in model.ours and item.helm_release is None:
             for url in dict.fromkeys(urls_in(item.data.get("data"))):
@@ -79,7 +87,6 @@ def urls_lead_somewhere(model: Model) -> Iterator[Outcome]:
             yield from led(model, url, pod.owner.key.namespace, f"{pod.owner.key}: {url}", place)
         yield from _probes(model, pod)
     yield from _data_sources(model)
-    yield passed("every other URL leads out of the cluster")
 
 
 def led(model: Model, url: str, namespace: str, used_by: str, place: str) -> Iterator[Outcome]:

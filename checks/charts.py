@@ -100,9 +100,8 @@ def values_are_read(model: Model) -> Iterator[Outcome]:
     """Every value is one that the chart has a default for, or a template that reads it."""
     for release in model.releases:
         if release.archive is None:
-            reason = release.error.summary if release.error is not None else "it was not fetched"
-            cause = cause_of(release.error) if release.error is not None else Cause.NETWORK
-            yield unknown(f"the chart of release {release.name} is not at hand: {reason}", cause)
+            assert release.error is not None
+            yield unknown(f"a chart is not at hand: {release.error.summary}", cause_of(release.error))
             continue
         try:
             found = unknown_values(read_chart(release.archive.read_bytes()), release.values)

@@ -360,10 +360,12 @@ class Model:
         folder = app.folder(self.workspace)
         for release in self.releases_of(app):
             if release.error is not None:
+                cause = cause_of(release.error)
+                # What keeps all charts from being rendered is told once for all of them.
+                what = "no chart is" if cause is Cause.TOOL else f"release {release.name} is not"
                 return unknown(
-                    f"not known, because release {release.name} is not rendered (see the check of charts): "
-                    f"{release.error.summary}",
-                    cause_of(release.error),
+                    f"not known, because {what} rendered (see the check of charts): {release.error.summary}",
+                    cause,
                     release.error.hint,
                 )
         return self.hidden(app) or unknown(
