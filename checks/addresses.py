@@ -8,8 +8,8 @@ from tasks.flux.substitution import has_variable
 from tasks.kube.pods import Pod
 from tasks.kube.resources import Resources
 from tasks.kube.services import Address, address_of, urls_in
-from tasks.model import APPS
 from tasks.subjects.grafana import values_at
+from tasks.subjects.manifests import APPS
 from tasks.yaml.documents import dig, items, mapping
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")

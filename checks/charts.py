@@ -10,7 +10,8 @@ from tasks.effects.kustomize import BuildError
 from tasks.flux.chart_values import UnknownValue, read_chart, unknown_values
 from tasks.flux.releases import Release, ValuesError
 from tasks.kube.keys import key_of
-from tasks.model import APPS, cause_of
+from tasks.model import cause_of
+from tasks.subjects.manifests import APPS
 from tasks.workspace import Network
 from tasks.yaml.documents import mapping
 

@@ -7,7 +7,7 @@ from checks.model import Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.effects import images
 from tasks.kube.pods import Pod
-from tasks.model import APPS
+from tasks.subjects.manifests import APPS
 from tasks.workspace import Network
 
 _ONLINE = "invoke verify --online"

@@ -14,10 +14,10 @@ from tasks.flux.layout import need
 from tasks.flux.listing import is_below
 from tasks.flux.substitution import has_variable
 from tasks.kube.keys import key_of
-from tasks.model import APPS, cause_of
+from tasks.model import cause_of
 from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, App
 from tasks.subjects.flux import applied_files
-from tasks.subjects.manifests import own_files
+from tasks.subjects.manifests import APPS, own_files
 from tasks.subjects.parseable import PARSEABLE
 from tasks.subjects.vector import VECTOR
 from tasks.yaml.documents import dig, items, load_documents, mapping, syntax_error

@@ -12,7 +12,7 @@ from tasks.flux.layout import need
 from tasks.flux.releases import Release
 from tasks.kube.pods import variables
 from tasks.kube.services import address_of
-from tasks.subjects.grafana import values_at
+from tasks.subjects.grafana import ENVIRONMENT, PLUGINS, values_at
 from tasks.subjects.parseable import PARSEABLE, parseable_url
 from tasks.yaml.documents import dig, items, mapping
 
@@ -44,7 +44,7 @@ def _values(model: Model) -> Mapping[str, Any]:
 def plugin_is_installed(model: Model) -> Outcome:
     """DoD-010-01: the chart's list of plugins, or what Grafana's container is told to install."""
     grafana, place = model.settings.grafana, _place(model)
-    told = [*items(_values(model), "plugins"), *_preinstalled(model)]
+    told = [*items(_values(model), PLUGINS), *_preinstalled(model)]
     if not any(_is_plugin(model, text) for entry in told for text in str(entry).split(",")):
         return failed(
             f"what Grafana gets does not list the plugin {grafana.datasource_type}",
@@ -156,7 +156,7 @@ def _variable_problem(model: Model, variable: str, values: Mapping[str, Any]) ->
         for container in pod.containers()
         for name, value in variables(container).items()
     }
-    reference = mapping(given.get(variable) or dig(values, "envValueFrom", variable), "secretKeyRef")
+    reference = mapping(given.get(variable) or dig(values, ENVIRONMENT, variable), "secretKeyRef")
     if not reference:
         return f"{variable} is not taken from a Secret"
     place = _place(model)

@@ -9,7 +9,7 @@ from tasks.kube.keys import Key
 from tasks.kube.resources import ReleaseName, Resource
 from tasks.kube.rules import Fault, faults
 from tasks.kube.schemas import schema_faults
-from tasks.model import APPS
+from tasks.subjects.manifests import APPS
 from tasks.yaml.documents import dig, items, mapping
 
 _REFUSED = "the API server would refuse it, and nothing that is applied with it would arrive"

@@ -8,7 +8,7 @@ from checks.model import Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.flux.listing import holding
 from tasks.kube.pods import Pod
 from tasks.kube.resources import Resource
-from tasks.model import APPS
+from tasks.subjects.manifests import APPS
 from tasks.yaml.documents import dig, items, mapping
 
 _WAITS = "the pod would wait in CreateContainerConfigError or ContainerCreating, and never run"

@@ -27,13 +27,11 @@ from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
 from tasks.subjects.apps import App
 from tasks.subjects.flux import applied_files
-from tasks.subjects.parseable import PARSEABLE
-from tasks.subjects.vector import VECTOR
+from tasks.subjects.manifests import APPS
 from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, load_documents
 from tasks.yaml.marks import line_of, line_with
 
-APPS = (PARSEABLE, VECTOR)
 KUSTOMIZE = "kustomize.config.k8s.io"
 _NAMED = re.compile(r"(?m)^\s*(?:-\s+)?name:\s*[\"']?([\w.-]+)")
 _KINDS = re.compile(r"(?m)^kind:\s*[\"']?(?:Secret|ConfigMap|ServiceAccount|ExternalSecret|SealedSecret)\b")

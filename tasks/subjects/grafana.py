@@ -9,7 +9,6 @@ from tasks.core.settings import DOCUMENTED, Settings
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.layout import need
 from tasks.subjects.manifests import render_templates
-from tasks.subjects.parseable import CLIENT_PASSWORD, CLIENT_USERNAME
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
@@ -19,9 +18,6 @@ from tasks.yaml.editing import YamlValue, ensure
 PLUGINS: Final = "plugins"
 DATASOURCES = ("datasources", "datasources.yaml", "datasources")
 ENVIRONMENT: Final = "envValueFrom"
-# What Grafana itself replaces by the login, when it reads the data source.
-DATASOURCE_USER: Final = f"${CLIENT_USERNAME}"
-DATASOURCE_PASSWORD: Final = f"${CLIENT_PASSWORD}"
 
 
 def facts(workspace: Workspace) -> SharedFile:

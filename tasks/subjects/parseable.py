@@ -26,17 +26,11 @@ SECRET_KEYS = (ACCESS_KEY, SECRET_KEY, *LOGIN)
 # https://www.parseable.com/docs/self-hosted/configuration
 S3_VARIABLES = {"P_S3_ACCESS_KEY": ACCESS_KEY, "P_S3_SECRET_KEY": SECRET_KEY}
 LOGIN_VARIABLES = {"P_USERNAME": USERNAME, "P_PASSWORD": PASSWORD}
-# The clients, Vector and Grafana, get the login in variables of these names.
-CLIENT_USERNAME: Final = "PARSEABLE_USERNAME"
-CLIENT_PASSWORD: Final = "PARSEABLE_PASSWORD"  # noqa: S105 (the name of a variable)
-CLIENT_VARIABLES = {CLIENT_USERNAME: USERNAME, CLIENT_PASSWORD: PASSWORD}
 
 # The value of the chart that makes the server keep its data in S3, not in an emptyDir.
 STORE: Final = "s3-store"
 PATH_STYLE_VARIABLE: Final = "P_S3_PATH_STYLE"
 
-# Of the container, where the chart gives it no name; a setting changes only the Service's.
-CONTAINER_PORT: Final = 8000
 METRICS_PATH: Final = "/api/v1/metrics"
 INGEST_PATH: Final = "/api/v1/ingest"
 # The header that names the stream that logs go to.

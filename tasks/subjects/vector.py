@@ -13,8 +13,6 @@ VECTOR = App(
     charts=lambda layout: layout.vector_charts,
 )
 
-# The key of the ConfigMap that holds the pipeline.
-PIPELINE_KEY: Final = "vector.yaml"
 # The type of the source that reads the logs of pods, and what it watches:
 # https://vector.dev/docs/reference/configuration/sources/kubernetes_logs/
 LOG_SOURCE: Final = "kubernetes_logs"

@@ -14,8 +14,6 @@ from tasks.subjects import grafana
 from tasks.subjects.apps import KUSTOMIZATION, RELEASE, App
 from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import (
-    CLIENT_VARIABLES,
-    CONTAINER_PORT,
     LOGIN_VARIABLES,
     METRICS_PATH,
     PARSEABLE,
@@ -29,12 +27,15 @@ from tasks.subjects.parseable import (
     ingest_url,
     store_variables,
 )
-from tasks.subjects.vector import CONFIG_MAP, LOG_SOURCE, PIPELINE_KEY, RBAC, VECTOR, WATCHED
+from tasks.subjects.vector import CONFIG_MAP, LOG_SOURCE, RBAC, VECTOR, WATCHED
 from tasks.yaml.templates import MANIFESTS
 from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
 from tests.checks.deployed import workspace_of
 
 SECRET_NAME = DOCUMENTED.parseable.secret
+
+# The clients, Vector and Grafana, get the login in variables of these names.
+CLIENT_VARIABLES = {"PARSEABLE_USERNAME": USERNAME, "PARSEABLE_PASSWORD": PASSWORD}
 
 
 def documents(root: Path, app: App, file: str) -> list[Any]:
@@ -84,13 +85,13 @@ def test_the_release_of_parseable(deployed: Path) -> None:
     values = release["spec"]["values"]["parseable"]
     assert values["store"] == STORE
     assert values["env"].items() >= store_variables(DOCUMENTED.s3).items()
-    assert values["env"]["P_ADDR"] == f"0.0.0.0:{CONTAINER_PORT}"
+    assert values["env"]["P_ADDR"] == "0.0.0.0:8000"
 
 
 def test_the_service_monitor(deployed: Path) -> None:
     (monitor,) = documents(deployed, PARSEABLE, SERVICE_MONITOR)
     (endpoint,) = monitor["spec"]["endpoints"]
-    assert (endpoint["targetPort"], endpoint["path"]) == (CONTAINER_PORT, METRICS_PATH)
+    assert (endpoint["targetPort"], endpoint["path"]) == (8000, METRICS_PATH)
     assert endpoint["basicAuth"] == {
         "username": {"name": SECRET_NAME, "key": USERNAME},
         "password": {"name": SECRET_NAME, "key": PASSWORD},
@@ -104,8 +105,8 @@ def test_the_release_of_vector(deployed: Path) -> None:
 
 def test_the_pipeline(deployed: Path) -> None:
     (config,) = documents(deployed, VECTOR, CONFIG_MAP)
-    assert list(config["data"]) == [PIPELINE_KEY]
-    pipeline = yaml.safe_load(config["data"][PIPELINE_KEY])
+    assert list(config["data"]) == ["vector.yaml"]
+    pipeline = yaml.safe_load(config["data"]["vector.yaml"])
     (source,) = pipeline["sources"].values()
     assert source["type"] == LOG_SOURCE
     (sink,) = pipeline["sinks"].values()
@@ -128,8 +129,8 @@ def test_the_data_source(deployed: Path) -> None:
     for key in grafana.DATASOURCES:
         sources = sources[key]
     (source,) = (item for item in sources if item["name"] == DOCUMENTED.grafana.datasource_name)
-    assert source["basicAuthUser"] == grafana.DATASOURCE_USER
-    assert source["secureJsonData"]["basicAuthPassword"] == grafana.DATASOURCE_PASSWORD
+    assert source["basicAuthUser"] == "$PARSEABLE_USERNAME"
+    assert source["secureJsonData"]["basicAuthPassword"] == "$PARSEABLE_PASSWORD"
     variables = [{"name": name, "valueFrom": one} for name, one in values[grafana.ENVIRONMENT].items()]
     assert from_secret(variables).items() >= CLIENT_VARIABLES.items()
     assert any(DOCUMENTED.grafana.plugin_url in plugin for plugin in values[grafana.PLUGINS])
