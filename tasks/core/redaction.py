@@ -18,9 +18,6 @@ _LOOKS = tuple(
         r"(?<=://)(?!git@)[^\s/'\"<>]+(?=@)",
         r"(?<=://)[^\s/@:'\"]*:(?!\d+(?:[/?#]|$))[^\s'\"]*(?=@)",
         r"(?<![\w/:.+-])(?!mailto:)[\w.+-]+:[^\s@'\"/:]+(?=@(?!sha\d))",
-        # Addresses that are the secret.
-        r"(?i)(?<=://)[^\s'\"]*(?:[/.]|(?<=/))hooks\.[^\s'\"]*",
-        r"(?i)(?<=://)[^\s'\"]*(?:/webhooks?/|webhook\.office|/bot\d+:)[^\s'\"]*",
         # Headers. "Basic authentication" and the like are words.
         r"(?i)\b(?:bearer|basic|digest|splunk|apikey)\s+(?!(?-i:[A-Z]?[a-z]{1,15})(?![\w+/=]))(?P<x>[\w.~+/=:-]{6,})",
         r"(?<!\S)(?:-u|--user)[ =]*[^\s:]*:(?P<x>\S+)",
@@ -34,6 +31,9 @@ _LOOKS = tuple(
     )
 )
 
+# Addresses that are the secret themselves.
+_ADDRESS = re.compile(r"(?<=://)[^\s'\"]+")
+_HOOK = re.compile(r"(?i)(?:^|[./])hooks\.|/webhooks?/|webhook\.office|/bot\d+:")
 _ASSIGNED = re.compile(
     r"(?<![\w./@-])(?P<key>[\w./@-]*\w)\\*[\"'`]?[\])]?[ \t]*(?P<sign>=>|:=|==|[:=]|\bis\b)[ \t]*"
 )
@@ -125,6 +125,7 @@ def text_spans(text: str, *, sentence: bool = False) -> list[Span]:
 
 
 def _by_look(text: str) -> Iterator[Span]:
+    yield from (found.span() for found in _ADDRESS.finditer(text) if _HOOK.search(found[0]))
     for look in _LOOKS:
         for found in look.finditer(text):
             group = "x" if "x" in look.groupindex else 0
