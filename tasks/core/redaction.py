@@ -18,9 +18,6 @@ _LOOKS = tuple(
         r"(?<=://)(?!git@)[^\s/'\"<>]+(?=@)",
         r"(?<=://)[^\s/@:'\"]*:(?!\d+(?:[/?#]|$))[^\s'\"]*(?=@)",
         r"(?<![\w/:.+-])(?!mailto:)[\w.+-]+:[^\s@'\"/:]+(?=@(?!sha\d))",
-        # Addresses that are the secret.
-        r"(?i)(?<=://)[^\s'\"]*(?:[/.]|(?<=/))hooks\.[^\s'\"]*",
-        r"(?i)(?<=://)[^\s'\"]*(?:/webhooks?/|webhook\.office|/bot\d+:)[^\s'\"]*",
         # Headers. "Basic authentication" and the like are words.
         r"(?i)\b(?:bearer|basic|digest|splunk|apikey)\s+(?!(?-i:[A-Z]?[a-z]{1,15})(?![\w+/=]))(?P<x>[\w.~+/=:-]{6,})",
         r"(?<!\S)(?:-u|--user)[ =]*[^\s:]*:(?P<x>\S+)",
@@ -34,6 +31,9 @@ _LOOKS = tuple(
     )
 )
 
+# Addresses that are the secret themselves.
+_ADDRESS = re.compile(r"(?<=://)[^\s'\"]+")
+_HOOK = re.compile(r"(?i)(?:^|[./])hooks\.|/webhooks?/|webhook\.office|/bot\d+:")
 _ASSIGNED = re.compile(
     r"(?<![\w./@-])(?P<key>[\w./@-]*\w)\\*[\"'`]?[\])]?[ \t]*(?P<sign>=>|:=|==|[:=]|\bis\b)[ \t]*"
 )
@@ -42,9 +42,11 @@ _QUOTED = re.compile(r"(?P<q>\\*[\"'`])(?:(?!(?P=q))(?:\\.|[^\n])|'')*(?:(?P=q))
 _CHAINED = re.compile(r"[^;\n'\"]+(?=;\s*\w[\w ]*=)")
 _TOKEN = re.compile(r"[^\s;&'\"]+")
 _PLAIN_WORD = re.compile(r"[A-Z]?[a-z]{1,15}[,.;:)]*")
-_WORDS_FOLLOW = re.compile(r"[a-z]{1,15},? [\w(]")
+# Words about a name, that quote no value: not 'Invalid value: "…"'.
+_WORDS_FOLLOW = re.compile(r"(?!.*value:)[A-Z]?[a-z]{1,15},? [\w(][^\"'`]*")
 _FILE_NAME = re.compile(r"(?i)\.(?:ya?ml|json|toml|tpl|tgz|go|py|sh|txt)$")
-_OBJECT_NAME = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)+")
+# The name of an object (parseable-s3-secret), or the code of an error (ExpiredToken).
+_OBJECT_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+|(?:[A-Z][a-z]+){2,}")
 _FLAG = re.compile(r"(?<![^\s\[(,\"'`])--?(?P<key>[A-Za-z][\w-]*)[\"'`]?,?[ \t]+(?P<x>[^\s-]\S*)")
 _ELEMENT = re.compile(r"<(?P<key>[\w.-]+)[^<>]*>(?P<x>[^<]+)")
 # "requirepass PASSWORD", "login ME password PASSWORD"
@@ -57,7 +59,7 @@ _PAIR = re.compile(
 # What the value of such a pair is called; some only where it follows at once ("values:" of a Helm chart).
 _ALWAYS_VALUES = frozenset(("value", "val", "defaultvalue"))
 VALUE_NAMES = _ALWAYS_VALUES | {"values", "default", "content", "contents", "data"}
-_HEADER = re.compile(r"(?i)authorization|cookie")
+_HEADER = re.compile(r"(?i)(?:authorization|cookie)$")
 _CERTIFICATE = re.compile(r"(?i)\b(?:tls|ssl|crt|cert|certificate)\b")
 _TO_ALIAS = re.compile(r"(?<![\w./-])(?P<key>[\w./-]+)[\"']?\s*:\s*\*(?P<alias>[^\s,\]}]+)")
 _ANCHOR = re.compile(r"&(?P<name>[^\s,\]}]+)[ \t]*")
@@ -125,6 +127,7 @@ def text_spans(text: str, *, sentence: bool = False) -> list[Span]:
 
 
 def _by_look(text: str) -> Iterator[Span]:
+    yield from (found.span() for found in _ADDRESS.finditer(text) if _HOOK.search(found[0]))
     for look in _LOOKS:
         for found in look.finditer(text):
             group = "x" if "x" in look.groupindex else 0
@@ -250,4 +253,4 @@ def _unquoted_length(key: str, sign: str, rest: str, token: str) -> int:
     if sign in ("=", "=="):
         chained = _CHAINED.match(rest)
         return chained.end() if chained else len(token)
-    return 0 if _OBJECT_NAME.fullmatch(key) and _WORDS_FOLLOW.match(rest) else len(rest)
+    return 0 if _OBJECT_NAME.fullmatch(key) and _WORDS_FOLLOW.fullmatch(rest) else len(rest)
