@@ -30,7 +30,7 @@ program.run(["invoke", "status", "--repo", "."])
 """
 
 
-def ended(process: subprocess.Popen[str], number: int, seconds: float = 8) -> str:
+def ended(process: subprocess.Popen[str], number: int, seconds: float = 15) -> str:
     """End the process alone, not its group; what it wrote to stderr."""
     started = time.monotonic()
     process.send_signal(number)
