@@ -2,7 +2,6 @@
 
 import posixpath
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
+from tasks.effects.scratch import scratch_folder
 from tasks.yaml.documents import load_documents, syntax_error
 
 _HINT = "install kubectl or kustomize"
@@ -93,8 +93,7 @@ def build(
     if spec.get("ignoreMissingComponents") is True:
         there = [one for one in spec.get("components") or () if (real / str(one)).exists()]
         spec = {**spec, "components": there}
-    with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
-        top = Path(name).resolve()
+    with scratch_folder("kustomize-") as top:
         place = real.relative_to(root)
         here = _mirrored(root, place, top)
         if resources is not None:
@@ -119,8 +118,7 @@ def patch(manifests: str, transformers: Mapping[str, Any]) -> str:
         BuildError: kustomize refused.
         RefusedError: there is no kustomize.
     """
-    with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
-        folder = Path(name).resolve()
+    with scratch_folder("kustomize-") as folder:
         (folder / "rendered.yaml").write_text(manifests, encoding="utf-8")
         _write(folder, {**_HEADER, **transformers, "resources": ["rendered.yaml"]})
         return _run(folder, folder)
