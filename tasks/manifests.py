@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.core.settings import DOCUMENTED
-from tasks.effects.files import MakeFolder, WriteFile, check_inside
+from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
 from tasks.flux.layout import HelmSource, need
 from tasks.workspace import World
@@ -219,11 +219,11 @@ def check_owner(world: World, app: str) -> None:
     """Check that the folder of ``app`` is the playbook's own, empty, or taken over with --adopt.
 
     Raises:
-        RefusedError: it holds files, and none of them was written by the playbook; it leads out of the
-            repository; or the playbook wrote another folder for the same app, under another name.
+        RefusedError: it holds files, and none of them was written by the playbook; it lies behind a
+            symbolic link; or the playbook wrote another folder for the same app, under another name.
     """
     folder = app_folder(world, app)
-    check_inside(world.repository.root, folder)
+    refuse_links(world.repository.root, folder)
     _check_renamed(world)
     if world.permissions.adopt:
         return

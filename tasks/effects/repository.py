@@ -28,7 +28,7 @@ class Repository:
     def read(self, path: str) -> str | None:
         """The text of ``path`` as it would be after the planned changes; None if there is no such file."""
         if path not in self._texts:
-            self._texts[path] = read_text(self.root / path)
+            self._texts[path] = read_text(self.root, path)
         return self._texts[path]
 
     def glance(self, path: str) -> str:

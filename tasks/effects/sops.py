@@ -14,7 +14,7 @@ from tasks.core.changes import Change
 from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
-from tasks.effects.files import read_text, write_text
+from tasks.effects.files import read_text, refuse_links, write_text
 from tasks.yaml.documents import load_documents
 
 _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
@@ -101,8 +101,12 @@ class Sops:
         Raises:
             RefusedError: the file was changed after encryption, or sops cannot read it.
         """
+        # Handed over, not opened by sops, which would follow a link.
         done = shell.run(
-            ("sops", "decrypt", "--output-type", "json", path), cwd=self.root, missing_hint=_HINT
+            ("sops", "decrypt", "--input-type", "yaml", "--output-type", "json", "/dev/stdin"),
+            cwd=self.root,
+            stdin=(read_text(self.root, path) or "").encode(),
+            missing_hint=_HINT,
         )
         if done.code == _NO_KEY:
             return None
@@ -118,12 +122,13 @@ class Sops:
         """The ``.sops.yaml`` whose creation rules count for ``path``: the nearest above it.
 
         Raises:
-            RefusedError: there is none.
+            RefusedError: there is none, or it lies behind a symbolic link.
         """
         folder = posixpath.dirname(path)
         while True:
             candidate = posixpath.join(folder, _CONFIG)
             if (self.root / candidate).is_file():
+                refuse_links(self.root, candidate)
                 return candidate
             if not folder:
                 raise RefusedError(
@@ -257,7 +262,7 @@ class EncryptSecret(Change):
         """
         from secrets import token_hex
 
-        if read_text(self.sops.root / self.path) != self.before:
+        if read_text(self.sops.root, self.path) != self.before:
             raise RefusedError(f"{self.path} was changed since the plan was shown", "run the same again")
         made = {key: token_hex(24) for key in self.generate}
         document = secret_document(
