@@ -20,6 +20,7 @@ from tasks.core.settings import Settings
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
+from tasks.effects.snapshot import snapshot
 from tasks.steps import STEPS
 from tasks.workspace import NOTHING_SPECIAL, Permissions, Reach, World
 
@@ -261,8 +262,9 @@ def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> Non
 
 def _before_push(world: World, change: Change) -> list[Verdict]:
     """The answers for what would be pushed: what is committed and the files of ``change``, nothing else."""
-    with world.repository.git.exported(change.files if isinstance(change, Commit) else ()) as git:
-        return registry.link(registry.EVERYTHING, world.with_repository(Repository(git)))
+    git = world.repository.git
+    with snapshot(git, change.files if isinstance(change, Commit) else ()) as files:
+        return registry.link(registry.EVERYTHING, world.with_repository(Repository(git, files)))
 
 
 def _report(

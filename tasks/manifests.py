@@ -14,7 +14,8 @@ from tasks.workspace import World
 from tasks.yaml.documents import same_documents
 from tasks.yaml.templates import ABSENT, MANIFESTS, MARKER, Absent, Value, render
 
-PARSEABLE_FILES = ("kustomization.yaml", "helmrelease.yaml", "secret.sops.yaml", "servicemonitor.yaml")
+SECRET_FILE = "secret.sops.yaml"  # noqa: S105  # its name
+PARSEABLE_FILES = ("kustomization.yaml", "helmrelease.yaml", SECRET_FILE, "servicemonitor.yaml")
 VECTOR_FILES = ("kustomization.yaml", "rbac.yaml", "configmap.yaml", "helmrelease.yaml")
 
 
@@ -107,6 +108,19 @@ def app_facts(world: World, app: str, files: Iterable[str]) -> list[ManifestFact
     world.repository.load_heads(_known_paths(world))
     values = placeholder_values(world)
     return [file_facts(world, f"{folder}/{file}", render(app_template(app, file), values)) for file in files]
+
+
+def deployed_facts(world: World) -> list[ManifestFacts]:
+    """Facts of all files of both apps, but for the Secret: what it should hold is known to sops only.
+
+    Raises:
+        RefusedError: an app's folder holds somebody else's app, or the layout is not known.
+    """
+    plain = [name for name in PARSEABLE_FILES if name != SECRET_FILE]
+    return [
+        *app_facts(world, "parseable", ["ks.yaml", *(f"app/{name}" for name in plain)]),
+        *app_facts(world, "vector", ["ks.yaml", *(f"app/{name}" for name in VECTOR_FILES)]),
+    ]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.layout import need
 from tasks.manifests import placeholder_values, template
 from tasks.workspace import World
-from tasks.yaml.documents import load_documents, same_documents
+from tasks.yaml.documents import load_documents
 from tasks.yaml.editing import YamlValue, ensure
 from tasks.yaml.templates import render
 
@@ -48,13 +48,15 @@ class SharedFile:
         """
         if self.head is not None and self.edit(self.head) == self.head:
             return False
-        # What a formatter of the repository did to our lines is nobody's edit: what the texts say counts.
-        only_ours = self.head is not None and same_documents(self.edit(self.head), self.edit(self.current))
-        if only_ours or world.permissions.force:
+        # Byte for byte: a comment, or other quotes, are somebody's work too.
+        if world.permissions.force or (
+            self.head is not None
+            and world.repository.git.stores_alike(self.path, self.edit(self.head), self.edit(self.current))
+        ):
             return True
         raise RefusedError(
             f"{self.path} has changes of yours that are not committed",
-            "commit or stash them first; with --force they go into the playbook's commit",
+            "commit or stash them first (a formatter's too); with --force they go into the playbook's commit",
         )
 
 

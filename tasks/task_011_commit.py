@@ -3,15 +3,18 @@
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
+from tasks.core.errors import RefusedError
 from tasks.core.settings import DOCUMENTED
 from tasks.effects.git import Commit, Push
 from tasks.flux.layout import need_all
 from tasks.manifests import (
     ManifestFacts,
     charts_files,
+    deployed_facts,
     file_facts,
     own_files,
     placeholder_values,
@@ -108,7 +111,7 @@ def plan(world: World, found: CommitFacts) -> Iterator[Change]:
     if paths:
         git.check_identity()
         git.check_not_ignored(paths)
-        yield Commit(git, paths, message(world.settings.gitops.issue))
+        yield Commit(git, paths, message(world.settings.gitops.issue), world.repository.known_texts(paths))
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
@@ -134,12 +137,47 @@ def _uncommitted(world: World, found: CommitFacts, edits: Sequence[Change]) -> t
     """Our paths that will differ from HEAD once everything planned is done.
 
     Raises:
-        RefusedError: a shared file would take somebody else's uncommitted edits along.
+        RefusedError: the commit would take somebody else's uncommitted edits along.
     """
     repository = world.repository
     own = own_files(world, [source.path for source in found.sources])
-    repository.load_heads(own)
+    folders = {str(folder) for path in own for folder in PurePosixPath(path).parents} - {"."}
+    repository.load_heads([*own, *folders])
     repository.plan(edits)
     paths = [path for path in own if repository.differs_from_head(path)]
     shared = (*found.lists, found.grafana)
-    return (*paths, *(item.path for item in shared if item.needs_commit(world)))
+    paths += [item.path for item in shared if item.needs_commit(world)]
+    if paths and not world.permissions.force:
+        _check_edits(world, found, paths)
+        for folder in sorted(folders):
+            if repository.head(folder) is not None:
+                raise RefusedError(
+                    f"{folder} is a file or a symbolic link in HEAD, and a folder here",
+                    "commit that first; with --force it goes into the playbook's commit",
+                )
+    return tuple(paths)
+
+
+def _check_edits(world: World, found: CommitFacts, paths: Sequence[str]) -> None:
+    """Check that what a commit of ``paths`` takes along is the playbook's to the last byte.
+
+    Shared files have been looked at; what sops encrypted cannot be compared, and cannot be edited unseen.
+
+    Raises:
+        RefusedError: somebody edited one of our files, or staged something else, and did not commit it.
+    """
+    git = world.repository.git
+    for file in (*deployed_facts(world), *found.sources):
+        text = world.repository.read(file.path)
+        if file.path in paths and text is not None and not git.stores_alike(file.path, text, file.wanted):
+            raise RefusedError(
+                f"{file.path} has comments or formatting that the playbook did not write, not committed",
+                "commit it yourself, or delete it to have it written anew; "
+                "with --force it goes into the playbook's commit as it is",
+            )
+    staged = git.staged_apart(paths)
+    if staged:
+        raise RefusedError(
+            f"something else is staged for {', '.join(staged)} than the file holds",
+            "commit what is staged, or git restore --staged it; with --force it is lost",
+        )
