@@ -12,7 +12,7 @@ from checks.answers import judged, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
 from checks.references import key_problem
 from tasks.effects import shell
-from tasks.effects.files import temporary_folder
+from tasks.effects.scratch import scratch_folder
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import address_of
@@ -537,7 +537,7 @@ def pipeline_is_valid(model: Model) -> Iterator[Outcome]:
     except AnsweredError:
         # What the pods set is not known, so nothing is said of variables that they do not set.
         used = {name for text in texts.values() for name in _VARIABLE.findall(str(text))}
-    with temporary_folder() as folder:
+    with scratch_folder("vector-") as folder:
         files = []
         for name, text in texts.items():
             file = folder / Path(str(name)).name

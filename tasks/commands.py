@@ -27,6 +27,7 @@ from tasks.effects.files import expanded
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
+from tasks.effects.snapshot import snapshot
 from tasks.model import Model, Stage
 from tasks.steps import STEPS
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
@@ -297,8 +298,9 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
 
 def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:
     """The answers for what would be pushed: what is committed and the files of ``change``, nothing else."""
-    with workspace.repository.git.exported(change.files if isinstance(change, Commit) else ()) as git:
-        return judge(registry.CHECKS.values(), Model(workspace.with_repository(Repository(git))))
+    git = workspace.repository.git
+    with snapshot(git, change.files if isinstance(change, Commit) else ()) as files:
+        return judge(registry.CHECKS.values(), Model(workspace.with_repository(Repository(git, files))))
 
 
 def _written(task: str, workspace: Workspace) -> list[Verdict]:

@@ -150,7 +150,7 @@ def write_environment(folder: Path) -> None:
 
 
 def _read_environment(folder: Path) -> dict[str, str]:
-    words = shlex.split(read_text(folder / _ENVIRONMENT) or "")
+    words = shlex.split(read_text(folder, _ENVIRONMENT) or "")
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 

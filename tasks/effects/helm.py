@@ -5,7 +5,6 @@ import json
 import os
 import re
 import tarfile
-import tempfile
 import threading
 import zlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from tasks.core.console import told_if_slow
 from tasks.core.errors import OfflineError, RefusedError, UnavailableError, refused_by_system
 from tasks.effects import http, shell
-from tasks.effects.files import temporary_folder
+from tasks.effects.scratch import scratch_folder
 
 _HINT = "install helm (https://helm.sh)"
 _SECONDS = 120.0  # a large chart over a slow line
@@ -106,7 +105,7 @@ class Helm:
         is_folder = "://" not in target
         if self.offline and not is_folder:
             raise _offline(chart)
-        with temporary_folder() as scratch:
+        with scratch_folder("helm-") as scratch:
             if is_folder:
                 _check_folder(Path(target), chart)
                 with _served(Path(target), scratch) as url:
@@ -122,7 +121,7 @@ class Helm:
             ChartError: the chart does not render with these values.
             RefusedError: it cannot be known: no helm, or the archive cannot be read.
         """
-        with temporary_folder() as scratch:
+        with scratch_folder("helm-") as scratch:
             done = _helm(
                 scratch,
                 "template",
@@ -167,8 +166,8 @@ class Helm:
         # Written beside its place first: whoever looks meanwhile finds a whole archive or none.
         try:
             self.cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.cache, prefix=".new-") as beside:
-                fresh = Path(beside) / kept.name
+            with scratch_folder("chart-", self.cache / ".new") as beside:
+                fresh = beside / kept.name
                 fresh.write_bytes(archive.read_bytes())
                 fresh.replace(kept)
         except OSError as error:

@@ -12,7 +12,7 @@ import yaml
 from tasks.core.errors import OfflineError, RefusedError
 from tasks.effects import shell
 from tasks.effects.confinement import NAMES, BuildError, Confinement
-from tasks.effects.files import temporary_folder
+from tasks.effects.scratch import scratch_folder
 from tasks.kube.rules import Fault
 from tasks.kube.shapes import shaped
 from tasks.yaml.documents import load_documents, syntax_error
@@ -107,7 +107,7 @@ def build(
         confinement.check(real, str(name), "spec.components")
     for path in resources or ():
         confinement.check(root, path, path)
-    with temporary_folder() as top:
+    with scratch_folder("kustomize-") as top:
         place = real.relative_to(root)
         here = _mirrored(root, place, top)
         if resources is not None:
@@ -165,7 +165,7 @@ def patch(manifests: str, transformers: Mapping[str, Any]) -> str:
     """
     patches, images = (items if isinstance(items := transformers.get(key), list) else [] for key in _RENDERED)
     taken = {"patches": [_patch_in_place(one) for one in patches], "images": images}
-    with temporary_folder() as folder:
+    with scratch_folder("kustomize-") as folder:
         (folder / "rendered.yaml").write_text(manifests, encoding="utf-8")
         _write(folder, {**_HEADER, **taken, "resources": ["rendered.yaml"]})
         return _run(folder, folder)

@@ -17,7 +17,7 @@ from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
 from tasks.effects.encrypted import VALUES, EncryptedFile, Readers, inspect, kind_of, oddity
-from tasks.effects.files import expanded, read_text, write_text
+from tasks.effects.files import expanded, read_text, refuse_links, write_text
 
 __all__ = ["EncryptSecret", "EncryptedFile", "Readers", "Sops", "inspect", "oddity", "secret_document"]
 
@@ -98,9 +98,11 @@ class Sops:
         Raises:
             RefusedError: the file was changed after encryption, or sops cannot read it.
         """
+        # Handed over, not opened by sops, which would follow a link.
         done = shell.run(
-            ("sops", "decrypt", "--output-type", "json", path),
+            ("sops", "decrypt", "--input-type", "yaml", "--output-type", "json", "/dev/stdin"),
             cwd=self.root,
+            stdin=(read_text(self.root, path) or "").encode(),
             withheld=_is_needless,
             missing_hint=_HINT,
         )
@@ -118,12 +120,13 @@ class Sops:
         """The ``.sops.yaml`` whose creation rules count for ``path``: the nearest above it.
 
         Raises:
-            RefusedError: there is none.
+            RefusedError: there is none, or it lies behind a symbolic link.
         """
         folder = posixpath.dirname(path)
         while True:
             candidate = posixpath.join(folder, _CONFIG)
             if (self.root / candidate).is_file():
+                refuse_links(self.root, candidate)
                 return candidate
             if not folder:
                 raise RefusedError(
@@ -154,7 +157,7 @@ class Sops:
         missing = _NO_PGP_KEY.findall(said)
         if missing:
             keys = f"the PGP key{'s' if len(missing) > 1 else ''} {', '.join(dict.fromkeys(missing))}"
-            has_age = "age1" in (read_text(self.root / config) or "")
+            has_age = "age1" in (read_text(self.root, config) or "")
             without = "take the fingerprint out of the rule"
             if not has_age:
                 without = "give the rule age: age1… in place of the fingerprint"
@@ -253,7 +256,7 @@ class EncryptSecret(Change):
         """
         from secrets import token_hex
 
-        if read_text(self.sops.root / self.path) != self.before:
+        if read_text(self.sops.root, self.path) != self.before:
             raise RefusedError(f"{self.path} was changed since the plan was shown", "run the same again")
         made = {key: token_hex(24) for key in self.generate}
         document = secret_document(

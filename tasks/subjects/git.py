@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from tasks.core.changes import Change
+from tasks.core.errors import RefusedError
 from tasks.effects.git import Commit, Push
 from tasks.flux.layout import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
-from tasks.subjects.manifests import APPS, ManifestFacts, own_files, plan_files
+from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
 
@@ -91,7 +93,8 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
     if paths:
         git.check_identity()
         git.check_not_ignored(paths)
-        yield Commit(git, paths, message(workspace.settings.gitops.issue))
+        known = workspace.repository.known_texts(paths)
+        yield Commit(git, paths, message(workspace.settings.gitops.issue), known)
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
@@ -106,12 +109,47 @@ def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Chang
     """Our paths that will differ from HEAD once everything planned is done.
 
     Raises:
-        RefusedError: a shared file would take somebody else's uncommitted edits along.
+        RefusedError: the commit would take somebody else's uncommitted edits along.
     """
     repository = workspace.repository
     own = (*own_files(workspace), *(source.path for source in found.sources))
-    repository.load_heads(own)
+    folders = {str(folder) for path in own for folder in PurePosixPath(path).parents} - {"."}
+    repository.load_heads([*own, *folders])
     repository.plan(edits)
     paths = [path for path in own if repository.differs_from_head(path)]
     shared = (*found.lists, found.grafana)
-    return (*paths, *(item.path for item in shared if item.needs_commit(workspace)))
+    paths += [item.path for item in shared if item.needs_commit(workspace)]
+    if paths and not workspace.permissions.force:
+        _check_edits(workspace, found, paths)
+        for folder in sorted(folders):
+            if repository.head(folder) is not None:
+                raise RefusedError(
+                    f"{folder} is a file or a symbolic link in HEAD, and a folder here",
+                    "commit that first; with --force it goes into the playbook's commit",
+                )
+    return tuple(paths)
+
+
+def _check_edits(workspace: Workspace, found: CommitFacts, paths: Sequence[str]) -> None:
+    """Check that what a commit of ``paths`` takes along is the playbook's to the last byte.
+
+    Shared files have been looked at; what sops encrypted cannot be compared, and cannot be edited unseen.
+
+    Raises:
+        RefusedError: somebody edited one of our files, or staged something else, and did not commit it.
+    """
+    git = workspace.repository.git
+    for file in (*deployed_facts(workspace), *found.sources):
+        text = workspace.repository.read(file.path)
+        if file.path in paths and text is not None and not git.stores_alike(file.path, text, file.wanted):
+            raise RefusedError(
+                f"{file.path} has comments or formatting that the playbook did not write, not committed",
+                "commit it yourself, or delete it to have it written anew; "
+                "with --force it goes into the playbook's commit as it is",
+            )
+    staged = git.staged_apart(paths)
+    if staged:
+        raise RefusedError(
+            f"something else is staged for {', '.join(staged)} than the file holds",
+            "commit what is staged, or git restore --staged it; with --force it is lost",
+        )

@@ -6,11 +6,11 @@ from string import Template
 
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
-from tasks.effects.files import MakeFolder, WriteFile, check_inside
+from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
 from tasks.flux.layout import MissingError, charts_file, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
-from tasks.subjects.parseable import PARSEABLE, parseable_url
+from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents
@@ -114,6 +114,20 @@ def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[Fold
     ]
 
 
+def deployed_facts(workspace: Workspace) -> list[ManifestFacts]:
+    """Facts of all files of both apps, but for the Secret: what it should hold is known to sops only.
+
+    Raises:
+        RefusedError: an app's folder holds somebody else's app, or the layout is not known.
+    """
+    return [
+        fact
+        for app in APPS
+        for fact in app_facts(workspace, app, [file for file in app.files if file != SECRET])
+        if isinstance(fact, ManifestFacts)
+    ]
+
+
 def _folder_facts(workspace: Workspace, path: str) -> FolderFacts:
     return FolderFacts(path, (workspace.repository.root / path).is_dir())
 
@@ -183,11 +197,11 @@ def check_owner(workspace: Workspace, app: App) -> None:
     """Check that the folder of ``app`` is the playbook's own, empty, or taken over with --adopt.
 
     Raises:
-        RefusedError: it holds files, and none of them was written by the playbook; it leads out of the
-            repository; or the playbook wrote another folder for the same app, under another name.
+        RefusedError: it holds files, and none of them was written by the playbook; it lies behind a
+            symbolic link; or the playbook wrote another folder for the same app, under another name.
     """
     folder = app.folder(workspace)
-    check_inside(workspace.repository.root, folder)
+    refuse_links(workspace.repository.root, folder)
     _check_renamed(workspace)
     if workspace.permissions.adopt:
         return

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from tasks.core.errors import RefusedError
 from tasks.effects.files import WriteFile
 from tasks.workspace import Workspace
-from tasks.yaml.documents import same_documents
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,15 @@ class SharedFile:
         """
         if self.head is not None and self.edit(self.head) == self.head:
             return False
-        # What a formatter of the repository did to our lines is nobody's edit: what the texts say counts.
-        only_ours = self.head is not None and same_documents(self.edit(self.head), self.edit(self.current))
-        if only_ours or workspace.permissions.force:
+        # Byte for byte: a comment, or other quotes, are somebody's work too.
+        if workspace.permissions.force or (
+            self.head is not None
+            and workspace.repository.git.stores_alike(
+                self.path, self.edit(self.head), self.edit(self.current)
+            )
+        ):
             return True
         raise RefusedError(
             f"{self.path} has changes of yours that are not committed",
-            "commit or stash them first; with --force they go into the playbook's commit",
+            "commit or stash them first (a formatter's too); with --force they go into the playbook's commit",
         )

@@ -262,7 +262,8 @@ def test_a_name_that_is_none(helm: Helm, name: str) -> None:
 def test_a_pinned_version_is_kept(helm: Helm) -> None:
     archive = helm.fetch(PARSEABLE)
     assert Helm(helm.cache, {}, offline=True).fetch(PARSEABLE) == archive
-    assert list(helm.cache.iterdir()) == [archive]
+    assert list(helm.cache.glob("*.tgz")) == [archive]
+    assert not list((helm.cache / ".new").iterdir())
 
 
 def test_offline_with_a_cold_cache(tmp_path: Path) -> None:

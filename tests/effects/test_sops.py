@@ -50,6 +50,23 @@ def test_what_goes_in_comes_out(sops: Sops, identity: x25519.Identity) -> None:
     assert not seen.plain_keys
 
 
+def test_no_link_is_followed(sops: Sops, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    text = sops.encrypt(PATH, PLAIN)
+    (tmp_path / "outside/secret.sops.yaml").write_text(text)
+    (sops.root / PATH).symlink_to(tmp_path / "outside/secret.sops.yaml")
+    with pytest.raises(RefusedError, match=rf"{PATH} is a symbolic link"):
+        sops.decrypt(PATH)
+    change = EncryptSecret(sops, PATH, text, "name", "space", {"A": Secret("x")}, (), "new")
+    with pytest.raises(RefusedError, match=rf"{PATH} is a symbolic link"):
+        change.apply()
+    assert (tmp_path / "outside/secret.sops.yaml").read_text() == text
+    (sops.root / ".sops.yaml").rename(tmp_path / "outside/rules")
+    (sops.root / ".sops.yaml").symlink_to("outside/rules")
+    with pytest.raises(RefusedError, match=r"\.sops\.yaml is a symbolic link"):
+        sops.encrypt(PATH, PLAIN)
+
+
 @pytest.mark.parametrize("form", ["string", "string of two", "list", "key_groups"])
 def test_every_form_of_recipients(sops: Sops, form: str) -> None:
     one, two = recipient(), recipient()
