@@ -127,6 +127,7 @@ def make_key(path: Path) -> str:
 
 def make_repository(root: Path, remote: Path, recipient: str) -> None:
     """Make the sample repository in ``root``, with secrets for ``recipient``, pushed to a bare ``remote``."""
+    root.mkdir(parents=True, exist_ok=True)
     for file in sorted(path for path in _SAMPLE.rglob("*") if path.is_file() and path.suffix != ".template"):
         write_text(root, file.relative_to(_SAMPLE).as_posix(), file.read_text(encoding="utf-8"))
     rules = (_SAMPLE / "sops.yaml.template").read_text(encoding="utf-8")
