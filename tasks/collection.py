@@ -27,7 +27,7 @@ _RUN = {
     "no-push": "commit, but do not push",
     "force": "overwrite, or commit, edits that were not committed",
     "adopt": "take over app folders that the playbook did not write",
-    "offline": "ask nothing but S3 and the git remote before a push: no charts, no registries",
+    "offline": "contact only S3 and the git remote; skip chart repositories and registries",
 }
 
 
@@ -60,7 +60,7 @@ def all_tasks(
     offline: bool = False,
     json: bool = False,
 ) -> None:
-    """Run: TASK-001 to TASK-011 in order, each applied and proved before the next."""
+    """Run TASK-001 to TASK-011 in order, each applied and checked before the next."""
     from tasks import commands
 
     with commands.reported(as_json=json):
@@ -82,7 +82,7 @@ def plan(
     adopt: bool = False,
     json: bool = False,
 ) -> None:
-    """Look: what `all` would change, with diffs; changes nothing (exit code 5: there are changes)."""
+    """Show what `all` would change, with diffs; change nothing (exit code 5: there are changes)."""
     from tasks import commands
 
     with commands.reported(as_json=json):
@@ -93,7 +93,7 @@ def plan(
 
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
 def status(context: Context, repo: str = "", json: bool = False) -> None:
-    """Look: the eleven tasks with phase, risk and state, from the checks."""
+    """Show the state of the eleven tasks, according to the checks."""
     from tasks import commands
 
     with commands.reported(as_json=json):
@@ -109,7 +109,7 @@ def status(context: Context, repo: str = "", json: bool = False) -> None:
         "stage": "static (what can be known before a push)",
         "format": "text, or github (annotations of a workflow run)",
         "strict": "count unknown as failed",
-        "offline": "ask nothing but S3: charts come from the cache, or from folders in charts.mirrors",
+        "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
         "online": "also ask the registries of the images, and for the plugin",
         "whole-repo": "count faults in other people's apps too",
     },
@@ -128,7 +128,7 @@ def verify(
     whole_repo: bool = False,
     json: bool = False,
 ) -> None:
-    """Look: the Definition of Done, and the links between documents, with evidence."""
+    """Check the Definition of Done and what must hold between documents, with evidence."""
     from tasks import commands
 
     with commands.reported(as_json=json):
@@ -139,7 +139,7 @@ def verify(
 
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
 def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
-    """Look: which task needs which."""
+    """Show which task depends on which."""
     from tasks import commands
 
     commands.graph(as_mermaid=mermaid, as_json=json)
@@ -150,7 +150,7 @@ def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     auto_shortflags=False,
 )
 def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
-    """Try: run everything in a sandbox with its own repository, age key and S3 server."""
+    """Run everything in a sandbox with its own repository, age key and S3 server."""
     from tasks import commands
     from tasks.demo import sandbox
 

@@ -267,7 +267,8 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
         return
     if not sys.stdin.isatty():
         raise SettingsError(
-            "there is no terminal to ask on", "look at invoke plan, then approve it with --yes"
+            "confirmation needed, but this is not a terminal",
+            "review `invoke plan`, then run again with --yes",
         )
     console = Console()
     console.show_summary(plans)

@@ -132,7 +132,9 @@ class Console:
             )
         self._out.print(table)
         for item in obstacles(plans):
-            self.say(f"in the way of {', '.join(item.tasks)}: {item.summary}")
+            self.say(f"blocking {_listed(item.tasks)}: {item.summary}")
+            if item.hint:
+                self.say(f"    hint: {item.hint}")
         for plan in plans:
             if plan.error is None and plan.blocked_by is not None:
                 self.say(f"{plan.spec.id}: blocked by {plan.blocked_by}")
@@ -192,6 +194,11 @@ def told_if_slow(text: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names in a sentence: a, b and c."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _by_outcome(verdicts: Iterable[Verdict], status: Status) -> dict[Outcome, list[Verdict]]:

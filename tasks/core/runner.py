@@ -127,7 +127,7 @@ def check_plans(plans: Sequence[TaskPlan]) -> None:
         f"- {item.summary} ({', '.join(item.tasks)})" + (f"\n  hint: {item.hint}" if item.hint else "")
         for item in found
     ]
-    raise kind("\n".join([f"{len(found)} things are in the way; nothing was written", *lines]))
+    raise kind("\n".join([f"{len(found)} problems found; nothing was written", *lines]))
 
 
 def check_prerequisites(
@@ -153,7 +153,7 @@ def check_prerequisites(
         if failure is not None:
             outcome, said = failure.outcome, _SAID[failure.outcome.status]
             raise PrerequisiteError(
-                f"{task} needs {plan.spec.id}, whose {failure.id} {said}: {outcome.evidence}",
+                f"{task} needs {plan.spec.id}, which {said} {failure.id}: {outcome.evidence}",
                 outcome.remedy or command,
             )
 
@@ -202,11 +202,11 @@ def carry_out(
     return verdicts
 
 
-# What stops a run, in words.
+# What a task did with the check that stops it, in words.
 _SAID = {
-    Status.FAIL: "fails",
-    Status.ERROR: "has a bug",
-    Status.UNKNOWN: "is not known, because of something in the repository",
+    Status.FAIL: "failed check",
+    Status.ERROR: "met a bug in check",
+    Status.UNKNOWN: "does not know, because of something in the repository, the answer to check",
 }
 
 
@@ -218,7 +218,7 @@ def _prove(verdicts: Sequence[Verdict], spec: TaskSpec, left: Sequence[str]) -> 
     where = f" ({outcome.place})" if outcome.place else ""
     more = f"; {len(failures) - 1} more: invoke verify shows all" if len(failures) > 1 else ""
     raise StepFailedError(
-        f"{spec.id} stops: {failures[0].id} {_SAID[outcome.status]}: {outcome.evidence}{where}"
+        f"{spec.id} {_SAID[outcome.status]} {failures[0].id}: {outcome.evidence}{where}"
         f"{'; ' if outcome.consequence else ''}{outcome.consequence}{more}",
         _and_left(outcome.remedy, left),
     )

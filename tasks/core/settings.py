@@ -328,7 +328,7 @@ def _check_mirrors(key: str, value: Any, origin: str) -> None:
     for url, target in value.items():
         if not isinstance(url, str) or not re.match(r"(https?|oci)://[^\s/@]+", url):
             raise SettingsError(
-                f"{key} in {origin} must map URLs of chart repositories, and {url!r} is none",
+                f"{key} in {origin} must map URLs of chart repositories, but {url!r} is not a URL",
                 "give the URL as the repository's files have it: https://… or oci://…",
             )
         if not isinstance(target, str) or not target.strip():
@@ -344,7 +344,7 @@ def _type_name(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, float):
-        return "a fraction (quote it to make it text)"
+        return "a number; put it in quotes"
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list):

@@ -41,7 +41,7 @@ def run(path: str) -> None:
     folder = Path(path).resolve()
     with _used(folder):
         if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists():
-            raise SettingsError(f"{folder} is no sandbox of the demo", "give another folder with --path")
+            raise SettingsError(f"{folder} is not a demo sandbox", "give another folder with --path")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MARKER).touch()
         repository = folder / _REPOSITORY

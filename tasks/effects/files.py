@@ -204,7 +204,9 @@ class WriteFile(Change):
             RefusedError: somebody changed the file since the plan was made, or the disk refuses.
         """
         if read_text(self.root, self.path) != self.before:
-            raise RefusedError(f"{self.path} was changed since the plan was shown", "run the same again")
+            raise RefusedError(
+                f"{self.path} was changed since the plan was shown", "run the same command again"
+            )
         write_text(self.root, self.path, self.after)
 
 

@@ -240,7 +240,7 @@ class Git:
         for variable in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
             if self._run("-c", "user.useConfigOnly=true", "var", variable).code != 0:
                 raise RefusedError(
-                    "git does not know who commits (user.name and user.email)",
+                    "git has no author identity (user.name and user.email)",
                     "git config user.name 'Your Name' && git config user.email you@example.com",
                 )
 
@@ -264,7 +264,10 @@ class Git:
                 "the repository has no remote to push to", "git remote add origin URL, or run with --no-push"
             )
         if chosen is not None and chosen not in remotes:
-            raise RefusedError(f"no remote '{chosen}', but {', '.join(remotes)}", "correct gitops.remote")
+            raise RefusedError(
+                f"there is no remote '{chosen}' (found: {', '.join(remotes)})",
+                "set gitops.remote to one of these",
+            )
         only = remotes[0] if len(remotes) == 1 else None
         of_git = (f"branch.{branch}.pushremote", "remote.pushdefault", f"branch.{branch}.remote")
         for name in (chosen, *map(self._config.get, of_git), only, "origin"):
@@ -330,7 +333,7 @@ class Git:
             who = f"git, or the repository's {hook} hook," if hook else "git"
             raise RefusedError(
                 f"{who} refused the commit; the files are written, nothing is pushed",
-                f"mend what it names, then run again. It said:\n{done.said}",
+                f"fix what it reports and run again. Its output:\n{done.said}",
             )
         # A hook that formatted and added files did so in an index of its own; ours has the text before it.
         self._run("reset", "--quiet", "--", *map(_literal, paths))
@@ -533,7 +536,9 @@ class Commit(Change):
         """
         for path, text in self.texts.items():
             if read_text(self.git.root, path) != text:
-                raise RefusedError(f"{path} was changed since the plan was shown", "run the same again")
+                raise RefusedError(
+                    f"{path} was changed since the plan was shown", "run the same command again"
+                )
         self.git.commit(self.files, self.message)
 
 

@@ -257,7 +257,9 @@ class EncryptSecret(Change):
         from secrets import token_hex
 
         if read_text(self.sops.root, self.path) != self.before:
-            raise RefusedError(f"{self.path} was changed since the plan was shown", "run the same again")
+            raise RefusedError(
+                f"{self.path} was changed since the plan was shown", "run the same command again"
+            )
         made = {key: token_hex(24) for key in self.generate}
         document = secret_document(
             self.name, self.namespace, {key: value.reveal() for key, value in self.values.items()} | made

@@ -152,7 +152,7 @@ def plan_files(workspace: Workspace, found: Iterable[FolderFacts | ManifestFacts
             continue
         if item.has_local_edits and not workspace.permissions.force:
             raise RefusedError(
-                f"{item.path} has changes that are not committed and differ from what would be written",
+                f"{item.path} has uncommitted changes that this run would overwrite",
                 "commit them, or run again with --force to overwrite them",
             )
         yield WriteFile(workspace.repository.root, item.path, item.current, item.wanted)

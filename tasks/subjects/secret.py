@@ -92,12 +92,14 @@ def plan(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Remark]:
     """
     reason = _reason(workspace, found)
     if found.encrypted is not None and found.values is None:
-        yield Remark(f"no private key here opens {found.path}: only key names and recipients were compared")
+        yield Remark(
+            f"cannot decrypt {found.path} (no matching age key): a changed S3 key would not be noticed"
+        )
     if reason is None:
         return
     if found.encrypted is not None and found.values is None and not workspace.permissions.force:
         raise RefusedError(
-            f"{found.path} must be encrypted anew ({reason}), and no private key here opens it",
+            f"{found.path} must be encrypted anew ({reason}), and there is no age key here that decrypts it",
             "put the age identity where sops finds it (SOPS_AGE_KEY_FILE); with --force Parseable gets a new "
             "login, and whatever else the Secret holds is lost",
         )

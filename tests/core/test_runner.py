@@ -161,7 +161,7 @@ def test_several_things_in_the_way_are_told_together_and_once() -> None:
     with pytest.raises(SettingsError) as caught:
         check_plans(plans)
     assert caught.value.summary.splitlines() == [
-        "2 things are in the way; nothing was written",
+        "2 problems found; nothing was written",
         "- no key (TASK-001, TASK-004)",
         "  hint: give one",
         "- no folder (TASK-005)",
@@ -210,7 +210,7 @@ def test_a_prerequisite_whose_check_fails() -> None:
             "TASK-003",
             lambda task: [GOOD, BAD] if task == "TASK-002" else [GOOD],
         )
-    assert caught.value.summary == "TASK-003 needs TASK-002, whose DoD-bad fails: it is wrong"
+    assert caught.value.summary == "TASK-003 needs TASK-002, which failed check DoD-bad: it is wrong"
     assert caught.value.hint == "mend it"
 
 
@@ -271,7 +271,7 @@ def test_a_check_that_fails_stops_all_that_comes_after() -> None:
     with pytest.raises(StepFailedError) as caught:
         carried(plans, log, verify=lambda task: [GOOD, BAD] if task == "TASK-001" else [GOOD])
     assert log == ["started TASK-001", "apply change 1", "changed change 1", "refresh"]
-    assert caught.value.summary == ("TASK-001 stops: DoD-bad fails: it is wrong (a.yaml:3); it would break")
+    assert caught.value.summary == ("TASK-001 failed check DoD-bad: it is wrong (a.yaml:3); it would break")
     assert caught.value.hint == (
         "mend it; not done: TASK-002 to TASK-003. Running the same again continues here"
     )
@@ -282,7 +282,7 @@ def test_of_several_failures_the_first_is_told_and_the_others_counted() -> None:
     with pytest.raises(StepFailedError) as caught:
         carried([TaskPlan(spec(1)), TaskPlan(spec(2))], [], verify=lambda task: [placeless, BAD, BAD])
     assert caught.value.summary == (
-        "TASK-001 stops: DoD-bad fails: it is wrong; it would break; 2 more: invoke verify shows all"
+        "TASK-001 failed check DoD-bad: it is wrong; it would break; 2 more: invoke verify shows all"
     )
     assert caught.value.hint == "not done: TASK-002. Running the same again continues here"
 
@@ -330,7 +330,7 @@ def test_a_change_in_between_has_all_proved_again() -> None:
 def test_what_fails_anywhere_keeps_it_from_leaving() -> None:
     log: Log = []
     plans = [TaskPlan(spec(10)), TaskPlan(spec(11), (Write("commit", log, leaves=True),))]
-    with pytest.raises(StepFailedError, match="TASK-011 stops: DoD-bad fails") as caught:
+    with pytest.raises(StepFailedError, match="TASK-011 failed check DoD-bad") as caught:
         carried(plans, log, verify_all=lambda change: [GOOD, BAD])
     assert caught.value.hint == "mend it"
     assert "apply commit" not in log

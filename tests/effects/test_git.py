@@ -137,7 +137,7 @@ def test_nobody_commits(repository: Git) -> None:
 
 def test_remotes(repository: Git) -> None:
     assert repository.remote("main", None) == "origin"
-    with pytest.raises(RefusedError, match="no remote 'other', but origin"):
+    with pytest.raises(RefusedError, match="there is no remote 'other'"):
         repository.remote("main", "other")
     git(repository.root, "remote", "add", "other", "/nowhere")
     two = Git(repository.root)

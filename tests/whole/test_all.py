@@ -590,7 +590,7 @@ def test_a_hook_that_refuses(play: Playground) -> None:
     [
         (["checkout", "-q", "--detach"], "HEAD is detached"),
         (["remote", "remove", "origin"], "no remote to push to"),
-        (["config", "--unset", "user.name"], "git does not know who commits"),
+        (["config", "--unset", "user.name"], "git has no author identity"),
     ],
 )
 def test_git_is_not_ready(play: Playground, prepare: list[str], message: str) -> None:
