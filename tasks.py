@@ -1,6 +1,11 @@
 """Entry point of Invoke: the front door of the package beside it."""
 
+import sys
 from pathlib import Path
+
+# Invoke turns Python's cache of compiled modules off for what it loads: all of ours would be compiled anew
+# each time, which takes longer than all else. Who turned it off for Python (-B) still has it off.
+sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 
 # Invoke loads this file under the name "tasks", which hides the package; this makes it that package.
 __path__ = [str(Path(__file__).resolve().with_suffix(""))]
