@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from checks.answers import NEEDS_CLUSTER
+from checks.answers import NEEDS_CLUSTER, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.effects.kustomize import BuildError, is_remote
 from tasks.flux.cluster import Cluster
@@ -144,28 +144,60 @@ def documents_are_readable(model: Model) -> Iterator[Outcome]:
     }
     matters = sorted(path for path in {*model.ours, *applied, model.grafana_file} if path in model.tree.texts)
     for path in matters:
-        text = model.text(path)
-        reason = "" if not text or load_documents(text) else syntax_error(text)
-        if reason:
-            place, _, why = reason.partition(": ")
-            line = place.partition(":")[0]
-            outcome = failed(
-                f"{path} is not YAML: {why} (line {line})",
+        for outcome in _oddities(model, path, is_applied=path in applied):
+            yield outcome if path in model.ours else as_note(model, outcome)
+    yield passed(f"{len(matters)} files are YAML of the shape that is read")
+
+
+def _oddities(model: Model, path: str, *, is_applied: bool) -> Iterator[Outcome]:
+    """What is odd about one file; ``is_applied`` says that it is a kustomization, or listed in one."""
+    text = model.text(path)
+    documents = load_documents(text)
+    reason = "" if not text or documents else syntax_error(text)
+    if reason:
+        place, _, why = reason.partition(": ")
+        line = place.partition(":")[0]
+        yield failed(
+            f"{path} is not YAML: {why} (line {line})",
+            "kustomize would refuse the whole folder: nothing that it lists would be applied",
+            "correct the file",
+            f"{path}:{line}",
+        )
+    if path in model.tree.odd:
+        for fault in model.tree.odd[path]:
+            yield failed(
+                f"{'.'.join(map(str, fault.path))} is {fault.text}",
                 "kustomize would refuse the whole folder: nothing that it lists would be applied",
                 "correct the file",
-                f"{path}:{line}",
+                model.place_in(path, f"{fault.path[0]}:"),
             )
-            yield outcome if path in model.ours else as_note(model, outcome)
+    elif is_applied:
+        yield from _no_objects(path, documents)
     for item in model.tree.objects:
-        for fault in item.faults if item.path in matters else ():
-            outcome = failed(
+        for fault in item.faults if item.path == path else ():
+            yield failed(
                 f"{item.kind} {item.name}: {'.'.join(map(str, fault.path))} is {fault.text}",
                 "the API server would refuse it",
                 "correct the manifest",
-                model.place(item.path, item.data, *fault.path),
+                model.place(path, item.data, *fault.path),
             )
-            yield outcome if item.path in model.ours else as_note(model, outcome)
-    yield passed(f"{len(matters)} files are YAML of the shape that is read")
+
+
+def _no_objects(path: str, documents: Sequence[Any]) -> Iterator[Outcome]:
+    """Documents that are applied and are no objects of Kubernetes."""
+    for number, document in enumerate(documents, 1):
+        lacking = [
+            f"{name} is {shown(found)}"
+            for name, kind in (("apiVersion", str), ("kind", str), ("metadata", dict))
+            if not isinstance(found := dig(document, name), kind)
+        ]
+        if document is not None and lacking and not str(dig(document, "kind")).endswith("List"):
+            yield failed(
+                f"document {number} is no object of Kubernetes: {', '.join(lacking)}",
+                "kustomize would refuse the whole folder: nothing that it lists would be applied",
+                "correct the file",
+                f"{path}:1",
+            )
 
 
 def _clusters(model: Model) -> tuple[Cluster, ...]:
@@ -412,7 +444,8 @@ def _dependencies(
     model: Model, found: Cluster, item: FluxKustomization, everywhere: set[tuple[str, str]]
 ) -> Iterator[Outcome]:
     for position, wanted in enumerate(dependencies_of(item)):
-        if wanted not in everywhere:
+        # What names nothing is told as an odd shape.
+        if wanted[1] and wanted not in everywhere:
             yield _dependency(model, found, item, position, wanted)
 
 

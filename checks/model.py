@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tasks.core.errors import PlaybookError
+from tasks.core.errors import PlaybookError, raised_in
 from tasks.core.outcomes import Cause, Outcome, Status, Verdict, broken, failed, passed, unknown
 from tasks.flux.layout import MissingError
 from tasks.model import AnsweredError, Model, Stage, cause_of
@@ -79,24 +79,12 @@ def _answers(check: Check, model: Model) -> list[Outcome]:
     except PlaybookError as error:
         found.append(unknown(error.summary, cause_of(error), error.hint))
     except Exception as error:  # A bug of a check must not open the gate, nor hide the other answers.
-        found.append(broken(f"{check.id} broke: {_trace(error)}"))
+        found.append(broken(f"{check.id} broke: {raised_in(error)}"))
     told = [one for one in found if one.status is not Status.PASS]
     if told or check.is_item:
         return told or found
     evidence = "; ".join(dict.fromkeys(one.evidence for one in found))
     return [passed(evidence)] if found else [broken(f"{check.id} answered nothing")]
-
-
-def _trace(error: Exception) -> str:
-    """The kind of ``error`` and where it was raised; not its text, which may repeat a value."""
-    where = error.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    if where is None:
-        return type(error).__name__
-    code = where.tb_frame.f_code
-    module = where.tb_frame.f_globals.get("__name__", "?")
-    return f"{type(error).__name__} in {module}.{code.co_name}, line {where.tb_lineno}"
 
 
 def as_note(model: Model, outcome: Outcome) -> Outcome:

@@ -7,6 +7,7 @@ from checks.answers import NEEDS_CLUSTER, judged, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
 from checks.references import key_problem, keys_of, maker_of
 from tasks.core.errors import HiddenError
+from tasks.effects.helm import ChartError
 from tasks.effects.sops import EncryptedFile, inspect
 from tasks.flux.cluster import Cluster
 from tasks.flux.releases import chart_of
@@ -48,6 +49,9 @@ def release_names_official_chart(model: Model) -> Outcome:
             chart = chart_of(sources, item.data)
         except HiddenError as error:
             hidden.append(error)
+            continue
+        except ChartError as error:
+            problems.append(f"{item.key}: {error.summary}")
             continue
         if (chart.repository.rstrip("/"), chart.name) == (wanted, "parseable"):
             return passed(f"{item.key} has chart parseable from {wanted}")

@@ -142,7 +142,8 @@ def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     """Show which task depends on which."""
     from tasks import commands
 
-    commands.graph(as_mermaid=mermaid, as_json=json)
+    with commands.reported(as_json=json):
+        commands.graph(as_mermaid=mermaid, as_json=json)
 
 
 @task(

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from invoke.exceptions import Exit
+
 from checks import registry
 from checks.model import Check, judge
 from tasks.core import interrupts
@@ -13,6 +15,7 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
 from tasks.core.errors import (
+    InternalError,
     InterruptedRunError,
     PlaybookError,
     SettingsError,
@@ -193,11 +196,12 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
 
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn an interrupt into the documented exit code, and an error into JSON if nothing else was written.
+    """Turn an interrupt or a bug into one line, and an error into JSON if nothing else was written.
 
     Raises:
         InterruptedRunError: Ctrl-C was pressed, or another signal asked for an end.
         RefusedError: the operating system refused, where no door expected it.
+        InternalError: something that nothing here expects was raised: a bug of ours.
         PlaybookError: as it came.
     """
     try:
@@ -210,6 +214,10 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
             raise InterruptedRunError(ended.number) from None
         except OSError as error:
             raise refused_by_system("", error) from None
+        except Exit:
+            raise
+        except Exception as error:
+            raise InternalError(error) from None
     except PlaybookError as error:
         if as_json and not error.is_reported:
             Console(as_json=True).write_json({"error": error_data(error)})

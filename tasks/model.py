@@ -305,9 +305,9 @@ class Model:
     def _written(self, path: str) -> Iterator[Resource]:
         """The objects of a file of ours as they are written."""
         for document in load_documents(self.text(path)):
-            if isinstance(document, dict) and document.get("kind") and "apiVersion" in document:
+            if isinstance(document, dict):
                 data, faults = shaped(document)
-                if group_of(data) != KUSTOMIZE:
+                if data.get("kind") and "apiVersion" in data and group_of(data) != KUSTOMIZE:
                     yield Resource(key_of(data, self.layout.namespace), data, path, faults=faults)
 
     def objects_of(self, app: App) -> list[Resource]:

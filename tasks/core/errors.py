@@ -2,10 +2,11 @@
 
 import errno
 import signal
+import traceback
 
 from invoke.exceptions import Exit
 
-from tasks.core.outcomes import Cause
+from tasks.core.outcomes import REPORT, Cause
 from tasks.core.redaction import redacted
 
 
@@ -77,6 +78,30 @@ class HiddenError(UnavailableError):
     """Something that only the cluster knows: the repository does not hold it, or holds it encrypted."""
 
     cause = Cause.CLUSTER
+
+
+# As many as tell the way; more would be the same over and over, where a function calls itself.
+_FRAMES = 6
+
+
+class InternalError(PlaybookError):
+    """A bug of the playbook (exit code 1): an exception that nothing here expects."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"internal error: {raised_in(error)} (this is a bug of parseable-playbook)", REPORT)
+
+
+def raised_in(error: Exception) -> str:
+    """The kind of ``error`` and the lines that it came through, the innermost first.
+
+    Neither its text nor any value, for these may be secrets. (With a colon before the number, that of
+    ``tasks.subjects.secret`` would be taken for one.)
+    """
+    frames = [
+        f"{frame.f_globals.get('__name__', '?')} line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    return " < ".join([f"{type(error).__name__} in {frames.pop()}", *reversed(frames[-_FRAMES + 1 :])])
 
 
 def refused_by_system(what: str, error: OSError) -> RefusedError:

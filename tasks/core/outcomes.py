@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from tasks.core.redaction import redacted
 
+# What to do about a bug of the playbook; the README has a section of this name.
+REPORT = "report it with this line: the README says where (Reporting a bug)"
+
 
 class Status(StrEnum):
     """The answers. ``UNKNOWN`` never counts as a pass; ``Cause`` says why something is unknown.
@@ -85,7 +88,7 @@ def broken(evidence: str) -> Outcome:
         Status.ERROR,
         evidence,
         "nothing is known of what this check looks at, so nothing is pushed",
-        "report it with this line: the README says where (Reporting a bug)",
+        REPORT,
     )
 
 

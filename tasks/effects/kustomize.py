@@ -42,6 +42,9 @@ _LONGEST = 300
 # Exit codes of a shell that found no program; and what is wrong with the program, not with what it builds.
 _CANNOT_RUN = (126, 127)
 _ITS_OWN = re.compile(r"unknown (?:shorthand )?flag|unknown command|out of memory|cannot allocate|^panic:")
+# A panic of kustomize is what Flux would meet too, and calls a failed build (fluxcd/pkg/kustomize, Build):
+# objects of an odd shape bring it about.
+_PANIC = re.compile(r"(?s)^panic: (?:runtime error: )?([^\n]*).*\bsigs\.k8s\.io/kustomize/")
 # How kustomize wraps its reasons: folder in folder, and what it tried last where an entry is no file.
 _NESTED = re.compile(r".*?(?:recursed accumulation of|couldn't make target for) path '([^']*)': ")
 _OUTER = re.compile(r"^accumulating resources: (?:accumulation err=')?")
@@ -250,6 +253,9 @@ def _run(folder: Path, *tops: Path) -> str:
     done = shell.run(argv, cwd=folder, environment=_OFFLINE, missing_hint=_HINT, seconds=_SECONDS)
     if done.code == 0:
         return done.text
+    panic = _PANIC.match(done.said)
+    if panic is not None:
+        raise BuildError(f"kustomize panics at an object of an odd shape: {panic[1]}")
     said = _shortened(done.said, tops)
     if done.code < 0 or done.code in _CANNOT_RUN or _ITS_OWN.search(done.said) or not done.said:
         raise FetchError(f"{program[0]} itself failed: {said}", _HINT)

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.core.errors import RefusedError, UnavailableError
 from tasks.effects import kustomize
 from tasks.effects.kustomize import BuildError, Built, FetchError
-from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
+from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization, says_what_it_applies
 from tasks.flux.listing import Listing, holding
 from tasks.flux.roots import OtherRepositories
 from tasks.flux.substitution import (
@@ -110,7 +110,7 @@ class Builder:
             FluxKustomization.read(one.data, one.path or parent.path)
             for parent in parents
             for one in parent.objects or ()
-            if is_flux_kustomization(one.data)
+            if is_flux_kustomization(one.data) and says_what_it_applies(one.data, one.faults)
         ]
 
     def _sought(self) -> list[FluxKustomization]:

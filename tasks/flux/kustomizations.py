@@ -1,7 +1,7 @@
 """Flux Kustomizations as a cluster gets them."""
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,7 @@ from tasks.core.errors import RefusedError
 from tasks.effects.kustomize import Built
 from tasks.flux.tree import Tree
 from tasks.kube.keys import group_of
+from tasks.kube.rules import Fault
 from tasks.kube.shapes import shaped
 from tasks.yaml.documents import dig, items, load_documents, mapping
 
@@ -71,6 +72,17 @@ def is_flux_kustomization(data: Mapping[str, Any]) -> bool:
     return data.get("kind") == "Kustomization" and group_of(data) == GROUP
 
 
+def says_what_it_applies(data: Mapping[str, Any], faults: Iterable[Fault]) -> bool:
+    """Whether a Flux Kustomization names what it applies; ``faults`` are what was left out of ``data``.
+
+    Without a path it is the top of its source. But where an odd path was left out, or no source is named
+    either, the API server refuses it as a whole: it must not be taken for one that applies everything.
+    """
+    spec = mapping(data, "spec")
+    is_odd = any(fault.path in {("spec",), ("spec", "path")} for fault in faults)
+    return not is_odd and bool(spec.get("path") or mapping(spec, "sourceRef"))
+
+
 def operator_kustomizations(tree: Tree) -> Iterator[FluxKustomization]:
     """The Kustomizations that the Flux operator makes of a FluxInstance, or of the values of its chart."""
     for item in tree.of_kind("FluxInstance"):
@@ -108,8 +120,8 @@ def decryption_of(item: FluxKustomization) -> tuple[str, str]:
 
 
 def dependencies_of(item: FluxKustomization) -> list[tuple[str, str]]:
-    """Namespace and name of what it waits for, in the order of ``spec.dependsOn``."""
+    """Namespace and name of what it waits for, in the order of ``spec.dependsOn``; one may lack its name."""
     return [
-        (str(dig(one, "namespace") or item.key[0]), str(dig(one, "name")))
+        (str(dig(one, "namespace") or item.key[0]), str(dig(one, "name") or ""))
         for one in items(item.spec, "dependsOn")
     ]

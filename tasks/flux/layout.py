@@ -355,8 +355,8 @@ def newest_apis(texts: Iterable[str]) -> Mapping[str, str]:
 
 
 def api_age(api: str) -> tuple[int, bool, int]:
-    """Sort key of API versions ("GROUP/VERSION"): v2 after v2beta2 after v2beta1 after v1."""
-    found = re.fullmatch(r"v(\d+)(?:(?:alpha|beta)(\d+))?", api.split("/")[1])
+    """Sort key of API versions ("GROUP/VERSION"): v2 after v2beta2 after v2beta1 after v1, odd ones first."""
+    found = re.fullmatch(r"v(\d+)(?:(?:alpha|beta)(\d+))?", api.partition("/")[2])
     if found is None:
         return (0, False, 0)
     return (int(found[1]), found[2] is None, int(found[2] or 0))

@@ -123,7 +123,7 @@ def chart_of(found: Cluster, release: Mapping[str, Any]) -> Chart:
 
 
 def _from_registry(source: Mapping[str, Any]) -> Chart:
-    url, _, name = str(dig(source, "spec", "url")).rstrip("/").rpartition("/")
+    url, _, name = _url_of(source).rstrip("/").rpartition("/")
     version = dig(source, "spec", "ref", "semver") or dig(source, "spec", "ref", "tag")
     if version is None and dig(source, "spec", "ref", "digest"):
         raise OfflineError(f"OCIRepository {key_of(source).name} names its chart by digest only")
@@ -139,10 +139,17 @@ def _from_repository(found: Cluster, holder: Mapping[str, Any], wanted: Mapping[
     version = str(wanted.get("version") or "")
     # Flux's default, any release: https://fluxcd.io/flux/components/source/helmcharts/#version.
     return Chart(
-        str(dig(source, "spec", "url")).rstrip("/"),
+        _url_of(source).rstrip("/"),
         str(wanted.get("chart")),
         "" if version == "*" else version,
     )
+
+
+def _url_of(source: Mapping[str, Any]) -> str:
+    url = dig(source, "spec", "url")
+    if not url:
+        raise ChartError(f"{key_of(source)}, which the chart comes from, names no URL", "give it spec.url")
+    return str(url)
 
 
 def _source(found: Cluster, holder: Mapping[str, Any], reference: Mapping[str, Any]) -> Mapping[str, Any]:

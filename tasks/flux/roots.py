@@ -4,7 +4,13 @@ import posixpath
 import re
 from collections.abc import Mapping
 
-from tasks.flux.kustomizations import GROUP, FluxKustomization, is_flux_kustomization, operator_kustomizations
+from tasks.flux.kustomizations import (
+    GROUP,
+    FluxKustomization,
+    is_flux_kustomization,
+    operator_kustomizations,
+    says_what_it_applies,
+)
 from tasks.flux.layout import Source
 from tasks.flux.listing import Listing, above, is_below
 from tasks.flux.substitution import has_variable
@@ -74,7 +80,7 @@ def roots_of(listing: Listing, others: OtherRepositories) -> list[list[FluxKusto
     found = [
         FluxKustomization(item.data, item.path)
         for item in tree.of_kind("Kustomization")
-        if is_flux_kustomization(item.data)
+        if is_flux_kustomization(item.data) and says_what_it_applies(item.data, item.faults)
     ]
     operated = list(operator_kustomizations(tree))
     leading: dict[str, set[str]] = {}

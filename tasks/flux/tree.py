@@ -36,12 +36,14 @@ class FluxObject:
 class Tree:
     """The parts of the repository that the layout is read from.
 
-    ``broken`` maps files of these parts that are not YAML to where and why, as "LINE:COLUMN: reason".
+    ``broken`` maps files of these parts that are not YAML to where and why, as "LINE:COLUMN: reason";
+    ``odd`` kustomizations to what was left out of them because of its shape.
     """
 
     def __init__(self, paths: Sequence[str], read: Callable[[str], str]) -> None:
         self.texts = {path: read(path) for path in paths}
         self.broken: dict[str, str] = {}
+        self.odd: dict[str, tuple[Fault, ...]] = {}
         self.kustomizations = {
             posixpath.dirname(path): path for path in paths if posixpath.basename(path) in _NAMES
         }
@@ -61,7 +63,10 @@ class Tree:
 
     def _listing(self, path: str) -> Mapping[str, Any]:
         documents = self._documents(path)
-        return fitted(documents[0], KUSTOMIZATION)[0] if documents and isinstance(documents[0], dict) else {}
+        if not documents or not isinstance(documents[0], dict):
+            return {}
+        listing, self.odd[path] = fitted(documents[0], KUSTOMIZATION)
+        return listing
 
     def of_kind(self, *kinds: str) -> Iterator[FluxObject]:
         """The objects of these kinds, in the order of their files."""

@@ -58,16 +58,19 @@ def same_documents(one: str, other: str) -> bool:
 
 
 def syntax_error(text: str) -> str:
-    """Where and why ``text`` is not YAML, as "LINE:COLUMN: reason"; empty if it is."""
+    """Where and why ``text`` is not YAML that can be read, as "LINE:COLUMN: reason"; empty if it is.
+
+    An alias without its anchor, say, is seen only when something is made of the text.
+    """
     try:
         limits.check(text)
-        for _ in yaml.parse(text, Loader=_Loader):
+        for _ in yaml.load_all(text, Loader=_Loader):
             pass
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         return f"{place}: {error.problem or 'not YAML'}"
-    except (yaml.YAMLError, ValueError):
+    except _UNREADABLE:
         return "1:1: not YAML"
     return ""
 

@@ -10,9 +10,8 @@ import io
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,7 @@ from checks.registry import CHECKS
 from tasks import commands
 from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.settings import S3, Charts, Gitops, Settings
-from tasks.effects import kustomize
 from tasks.effects.git import Git
-from tasks.effects.helm import Helm
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.repository import Repository
 from tasks.effects.s3 import BucketFacts
@@ -35,6 +32,7 @@ from tasks.model import Model
 from tasks.workspace import Network, Permissions, Workspace
 from tests import shapes
 from tests.charts import write_charts
+from tests.checks.memory import Memory, remember
 from tests.playground import Playground
 from tests.registry_double import Registry, Reply, Request, serving
 from tests.storage import Storage, credentials, prefix, rule
@@ -166,7 +164,7 @@ def chart_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def answers() -> dict[object, Any]:
+def answers() -> Memory:
     """What kustomize and helm made of the same before: most of each repository is."""
     return {}
 
@@ -175,35 +173,12 @@ def answers() -> dict[object, Any]:
 def _programs(
     helm_folder: Path,  # noqa: F811
     chart_cache: Path,
-    answers: dict[object, Any],
+    answers: Memory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join((str(helm_folder), os.environ["PATH"])))
     monkeypatch.setenv("XDG_CACHE_HOME", str(chart_cache))
-
-    def remembered(ask: Callable[..., Any]) -> Callable[..., Any]:
-        def answer(*arguments: Any) -> Any:
-            key = (ask, *map(_contents, arguments))
-            if key not in answers:
-                answers[key] = ask(*arguments)
-            return answers[key]
-
-        return answer
-
-    monkeypatch.setattr(kustomize, "build", remembered(kustomize.build))
-    monkeypatch.setattr(kustomize, "patch", remembered(kustomize.patch))
-    monkeypatch.setattr(Helm, "render", remembered(Helm.render))
-
-
-def _contents(argument: Any) -> object:
-    """What an argument stands for, all that is in a folder or file included."""
-    if isinstance(argument, Helm):
-        return None
-    if not isinstance(argument, Path):
-        return repr(argument)
-    files = [argument] if argument.is_file() else [path for path in argument.rglob("*") if path.is_file()]
-    inside = [(path, path.read_bytes()) for path in sorted(files) if ".git" not in path.parts]
-    return tuple((str(path.relative_to(argument)), sha256(content).digest()) for path, content in inside)
+    remember(answers, monkeypatch)
 
 
 @dataclass(frozen=True)
