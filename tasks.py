@@ -10,7 +10,7 @@ sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
 # Invoke loads this file under the name "tasks", which hides the package; this makes it that package.
 __path__ = [str(Path(__file__).resolve().with_suffix(""))]
 
-from tasks.core import interrupts, streams
+from tasks.core import interrupts, streams  # noqa: E402 (see above)
 
 interrupts.watch()
 streams.guard()

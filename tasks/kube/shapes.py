@@ -143,8 +143,8 @@ KUSTOMIZATION: dict[str, Any] = {
 
 def shaped(data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
     """An object in the shape that its kind has, and what was left out of it because it was odd."""
-    shape = {"apiVersion": TEXT, "kind": TEXT, "metadata": _METADATA, **_SHAPES.get((group_of(data), str(data.get("kind"))), {})}
-    return fitted(data, shape)
+    own = _SHAPES.get((group_of(data), str(data.get("kind"))), {})
+    return fitted(data, {"apiVersion": TEXT, "kind": TEXT, "metadata": _METADATA, **own})
 
 
 def fitted(data: Mapping[str, Any], shape: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Fault, ...]]:

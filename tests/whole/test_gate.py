@@ -251,7 +251,8 @@ def wrong_type(model: Model) -> Outcome:
 
 
 def missing_key(model: Model) -> Outcome:
-    return passed({}[model.settings.s3.bucket])
+    nothing: dict[str, str] = {}
+    return passed(nothing[model.settings.s3.bucket])
 
 
 def endless(model: Model) -> Outcome:
