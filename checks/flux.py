@@ -236,6 +236,15 @@ def entries_exist(model: Model) -> Iterator[Outcome]:
             yield unknown(
                 f"{item.folder}: {item.error.summary}", cause_of(item.error), item.error.hint, where
             )
+        elif item.remote and item.files & set(ours):
+            folder, entry = item.remote[0]
+            listing = model.tree.kustomizations["" if folder == "." else folder]
+            yield unknown(
+                f"{entry} would have to be fetched, so that what it holds is not known",
+                Cause.NETWORK,
+                f"kubectl kustomize {item.folder}",
+                model.place_in(listing, entry),
+            )
     applied = {one.path for item in _all(found) for one in item.objects or ()}
     applied |= {item.path for item in _all(found)}
     there = [path for path in ours if path in applied]

@@ -8,7 +8,7 @@ from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, u
 from checks.references import key_problem, keys_of, maker_of
 from tasks.core.errors import HiddenError
 from tasks.effects.helm import ChartError
-from tasks.effects.sops import EncryptedFile, inspect
+from tasks.effects.sops import EncryptedFile, inspect, oddity
 from tasks.flux.cluster import Cluster
 from tasks.flux.releases import chart_of
 from tasks.flux.substitution import has_variable
@@ -211,7 +211,7 @@ def secret_is_encrypted(model: Model) -> Outcome:
     where = model.place_of(resource)
     if found is None:
         return failed(
-            f"{resource.path} is not a Secret encrypted by sops",
+            f"{resource.path} is not a Secret encrypted by sops: {oddity(model.text(resource.path))}",
             "the credentials are readable, or Flux cannot apply them",
             "if it was pushed, rotate the S3 key; then invoke task-004",
             where,
@@ -321,12 +321,15 @@ def metrics_are_discovered(model: Model) -> Outcome:
     monitors = [
         item for item in model.resources.of_kind("ServiceMonitor") if item in own or _selects(item, own)
     ]
-    lost = [problem for item in monitors for problem in _path_problems(item)]
-    if lost and len(monitors) == 1:
+    try:
+        servers = _servers(model)
+    except AnsweredError:
         # That much is wrong whatever the chart renders to.
+        lost = [problem for item in monitors for problem in _path_problems(item)]
+        if not lost or len(monitors) > 1:
+            raise
         where = model.place_with(monitors[0], "endpoints:")
         return failed("; ".join(lost), _UNSEEN, "invoke task-005", where)
-    servers = _servers(model)
     if not monitors:
         return failed(
             "there is no ServiceMonitor for Parseable among what is applied",

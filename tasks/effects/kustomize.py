@@ -84,12 +84,12 @@ def build(
     folder: str,
     spec: Mapping[str, Any],
     resources: Iterable[str] | None = None,
-    without: Collection[str] = (),
+    without: Collection[tuple[str, str]] = (),
 ) -> list[Built]:
     """Build ``folder`` of the repository ``root`` as the Flux Kustomization with ``spec`` does.
 
     Where the folder has no kustomization, ``resources`` are what it lists, as paths in the repository.
-    Entries of its own kustomization that are among ``without`` are left out: what would have to be fetched.
+    Entries that would have to be fetched are left out: ``without`` names them, each with its folder.
     Flux changes the folder's own kustomization, so that its patches come before the namespace, say:
     https://github.com/fluxcd/pkg/blob/main/kustomize/kustomize_generator.go.
 
@@ -123,15 +123,38 @@ def build(
                 # Not what it should be: kustomize says why.
                 (here / original.name).symlink_to(original)
             else:
-                _write(here, _merged(_listing_without(data, without), spec))
+                _write(here, _merged(_listing_without(data, folder, without), spec))
+        for nested in {where for where, _ in without if where != folder}:
+            _replace(top, root, nested, without)
         text = _run(here, top, root)
     for path, problem in confinement.unread.items():
         raise RefusedError(f"{path} cannot be read here, so that what it loads is not known: {problem}")
     return list(_built(text, real, root))
 
 
-def _listing_without(data: Mapping[str, Any], entries: Collection[str]) -> Mapping[str, Any]:
-    """The kustomization ``data`` without these entries."""
+def _replace(top: Path, root: Path, folder: str, without: Collection[tuple[str, str]]) -> None:
+    """Put a kustomization without these entries into ``folder`` of the mirror ``top``."""
+    here, real = top, root
+    for part in folder.split("/"):
+        here, real = here / part, real / part
+        if here.is_symlink():
+            here.unlink()
+            here.mkdir()
+            for entry in real.iterdir():
+                (here / entry.name).symlink_to(entry)
+    for name in NAMES:
+        data = _plain(real / name) if (here / name).is_symlink() else None
+        if data is not None:
+            (here / name).unlink()
+            text = yaml.safe_dump(_listing_without(data, folder, without), sort_keys=False)
+            (here / name).write_text(text, encoding="utf-8")
+
+
+def _listing_without(
+    data: Mapping[str, Any], folder: str, without: Collection[tuple[str, str]]
+) -> dict[str, Any]:
+    """The kustomization ``data`` of ``folder`` without these entries."""
+    entries = {entry for where, entry in without if where == folder}
     lists = {name: data[name] for name in ("resources", "components", "bases")
              if isinstance(data.get(name), list)}  # fmt: skip
     return {**data, **{name: [one for one in found if one not in entries] for name, found in lists.items()}}

@@ -85,7 +85,7 @@ class Builder:
                 raise
             if contents.remote:
                 # Without what is fetched it need not build.
-                summary = f"{contents.remote[0]} would have to be fetched, which is not done here"
+                summary = f"{contents.remote[0][1]} would have to be fetched, which is not done here"
                 error = FetchError(summary, f"see what it gives: kubectl kustomize {folder}")
             return replace(item, error=error)
         return replace(item, objects=tuple(objects))

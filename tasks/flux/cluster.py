@@ -154,7 +154,7 @@ def _gaps(group: Iterable[FluxKustomization], listing: Listing, others: OtherRep
             yield Gap(what, item.error.summary, cause, item.error.hint, namespaces, texts=texts)
         if item.remote and not item.is_stray:
             # Definitions of kinds are what most repositories fetch, and their URLs say so.
-            is_plain = all("crd" in entry.lower() for entry in item.remote)
-            reason = f"{item.remote[0]} would have to be fetched, which is not done here"
+            is_plain = all("crd" in entry.lower() for _, entry in item.remote)
+            reason = f"{item.remote[0][1]} would have to be fetched, which is not done here"
             kinds = _DEFINITIONS if is_plain else None
             yield Gap(what, reason, Cause.NETWORK, f"kubectl kustomize {item.folder}", namespaces, kinds)

@@ -24,8 +24,8 @@ class FluxKustomization:
     None where it was not built (nothing that matters here lies below it) or could not be, then ``error`` says
     why: Flux would meet a ``BuildError`` as well. A ``${…}`` that is left in an object is not known.
     ``files`` are those of the repository that it is made of, also where it was not built; ``remote`` are
-    entries that were left out, for they would have to be fetched. ``is_stray`` says that nothing connects it
-    with our files: it may lie in an archive, say, and be applied by nobody.
+    folders with entries of theirs that were left out, for they would have to be fetched. ``is_stray`` says
+    that nothing connects it with our files: it may lie in an archive, say, and be applied by nobody.
     """
 
     data: Mapping[str, Any] = field(repr=False)
@@ -33,7 +33,7 @@ class FluxKustomization:
     objects: tuple[Built, ...] | None = field(default=None, repr=False)
     error: RefusedError | None = None
     files: frozenset[str] = field(default=frozenset(), repr=False)
-    remote: tuple[str, ...] = ()
+    remote: tuple[tuple[str, str], ...] = ()
     is_stray: bool = False
 
     @classmethod

@@ -17,11 +17,11 @@ LISTS = ("resources", "components", "bases")
 
 @dataclass(frozen=True)
 class Contents:
-    """The files and folders that a Kustomization is made of, and the entries that would be fetched."""
+    """The files and folders that a Kustomization is made of; ``remote`` are folders and entries to fetch."""
 
     files: frozenset[str] = field(default=frozenset(), repr=False)
     folders: frozenset[str] = field(default=frozenset(), repr=False)
-    remote: tuple[str, ...] = ()
+    remote: tuple[tuple[str, str], ...] = ()
 
 
 class Listing:
@@ -57,7 +57,7 @@ class Listing:
     def _walked(self, start: tuple[str, ...]) -> Contents:
         files: set[str] = set()
         folders: set[str] = set()
-        remote: dict[str, None] = {}
+        remote: dict[tuple[str, str], None] = {}
         waiting = list(start)
         while waiting:
             folder = waiting.pop()
@@ -74,7 +74,7 @@ class Listing:
                     local = posixpath.normpath(posixpath.join(folder, entry))
                     is_local = local in self.tree.texts or (self._root / local).exists()
                     if not is_local and kustomize.is_remote(entry):
-                        remote[entry] = None
+                        remote[folder, entry] = None
                     entries.append(local)
             for entry in entries:
                 if entry in self.tree.texts:

@@ -336,22 +336,15 @@ def test_a_folder_that_fails(root: Path) -> None:  # noqa: F811
 @pytest.mark.parametrize(
     "entry", ["https://host.test/crds.yaml", "github.com/owner/name?ref=v1", "git@host.test:owner/name"]
 )
-def test_what_would_be_fetched_is_not_built(root: Path, entry: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_what_would_be_fetched_is_left_out(root: Path, entry: str) -> None:  # noqa: F811
     edit(root, "kubernetes/apps/default/kustomization.yaml", "resources:", f"resources:\n  - {entry}")
-    folders: list[str] = []
-    build = kustomize.build
-
-    def noted(root: Path, folder: str, *rest: object) -> object:
-        folders.append(folder)
-        return build(root, folder, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(kustomize, "build", noted)
-    found = applied(root)
-    error = found["flux-system/cluster-apps"].error
-    assert isinstance(error, FetchError)
-    assert entry in error.summary
-    assert folders == ["kubernetes/flux/meta"]
-    assert KS in found["flux-system/cluster-apps"].files
+    found = applied(root)["flux-system/cluster-apps"]
+    assert found.error is None
+    assert found.remote == (("kubernetes/apps/default", entry),)
+    assert {KS, "kubernetes/apps/default/podinfo/ks.yaml"} <= {one.path for one in found.objects or ()}
+    (gap,) = the_cluster(root).gaps
+    assert gap.may_hold("CustomResourceDefinition", "", "any")
+    assert gap.may_hold("Secret", "monitoring", "any") is not entry.endswith("crds.yaml")
 
 
 def test_what_would_be_fetched_and_is_no_entry(root: Path) -> None:  # noqa: F811
