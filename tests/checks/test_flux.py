@@ -565,7 +565,6 @@ def key_of_the_controller(root: Path) -> None:  # noqa: F811
             dependency_of_another_repository,
             ["dependsOn monitoring/operator is not seen; Kustomization tenant, which may hold it"],
         ),
-        ),
         (
             secrets_are_decrypted,
             key_in_another_namespace,
