@@ -7,7 +7,7 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change, Remark
 from tasks.core.credentials import S3Credentials, Secret
 from tasks.core.errors import RefusedError, SettingsError
-from tasks.effects.sops import EncryptedFile, EncryptSecret, inspect, secret_document
+from tasks.effects.sops import EncryptedFile, EncryptSecret, Readers, inspect, oddity, secret_document
 from tasks.flux.layout import MissingError, need_all
 from tasks.manifests import app_folder, check_owner
 from tasks.workspace import World
@@ -28,15 +28,15 @@ class SecretFacts:
     """The Secret as it is, and what it is measured by.
 
     ``encrypted`` is None where there is no file yet; ``values`` are the decrypted ones, None where no private
-    key is at hand; ``recipients`` are those of the creation rule; ``credentials`` may be the error that
-    stands for them.
+    key is at hand; ``readers`` are those of the creation rule; ``credentials`` may be the error that stands
+    for them.
     """
 
     path: str
     current: str | None = field(repr=False)
     encrypted: EncryptedFile | None
     values: Mapping[str, Secret] | None
-    recipients: frozenset[str]
+    readers: Readers
     credentials: S3Credentials | SettingsError
 
 
@@ -59,11 +59,12 @@ def facts(world: World) -> SecretFacts:
     harmless = secret_document(
         world.settings.parseable.secret, world.layout.namespace, dict.fromkeys(KEYS, "harmless")
     )
-    recipients = world.sops.recipients(path, harmless)
+    readers = world.sops.readers(path, harmless)
     encrypted = None if current is None else inspect(current)
     if current is not None and encrypted is None:
         raise RefusedError(
-            f"{path} is not a Secret encrypted by sops", "move it away, or restore it (git checkout)"
+            f"{path} is not a Secret encrypted by sops: {oddity(current)}",
+            "move it away, or restore it (git checkout)",
         )
     credentials: S3Credentials | SettingsError
     try:
@@ -75,7 +76,7 @@ def facts(world: World) -> SecretFacts:
         current=current,
         encrypted=encrypted,
         values=None if encrypted is None else world.sops.decrypt(path),
-        recipients=recipients,
+        readers=readers,
         credentials=credentials,
     )
 
@@ -128,11 +129,11 @@ def plan(world: World, found: SecretFacts) -> Iterator[Change | Remark]:
 
 def _reason(world: World, found: SecretFacts) -> str | None:
     """Why the file must be written, or None. Only what can be known counts: see ``SecretFacts.values``."""
-    count = len(found.recipients)
+    count = len(found.readers.recipients)
     readers = f"for {count} recipient{'s' if count != 1 else ''}"
     if found.encrypted is None:
         return f"new, {readers}"
-    if found.encrypted.recipients != found.recipients:
+    if found.encrypted.readers != found.readers:
         return f"recipients changed, {readers}"
     if (found.encrypted.name, found.encrypted.namespace) != (
         world.settings.parseable.secret,
@@ -158,7 +159,7 @@ def _value_reason(values: Mapping[str, Secret], credentials: S3Credentials | Set
 
 def _must_be_made(key: str, value: Secret) -> bool:
     """Whether a value of Parseable's login is empty, or the password everybody knows."""
-    return key in LOGIN and (not value.reveal() or (key, value) == ("password", _PARSEABLE_DEFAULT))
+    return key in LOGIN and (not value.reveal().strip() or (key, value) == ("password", _PARSEABLE_DEFAULT))
 
 
 def _refuse_plaintext(world: World, path: str) -> None:

@@ -1,5 +1,6 @@
 """TASK-004 as a user meets it, and a hunt for the secrets afterwards."""
 
+import json
 import os
 import subprocess
 import threading
@@ -118,6 +119,73 @@ def test_changed_recipients_keep_every_value(done: Playground) -> None:
     assert done.all().code == 0
     assert done.decrypted() == before
     assert len(done.load(SECRET)["sops"]["age"]) == 2
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_a_recipient_that_was_taken_away_is_noticed(ready: Playground, with_key: bool) -> None:
+    rules = ready.load(".sops.yaml")
+    age = rules["creation_rules"][0]["age"]
+    rules["creation_rules"][0]["age"] = f"{age},{recipient()}"
+    ready.write(".sops.yaml", yaml.safe_dump(rules))
+    assert ready.on_repository("task-004").code == 0
+    rules["creation_rules"][0]["age"] = age
+    ready.write(".sops.yaml", yaml.safe_dump(rules))
+    environment = {} if with_key else {"SOPS_AGE_KEY_FILE": None}
+    done = ready.on_repository("task-004", **environment)
+    assert "recipients changed, for 1 recipient" in done.err
+    assert done.code == (0 if with_key else 4)
+    assert [one["recipient"] for one in ready.load(SECRET)["sops"]["age"]][:1] == [age]
+    assert len(ready.load(SECRET)["sops"]["age"]) == (1 if with_key else 2)
+
+
+def test_a_login_that_everybody_knows_is_replaced(ready: Playground) -> None:
+    ready.on_repository("task-004")
+    before = ready.decrypted()
+    # sops leaves an empty text as it is.
+    for password, reason in (
+        ("admin", "empty or the default: password"),
+        (" \n", "empty or the default: password"),
+        ("", "not encrypted: password"),
+    ):
+        subprocess.run(
+            (SOPS, "set", SECRET, '["stringData"]["password"]', json.dumps(password)),
+            cwd=ready.root,
+            env={**os.environ, **ready.environment},
+            check=True,
+        )
+        done = ready.on_repository("task-004")
+        assert reason in done.err
+        after = ready.decrypted()
+        assert len(after["password"]) >= 32
+        assert {**after, "password": ""} == {**before, "password": ""}
+
+
+ODD = [
+    ("stringData", ["x"], "stringData is a list, not a map"),
+    ("data", 5, "data is a number, not a map"),
+    ("sops", [], "sops is a list, not a map"),
+    ("sops", {"age": 5, "mac": "ENC[x]"}, "sops.age is a number, not a list"),
+    ("sops", {"key_groups": 5, "mac": "ENC[x]"}, "sops.key_groups is a number, not a list"),
+    ("sops", {"age": [{"recipient": 5}], "mac": "ENC[x]"}, "sops.age.0.recipient is a number, not a text"),
+    ("sops", {"age": []}, "sops.mac is missing"),
+    ("metadata", ["x"], "metadata is a list, not a map"),
+]
+
+
+def test_an_odd_secret_is_a_plain_answer(ready: Playground) -> None:
+    ready.on_repository("task-004")
+    encrypted = ready.load(SECRET)
+    for field, value, reason in ODD:
+        ready.write(SECRET, yaml.safe_dump({**encrypted, field: value}))
+        done = ready.on_repository("task-004")
+        assert (done.code, done.out) == (4, "")
+        assert f"{SECRET} is not a Secret encrypted by sops: {reason}" in done.err
+        assert "hint: move it away" in done.err
+    for field, value, _ in ODD[:4]:
+        ready.write(SECRET, yaml.safe_dump({**encrypted, field: value}))
+        status = ready.on_repository("status")
+        assert status.code == 0, status.err
+        assert "is not a Secret encrypted by sops" in status.out
 
 
 def test_credentials_are_missing(ready: Playground) -> None:
