@@ -12,11 +12,13 @@ import yaml
 
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
+from tasks.effects.confinement import NAMES, BuildError, Confinement
 from tasks.yaml.documents import load_documents, syntax_error
+
+__all__ = ["NAMES", "BuildError", "Built", "FetchError", "build", "is_remote", "parse", "patch"]
 
 _HINT = "install kubectl or kustomize"
 _SECONDS = 30.0  # what is built here takes some milliseconds; aliases in YAML can make it endless
-NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 # Set by kustomize itself where buildMetadata asks for it.
 _ORIGIN = "config.kubernetes.io/origin"
@@ -24,6 +26,8 @@ _ORIGIN = "config.kubernetes.io/origin"
 # those after it.
 _REPLACING = {"targetNamespace": "namespace", "namePrefix": "namePrefix", "nameSuffix": "nameSuffix"}
 _ADDING = ("patches", "components")
+# What a HelmRelease's post-renderer changes.
+_RENDERED = ("patches", "images")
 # Nothing is fetched: no git, no answer to HTTP, and no preferences of the user's for kubectl.
 _OFFLINE = {
     "PATH": "",
@@ -59,10 +63,6 @@ class Built:
     text: str = field(default="", repr=False)
 
 
-class BuildError(RefusedError):
-    """Kustomize refused: what Flux applies with the same library would be refused as well."""
-
-
 class FetchError(RefusedError):
     """Kustomize would fetch something: what it would build cannot be known here."""
 
@@ -90,9 +90,13 @@ def build(
     real = (root / folder).resolve()
     if not real.is_relative_to(root):
         raise BuildError(f"{folder} leads out of the repository")
-    if spec.get("ignoreMissingComponents") is True:
-        there = [one for one in spec.get("components") or () if (real / str(one)).exists()]
-        spec = {**spec, "components": there}
+    spec = _of_flux(spec, real, root)
+    confinement = Confinement(root, lambda plugins: _run(plugins, root))
+    confinement.check(real, ".", folder)
+    for name in spec.get("components") or ():
+        confinement.check(real, str(name), "spec.components")
+    for path in resources or ():
+        confinement.check(root, path, path)
     with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
         top = Path(name).resolve()
         place = real.relative_to(root)
@@ -109,20 +113,46 @@ def build(
             else:
                 _write(here, _merged(data, spec))
         text = _run(here, top, root)
-        return list(_built(text, real, root))
+    for path, problem in confinement.unread.items():
+        raise FetchError(f"{path} cannot be read here, so that what it loads is not known: {problem}")
+    return list(_built(text, real, root))
+
+
+def _of_flux(spec: Mapping[str, Any], real: Path, root: Path) -> Mapping[str, Any]:
+    """``spec`` with what Flux takes of its lists."""
+    components, patches = spec.get("components"), spec.get("patches")
+    if isinstance(components, list) and spec.get("ignoreMissingComponents") is True:
+        # What lies outside of the repository is not there for Flux.
+        places = {str(one): (real / str(one)).resolve() for one in components}
+        there = [
+            one for one in components if places[str(one)].is_relative_to(root) and places[str(one)].exists()
+        ]
+        spec = {**spec, "components": there}
+    if isinstance(patches, list):
+        spec = {**spec, "patches": [_patch_in_place(one) for one in patches]}
+    return spec
+
+
+def _patch_in_place(one: Any) -> Any:
+    """What Flux takes of a patch: neither of its controllers loads one from a file."""
+    return {key: one[key] for key in ("patch", "target") if key in one} if isinstance(one, dict) else one
 
 
 def patch(manifests: str, transformers: Mapping[str, Any]) -> str:
     """``manifests`` with ``transformers`` (patches, images) applied, as a post-renderer does.
 
+    All else is left out, as helm-controller has it (internal/postrender/kustomize.go): nothing is loaded.
+
     Raises:
         BuildError: kustomize refused.
         RefusedError: there is no kustomize.
     """
+    patches, images = (items if isinstance(items := transformers.get(key), list) else [] for key in _RENDERED)
+    taken = {"patches": [_patch_in_place(one) for one in patches], "images": images}
     with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
         folder = Path(name).resolve()
         (folder / "rendered.yaml").write_text(manifests, encoding="utf-8")
-        _write(folder, {**_HEADER, **transformers, "resources": ["rendered.yaml"]})
+        _write(folder, {**_HEADER, **taken, "resources": ["rendered.yaml"]})
         return _run(folder, folder)
 
 
