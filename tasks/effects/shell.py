@@ -3,18 +3,28 @@
 import io
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.core.errors import RefusedError
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 # Not handed on to programs (git hooks, say) that have no use for them.
 _PRIVATE = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+
+
+# Of what a program writes; all that is asked of programs here takes a fraction of it.
+_MOST_OUTPUT = 256 << 20
 
 
 class EndlessError(RefusedError):
@@ -53,14 +63,16 @@ def run(
     environment: Mapping[str, str | None] | None = None,
     missing_hint: str = "",
     seconds: float | None = None,
+    memory: int | None = None,
 ) -> Result:
     """Run ``argv`` to its end in ``cwd`` and return how it ended, whatever its exit code.
 
-    ``environment`` adds variables, or takes away those that are None; after ``seconds`` it is killed.
+    ``environment`` adds variables, or takes away those that are None; after ``seconds`` it is killed, and
+    more than ``memory`` bytes it does not get (macOS does not keep to that).
 
     Raises:
         RefusedError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
-        EndlessError: it did not end in time.
+        EndlessError: it did not end in time, or wrote without end.
     """
     import sh
 
@@ -69,7 +81,7 @@ def run(
     program = find(argv[0])
     if program is None:
         raise RefusedError(f"{argv[0]} is not installed", missing_hint)
-    out, err = io.BytesIO(), io.BytesIO()
+    out, err = _Output(), _Output()
     merged = {**os.environ, **dict.fromkeys(_PRIVATE), **(environment or {})}
     try:
         process = sh.Command(program)(
@@ -84,6 +96,7 @@ def run(
             _bg_exc=False,
             _ok_code=list(range(256)),
             _timeout=seconds,
+            _preexec_fn=None if memory is None else partial(_limit_memory, memory),
         )
     except (sh.ForkException, OSError):
         raise RefusedError(f"{program} cannot be run", missing_hint) from None
@@ -104,4 +117,24 @@ def run(
             process.terminate()
             process.process.wait()
         raise
+    if out.is_cut or err.is_cut:
+        raise EndlessError(f"{argv[0]} wrote more than {_MOST_OUTPUT >> 20} MiB", "run it by hand to see why")
     return Result(process.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
+
+
+class _Output(io.BytesIO):
+    """What a program writes, as far as it is kept."""
+
+    is_cut = False
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Keep ``data``, or nothing any more where it would be too much."""
+        size = memoryview(data).nbytes
+        if self.is_cut or self.tell() + size > _MOST_OUTPUT:
+            self.is_cut = True
+            return size
+        return super().write(data)
+
+
+def _limit_memory(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
