@@ -115,7 +115,7 @@ def _readers(sops: Mapping[Any, Any]) -> Readers:
             for number, entry in enumerate(_list(group.get(kind), f"{place}.{kind}")):
                 where = f"{place}.{kind}.{number}"
                 identity = {k: v for k, v in _map(entry, where).items() if k not in _VOLATILE}
-                if kind == "age":
+                if kind == "age" and "recipient" in identity:
                     recipients.add(_text(identity, "recipient", where))
                 keys.append(json.dumps([kind, _sorted(identity)]))
         groups.append(sorted(keys))

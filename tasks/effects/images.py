@@ -33,6 +33,7 @@ _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::[0-9]
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _LONGEST_REPOSITORY = 255
+_LONGEST = 1000  # of the whole; a host, a repository, a tag and a digest have less
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 # Those of https://github.com/opencontainers/go-digest; a runtime refuses others.
@@ -67,6 +68,8 @@ class Image:
         Raises:
             ValueError: it is none, with the part that is wrong.
         """
+        if len(text) > _LONGEST:
+            raise ValueError(f"image '{text[:40]}…' is longer than any can be")
         name, at, digest = text.partition("@")
         if at and not _DIGEST.fullmatch(digest):
             raise ValueError(f"image {text!r} has the digest {digest!r}, which is none")

@@ -1,5 +1,6 @@
 """The door to kustomize: builds folders of the repository as Flux does, without changing any of them."""
 
+import os
 import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ __all__ = ["NAMES", "BuildError", "Built", "FetchError", "build", "is_remote", "
 
 _HINT = "install kubectl or kustomize"
 _SECONDS = 30.0  # what is built here takes some milliseconds; aliases in YAML can make it endless
+_MEMORY = 2 << 30
 _HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 # Set by kustomize itself where buildMetadata asks for it.
 _ORIGIN = "config.kubernetes.io/origin"
@@ -46,7 +48,7 @@ _ITS_OWN = re.compile(r"unknown (?:shorthand )?flag|unknown command|out of memor
 # objects of an odd shape bring it about.
 _PANIC = re.compile(r"(?s)^panic: (?:runtime error: )?([^\n]*).*\bsigs\.k8s\.io/kustomize/")
 # How kustomize wraps its reasons: folder in folder, and what it tried last where an entry is no file.
-_NESTED = re.compile(r".*?(?:recursed accumulation of|couldn't make target for) path '([^']*)': ")
+_NESTED = re.compile(r"(?:recursed accumulation of|couldn't make target for) path '([^']*)': ")
 _OUTER = re.compile(r"^accumulating resources: (?:accumulation err=')?")
 _DETOUR = re.compile(r"': must build at directory: .*")
 _CONFIGURED = re.compile(r"trouble configuring builtin (\w+) with config: `[^`]*`")
@@ -106,30 +108,47 @@ def build(
     spec = _of_flux(spec, real, root)
     confinement = Confinement(root, lambda plugins: _run(plugins, root))
     confinement.check(real, ".", folder)
-    for name in spec.get("components") or ():
-        confinement.check(real, str(name), "spec.components")
+    for component in spec.get("components", ()):
+        confinement.check(real, component, "spec.components")
     for path in resources or ():
         confinement.check(root, path, path)
-    with scratch_folder("kustomize-") as top:
-        place = real.relative_to(root)
-        here = _mirrored(root, place, top)
-        if resources is not None:
-            base = {"resources": [posixpath.relpath(path, place.as_posix()) for path in resources]}
-            _write(here, _merged({**_HEADER, **base}, spec))
-        else:
-            original = next(real / name for name in NAMES if (real / name).is_file())
-            data = _plain(original)
-            if data is None:
-                # Not what it should be: kustomize says why.
-                (here / original.name).symlink_to(original)
-            else:
-                _write(here, _merged(_listing_without(data, folder, without), spec))
-        for nested in {where for where, _ in without if where != folder}:
-            _replace(top, root, nested, without)
-        text = _run(here, top, root)
+    try:
+        with scratch_folder("kustomize-") as top:
+            here = _prepared(root, real.relative_to(root), top, spec, resources, without)
+            for nested in {where for where, _ in without if where != folder}:
+                _replace(top, root, nested, without)
+            text = _run(here, top, root)
+    except OSError as error:
+        raise RefusedError(f"the build of {folder} cannot be prepared: {error.strerror}") from None
     for path, problem in confinement.unread.items():
         raise RefusedError(f"{path} cannot be read here, so that what it loads is not known: {problem}")
     return list(_built(text, real, root))
+
+
+def _prepared(
+    root: Path,
+    place: Path,
+    top: Path,
+    spec: Mapping[str, Any],
+    resources: Iterable[str] | None,
+    without: Collection[tuple[str, str]],
+) -> Path:
+    """The folder below ``top`` that stands for ``place`` of the repository, with what ``spec`` changes."""
+    here = _mirrored(root, place, top)
+    if resources is not None:
+        base = {"resources": [posixpath.relpath(path, place.as_posix()) for path in resources]}
+        _write(here, _merged({**_HEADER, **base}, spec))
+        return here
+    original = next((root / place / name for name in NAMES if (root / place / name).is_file()), None)
+    if original is None:
+        raise BuildError(f"{place} has no kustomization that can be read")
+    data = _plain(original)
+    if data is None:
+        # Not what it should be: kustomize says why.
+        (here / original.name).symlink_to(original)
+    else:
+        _write(here, _merged(_listing_without(data, place.as_posix(), without), spec))
+    return here
 
 
 def _replace(top: Path, root: Path, folder: str, without: Collection[tuple[str, str]]) -> None:
@@ -162,17 +181,24 @@ def _listing_without(
 
 def _of_flux(spec: Mapping[str, Any], real: Path, root: Path) -> Mapping[str, Any]:
     """``spec`` with what Flux takes of its lists."""
-    components, patches = spec.get("components"), spec.get("patches")
-    if isinstance(components, list) and spec.get("ignoreMissingComponents") is True:
-        # What lies outside of the repository is not there for Flux.
-        places = {str(one): (real / str(one)).resolve() for one in components}
-        there = [
-            one for one in components if places[str(one)].is_relative_to(root) and places[str(one)].exists()
-        ]
-        spec = {**spec, "components": there}
-    if isinstance(patches, list):
-        spec = {**spec, "patches": [_patch_in_place(one) for one in patches]}
-    return spec
+    taken = dict(spec)
+    for name in _ADDING:
+        if not isinstance(taken.get(name), list):
+            taken.pop(name, None)
+    if "patches" in taken:
+        taken["patches"] = [_patch_in_place(one) for one in taken["patches"]]
+    if "components" in taken:
+        taken["components"] = [str(one) for one in taken["components"]]
+        if spec.get("ignoreMissingComponents") is True:
+            # What lies outside of the repository is not there for Flux.
+            taken["components"] = [
+                one
+                for one in taken["components"]
+                if "\0" not in one
+                and os.path.lexists(where := os.path.realpath(real / one))
+                and Path(where).is_relative_to(root)
+            ]
+    return taken
 
 
 def _patch_in_place(one: Any) -> Any:
@@ -251,16 +277,16 @@ def _merged(data: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _images(own: Sequence[Any], more: Sequence[Any]) -> list[Any]:
     """Images by name; tag and digest of a later one take the place of both."""
-    found: dict[Any, dict[str, Any]] = {one.get("name"): one for one in own if isinstance(one, dict)}
+    found: dict[str, dict[str, Any]] = {str(one.get("name")): one for one in own if isinstance(one, dict)}
     for one in more:
         if isinstance(one, dict):
             is_newer = "newTag" in one or "digest" in one
             before = {
                 key: value
-                for key, value in found.get(one.get("name"), {}).items()
+                for key, value in found.get(str(one.get("name")), {}).items()
                 if not (is_newer and key in ("newTag", "digest"))
             }
-            found[one.get("name")] = {**before, **one}
+            found[str(one.get("name"))] = {**before, **one}
     return list(found.values())
 
 
@@ -273,7 +299,9 @@ def _run(folder: Path, *tops: Path) -> str:
     """What kustomize makes of ``folder``; paths below ``tops`` are shortened in what it complains about."""
     program = ("kustomize", "build") if shell.find("kustomize") else ("kubectl", "kustomize")
     argv = (*program, "--load-restrictor", "LoadRestrictionsNone", str(folder))
-    done = shell.run(argv, cwd=folder, environment=_OFFLINE, missing_hint=_HINT, seconds=_SECONDS)
+    done = shell.run(
+        argv, cwd=folder, environment=_OFFLINE, missing_hint=_HINT, seconds=_SECONDS, memory=_MEMORY
+    )
     if done.code == 0:
         return done.text
     panic = _PANIC.match(done.said)
@@ -293,9 +321,10 @@ def _shortened(said: str, tops: Iterable[Path]) -> str:
     text = " ".join(lines).removeprefix("error: ") or "kustomize failed"
     for top in tops:
         text = text.replace(f"{top}/", "").replace(str(top), ".")
-    *around, reason = _NESTED.split(text)
+    around = list(_NESTED.finditer(text))
+    reason = text[around[-1].end() :] if around else text
     reason = _DETOUR.sub("", _CONFIGURED.sub(r"\1", _OUTER.sub("", reason)))
-    text = f"in {around[-1]}: {reason}" if around else reason
+    text = f"in {around[-1][1]}: {reason}" if around else reason
     # It quotes objects as a whole, Secrets too.
     text = re.sub(r"\{\s*\"\w.*", "{…", text)
     # Where two objects become one it quotes both as a whole.
@@ -327,8 +356,10 @@ def _built(text: str, folder: Path, root: Path) -> Iterator[Built]:
 
 def _taken_origin(data: dict[str, Any]) -> str | None:
     """Take the annotation about its origin off ``data``; return the local file that it names."""
-    metadata = data.get("metadata") or {}
-    annotations = metadata.get("annotations") or {}
+    metadata = data.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(annotations, dict):
+        return None
     origin = dict(re.findall(r"(?m)^(path|repo|configuredIn): (.*)$", str(annotations.pop(_ORIGIN, ""))))
     if not annotations:
         metadata.pop("annotations", None)

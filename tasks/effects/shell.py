@@ -3,13 +3,16 @@
 import io
 import logging
 import os
+import resource
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.core import interrupts
 from tasks.core.errors import RefusedError, UnavailableError
@@ -21,6 +24,13 @@ from tasks.core.secret_names import says_where, sounds_secret
 _KEYS = ("S3_", "AWS_", "SOPS_")
 # The programs that run now, in any thread, with the signal that ends them.
 _running: dict[int, int] = {}
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+# Of what a program writes; all that is asked of programs here takes a fraction of it.
+_MOST_OUTPUT = 256 << 20
 
 
 class EndlessError(RefusedError):
@@ -75,15 +85,17 @@ def run(
     withheld: Callable[[str], bool] = is_private,
     missing_hint: str = "",
     seconds: float | None = None,
+    memory: int | None = None,
 ) -> Result:
     """Run ``argv`` to its end in ``cwd`` and return how it ended, whatever its exit code.
 
     It does not get the variables that are ``withheld`` from it; ``environment`` adds variables, or takes away
-    those that are None. After ``seconds`` it is killed.
+    those that are None. After ``seconds`` it is killed, and more than ``memory`` bytes it does not get (macOS
+    does not keep to that).
 
     Raises:
         UnavailableError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
-        EndlessError: it did not end in time.
+        EndlessError: it did not end in time, or wrote without end.
     """
     import sh
 
@@ -92,7 +104,7 @@ def run(
     program = find(argv[0])
     if program is None:
         raise UnavailableError(f"{argv[0]} is not installed", missing_hint)
-    out, err = io.BytesIO(), io.BytesIO()
+    out, err = _Output(), _Output()
     handed_on = {name: value for name, value in os.environ.items() if not withheld(name)}
     merged = {**handed_on, **(environment or {})}
     # What has a deadline writes nothing that it would have to put in order.
@@ -111,6 +123,7 @@ def run(
                 _bg_exc=False,
                 _ok_code=list(range(256)),
                 _timeout=seconds,
+                _preexec_fn=None if memory is None else partial(_limit_memory, memory),
             )
             _running[process.pid] = ending
     except (sh.ForkException, OSError):
@@ -137,6 +150,8 @@ def run(
         raise
     finally:
         del _running[process.pid]
+    if out.is_cut or err.is_cut:
+        raise EndlessError(f"{argv[0]} wrote more than {_MOST_OUTPUT >> 20} MiB", "run it by hand to see why")
     return Result(process.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
 
 
@@ -163,3 +178,21 @@ def _descendants(pid: int) -> Iterator[int]:
 
 
 interrupts.at_interrupt(_end_all)
+
+
+class _Output(io.BytesIO):
+    """What a program writes, as far as it is kept."""
+
+    is_cut = False
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Keep ``data``, or nothing any more where it would be too much."""
+        size = memoryview(data).nbytes
+        if self.is_cut or self.tell() + size > _MOST_OUTPUT:
+            self.is_cut = True
+            return size
+        return super().write(data)
+
+
+def _limit_memory(most: int) -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))

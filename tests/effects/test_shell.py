@@ -188,3 +188,21 @@ def test_sops_gets_its_keys_and_not_those_of_s3(
     with pytest.raises(RefusedError, match="sops cannot decrypt no-such"):
         sops.decrypt("no-such")
     assert handed_on() == needed
+
+
+def test_what_takes_too_much_memory_is_refused_more(tmp_path: Path) -> None:
+    program = (sys.executable, "-c", "print(len(bytearray(300 << 20)))")
+    assert shell.run(program, cwd=tmp_path, memory=1 << 30).text == str(300 << 20)
+    done = shell.run(program, cwd=tmp_path, memory=200 << 20)
+    assert done.code == 1
+    assert "MemoryError" in done.stderr
+
+
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_what_writes_without_end_is_not_kept(
+    tmp_path: Path, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "_MOST_OUTPUT", 1 << 20)
+    assert shell.run(("sh", "-c", f"head -c 1000000 /dev/zero{stream}"), cwd=tmp_path).code == 0
+    with pytest.raises(shell.EndlessError, match="sh wrote more than 1 MiB"):
+        shell.run(("sh", "-c", f"head -c 3000000 /dev/zero{stream}"), cwd=tmp_path)
