@@ -152,8 +152,10 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
             "let a Kustomization of that namespace apply it",
             where,
         )
-    gap = model.resources.gap_for(kind, namespace, name)
-    if is_ours and gap is not None and gap.texts is not None:
+    # Nobody else makes what our pods need, but for what is known to be put into their namespace.
+    near = (one for one in model.resources.gaps if (one.namespaces or one.texts) is not None)
+    gap = next((one for one in near if one.may_hold(kind, namespace, name)), None)
+    if is_ours and gap is not None:
         return unknown(
             f"{what} for {used_for} of {pod.owner.key}: {gap.reason}", gap.cause, gap.remedy, where
         )

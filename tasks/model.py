@@ -35,8 +35,12 @@ from tasks.yaml.marks import line_of, line_with
 
 APPS = (PARSEABLE, VECTOR)
 KUSTOMIZE = "kustomize.config.k8s.io"
-_NAMED = re.compile(r"(?m)^\s*(?:-\s+)?name:\s*[\"']?([\w.-]+)")
-_KINDS = re.compile(r"(?m)^kind:\s*[\"']?(?:Secret|ConfigMap|ServiceAccount|ExternalSecret|SealedSecret)\b")
+_NAMED = re.compile(r"(?m)^\s*(?:-\s+)?(?:secretN|n)ame:\s*[\"']?([\w.-]+)")
+# What pods need or are given, what that is made from, and what finds our Services.
+_KINDS = re.compile(
+    r"(?m)^kind:\s*[\"']?(?:\w*Secret|ConfigMap|ServiceAccount|ServiceMonitor|ClusterRole|ClusterRoleBinding"
+    r"|ObjectBucketClaim|Certificate|OnePasswordItem)\b"
+)
 
 
 class Stage(IntEnum):

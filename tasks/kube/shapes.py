@@ -143,7 +143,12 @@ KUSTOMIZATION: dict[str, Any] = {
 
 def shaped(data: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Fault, ...]]:
     """An object in the shape that its kind has, and what was left out of it because it was odd."""
-    shape = {"apiVersion": TEXT, "kind": TEXT, "metadata": _METADATA, **_SHAPES.get((group_of(data), str(data.get("kind"))), {})}
+    shape = {
+        "apiVersion": TEXT,
+        "kind": TEXT,
+        "metadata": _METADATA,
+        **_SHAPES.get((group_of(data), str(data.get("kind"))), {}),
+    }
     return fitted(data, shape)
 
 
