@@ -214,16 +214,20 @@ def secret_has_keys(model: Model) -> Outcome:
     missing = [key for key in S3_VARIABLES.values() if key not in keys]
     if not missing:
         return passed(f"{found.key} has {' and '.join(S3_VARIABLES.values())}")
+    lacks = f"{found.key} lacks {', '.join(missing)}"
     try:
         used = {name: _source_of(model, *server, name) for server in _servers(model) for name in S3_VARIABLES}
-    except AnsweredError:
+    except AnsweredError as error:
+        if error.outcome.cause is not None:
+            told = f"{lacks}; whether Parseable takes others: {error.outcome.evidence}"
+            return unknown(told, error.outcome.cause, error.outcome.remedy)
         used = {}
     if used and all(source is not None and source[0] == found.key.name for source in used.values()):
         names = [source[1] for source in used.values() if source is not None]
         if set(names) <= set(keys):
             return passed(f"{found.key} has {' and '.join(names)}, which Parseable gets its credentials from")
     return failed(
-        f"{found.key} lacks {', '.join(missing)}",
+        lacks,
         "Parseable would have no S3 credentials",
         "invoke task-004",
         model.place_of(found),

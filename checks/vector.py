@@ -13,6 +13,7 @@ from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, u
 from checks.references import key_problem
 from tasks.effects import shell
 from tasks.effects.files import temporary_folder
+from tasks.flux.listing import is_below
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import address_of
@@ -165,11 +166,12 @@ def _config(model: Model) -> Resource:
         mounted = _mounted(model, pod)
         if mounted:
             return next((one for one in mounted if one.key.name == wanted), mounted[0])
-    found = model.resources.find("ConfigMap", namespace, wanted)
+    alike = model.resources.of_kind("ConfigMap", namespace=namespace)
+    found = next((one for one in alike if _is_named(one.key.name, wanted)), None)
     if found is not None:
         return found
     gap = model.resources.gap_for("ConfigMap", namespace, wanted)
-    if gap is not None and gap.cause is not Cause.STAGE:
+    if gap is not None and (gap.cause is not Cause.STAGE or _is_elsewhere(model, wanted)):
         raise AnsweredError(
             unknown(
                 f"ConfigMap {namespace}/{wanted}: {gap.what} is not known ({gap.reason})",
@@ -180,6 +182,18 @@ def _config(model: Model) -> Resource:
     raise AnsweredError(
         failed(f"there is no ConfigMap {namespace}/{wanted}", "Vector would not start", "invoke task-008")
     )
+
+
+def _is_elsewhere(model: Model, name: str) -> bool:
+    """Whether a ConfigMap is in a file of somebody else, or is generated."""
+    folder = VECTOR.folder(model.workspace)
+    generated = (
+        dig(one, "name")
+        for path in model.tree.kustomizations
+        if is_below(f"{path}/", folder)
+        for one in items(model.tree.kustomization(path), "configMapGenerator")
+    )
+    return name in generated or model.mentioned("ConfigMap", name) is not None
 
 
 def _mounted(model: Model, pod: Pod) -> list[Resource]:
