@@ -4,7 +4,8 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -22,6 +23,7 @@ __all__ = ["NAMES", "BuildError", "Built", "FetchError", "build", "is_remote", "
 _HINT = "install kubectl or kustomize"
 _SECONDS = 30.0  # what is built here takes some milliseconds; aliases in YAML can make it endless
 _HEADER = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+_NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 # Set by kustomize itself where buildMetadata asks for it.
 _ORIGIN = "config.kubernetes.io/origin"
 # What a Flux Kustomization changes in the kustomization that it builds: these in place of what is there,
@@ -84,12 +86,13 @@ def build(
     folder: str,
     spec: Mapping[str, Any],
     resources: Iterable[str] | None = None,
-    without: Collection[str] = (),
+    without: Mapping[str, Collection[str]] = _NOTHING,
 ) -> list[Built]:
     """Build ``folder`` of the repository ``root`` as the Flux Kustomization with ``spec`` does.
 
     Where the folder has no kustomization, ``resources`` are what it lists, as paths in the repository.
-    Entries of its own kustomization that are among ``without`` are left out: what would have to be fetched.
+    ``without`` has the folders whose kustomizations it is made of, where some of their entries are left out,
+    with these entries: what would have to be fetched.
     Flux changes the folder's own kustomization, so that its patches come before the namespace, say:
     https://github.com/fluxcd/pkg/blob/main/kustomize/kustomize_generator.go.
 
@@ -123,11 +126,31 @@ def build(
                 # Not what it should be: kustomize says why.
                 (here / original.name).symlink_to(original)
             else:
-                _write(here, _merged(_listing_without(data, without), spec))
+                _write(here, _merged(_listing_without(data, without.get(folder, ())), spec))
+        for other, entries in without.items():
+            if other != folder:
+                _leave_out(root, other, top, entries)
         text = _run(here, top, root)
     for path, problem in confinement.unread.items():
         raise RefusedError(f"{path} cannot be read here, so that what it loads is not known: {problem}")
     return list(_built(text, real, root))
+
+
+def _leave_out(root: Path, folder: str, top: Path, entries: Collection[str]) -> None:
+    """Give ``top``, which is like ``root``, a ``folder`` of its own whose kustomization lacks ``entries``."""
+    here, real = top, root
+    for part in PurePosixPath(folder).parts:
+        here, real = here / part, real / part
+        if here.is_symlink():
+            here.unlink()
+            here.mkdir()
+            for entry in real.iterdir():
+                (here / entry.name).symlink_to(entry)
+    original = next((here / name for name in NAMES if (here / name).is_file()), None)
+    data = None if original is None else _plain(original)
+    if original is not None and data is not None and entries:
+        original.unlink()
+        _write(here, _listing_without(data, entries))
 
 
 def _listing_without(data: Mapping[str, Any], entries: Collection[str]) -> Mapping[str, Any]:

@@ -77,15 +77,21 @@ class Builder:
             return item
         folder = self._listing.real(folder)
         listed = None if self._listing.kustomization(folder) else self._listing.generated(folder)
-        item = replace(item, remote=contents.remote)
+        item = replace(item, remote=tuple(entry for found in contents.remote.values() for entry in found))
+        # Each on the way to such an entry has to be one of its own.
+        without = {
+            one: contents.remote.get(one, ())
+            for one in sorted(contents.folders if contents.remote else ())
+            if self._listing.kustomization(one)
+        }
         try:
-            objects = kustomize.build(self._root, folder, item.spec, listed, contents.remote)
+            objects = kustomize.build(self._root, folder, item.spec, listed, without)
         except RefusedError as error:
             if isinstance(error, UnavailableError) and not isinstance(error, FetchError):
                 raise
-            if contents.remote:
+            if item.remote:
                 # Without what is fetched it need not build.
-                summary = f"{contents.remote[0]} would have to be fetched, which is not done here"
+                summary = f"{item.remote[0]} would have to be fetched, which is not done here"
                 error = FetchError(summary, f"see what it gives: kubectl kustomize {folder}")
             return replace(item, error=error)
         return replace(item, objects=tuple(objects))

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -17,11 +17,11 @@ LISTS = ("resources", "components", "bases")
 
 @dataclass(frozen=True)
 class Contents:
-    """The files and folders that a Kustomization is made of, and the entries that would be fetched."""
+    """The files and folders that a Kustomization is made of, and their entries that would be fetched."""
 
     files: frozenset[str] = field(default=frozenset(), repr=False)
     folders: frozenset[str] = field(default=frozenset(), repr=False)
-    remote: tuple[str, ...] = ()
+    remote: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Listing:
@@ -57,7 +57,7 @@ class Listing:
     def _walked(self, start: tuple[str, ...]) -> Contents:
         files: set[str] = set()
         folders: set[str] = set()
-        remote: dict[str, None] = {}
+        remote: dict[str, tuple[str, ...]] = {}
         waiting = list(start)
         while waiting:
             folder = waiting.pop()
@@ -74,14 +74,14 @@ class Listing:
                     local = posixpath.normpath(posixpath.join(folder, entry))
                     is_local = local in self.tree.texts or (self._root / local).exists()
                     if not is_local and kustomize.is_remote(entry):
-                        remote[entry] = None
+                        remote[folder] = (*remote.get(folder, ()), entry)
                     entries.append(local)
             for entry in entries:
                 if entry in self.tree.texts:
                     files.add(self.real(entry))
                 else:
                     waiting.append(self.real(entry))
-        return Contents(frozenset(files), frozenset(folders), tuple(remote))
+        return Contents(frozenset(files), frozenset(folders), remote)
 
     def generated(self, folder: str) -> list[str]:
         """What Flux lists for a ``folder`` without a kustomization: all manifests below it."""

@@ -1,7 +1,6 @@
-"""YAML errors in files that matter: every command names the file and the line, and none says it is not there."""
+"""YAML errors in files that matter: every command names file and line; none says that there is no file."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 
@@ -57,7 +56,6 @@ def test_every_command_names_the_line(
     path.write_text(text + ERRORS[error])
     # Conflict markers are found at the line that follows the first.
     numbers = {len(text.splitlines()) + more for more in (1, 2)}
-    run: Callable[[Settings, commands.Options], object]
     for run in (commands.plan, commands.run_all, status, verify, task_011):
         refused: PlaybookError | None = None
         try:
