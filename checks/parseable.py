@@ -1,6 +1,6 @@
 """DoD-003 to DoD-005: Parseable's chart, storage, resources, credentials and metrics."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, judged, shown
@@ -159,27 +159,52 @@ def has_resources(model: Model) -> Outcome:
 def _secret_file(model: Model) -> tuple[Resource, EncryptedFile | None]:
     """The Secret of the rollout, and what it shows where sops encrypted it.
 
+    That is the one of the settings, else the one that Parseable has its S3 credentials from.
+
     Raises:
         AnsweredError: there is none in the repository.
     """
     namespace, name = model.layout.namespace, model.settings.parseable.secret
-    found = model.resources.find("Secret", namespace, name)
+    found, hidden = model.resources.find("Secret", namespace, name), None
     if found is None:
-        maker = maker_of(model, namespace, name)
-        if maker is not None:
-            raise AnsweredError(
-                unknown(f"Secret {namespace}/{name} is made from {maker.key} in the cluster", Cause.CLUSTER)
-            )
-        others = sorted({item.key.name for item in model.objects_of(PARSEABLE) if item.key.kind == "Secret"})
-        there = f" (there is {', '.join(others)})" if others else ""
-        raise AnsweredError(
-            failed(
-                f"there is no Secret {namespace}/{name}{there}",
-                "the pods would not find it",
-                "invoke task-004",
-            )
-        )
+        try:
+            found = _used_secret(model)
+        except AnsweredError as error:
+            hidden = error.outcome
+    if found is None:
+        raise AnsweredError(_without_secret(model, namespace, name, hidden))
     return found, inspect(model.text(found.path))
+
+
+def _without_secret(model: Model, namespace: str, name: str, hidden: Outcome | None) -> Outcome:
+    """What to say of a Secret that is not there; ``hidden`` is why it is not known which one is used."""
+    maker = maker_of(model, namespace, name)
+    if maker is not None:
+        return unknown(f"Secret {namespace}/{name} is made from {maker.key} in the cluster", Cause.CLUSTER)
+    others = sorted({item.key.name for item in model.objects_of(PARSEABLE) if item.key.kind == "Secret"})
+    path = model.mentioned("Secret", name)
+    if hidden is not None and hidden.cause is not None and (others or path):
+        there = f"{path} has one" if path else f"there is {', '.join(others)}"
+        told = f"no Secret {namespace}/{name} is known ({there}): {hidden.evidence}"
+        return unknown(told, hidden.cause, hidden.remedy)
+    there = f" (there is {', '.join(others)})" if others else ""
+    return failed(
+        f"there is no Secret {namespace}/{name}{there}", "the pods would not find it", "invoke task-004"
+    )
+
+
+def _used_secret(model: Model) -> Resource | None:
+    """The one Secret that all servers have both S3 credentials from; None if there is none.
+
+    Raises:
+        AnsweredError: it is not known what the servers have.
+    """
+    servers = _servers(model)
+    used = {_source_of(model, *server, name) for server in servers for name in S3_VARIABLES}
+    names = {None if source is None else source[0] for source in used}
+    if len(names) != 1 or (name := names.pop()) is None:
+        return None
+    return model.resources.find("Secret", servers[0][0].owner.key.namespace, name)
 
 
 def secret_has_keys(model: Model) -> Outcome:
@@ -189,16 +214,20 @@ def secret_has_keys(model: Model) -> Outcome:
     missing = [key for key in S3_VARIABLES.values() if key not in keys]
     if not missing:
         return passed(f"{found.key} has {' and '.join(S3_VARIABLES.values())}")
+    lacks = f"{found.key} lacks {', '.join(missing)}"
     try:
         used = {name: _source_of(model, *server, name) for server in _servers(model) for name in S3_VARIABLES}
-    except AnsweredError:
+    except AnsweredError as error:
+        if error.outcome.cause is not None:
+            told = f"{lacks}; whether Parseable takes others: {error.outcome.evidence}"
+            return unknown(told, error.outcome.cause, error.outcome.remedy)
         used = {}
     if used and all(source is not None and source[0] == found.key.name for source in used.values()):
         names = [source[1] for source in used.values() if source is not None]
         if set(names) <= set(keys):
             return passed(f"{found.key} has {' and '.join(names)}, which Parseable gets its credentials from")
     return failed(
-        f"{found.key} lacks {', '.join(missing)}",
+        lacks,
         "Parseable would have no S3 credentials",
         "invoke task-004",
         model.place_of(found),
@@ -382,12 +411,23 @@ def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
             if login == {None} and reference and not key_problem(model, monitor.key.namespace, *source):
                 # What login Parseable has is told by the check of it.
                 continue
-            if source not in login:
+            is_there = not key_problem(model, monitor.key.namespace, *source)
+            if source not in login and not (is_there and _is_another_key(source, login, variable)):
                 names = " or ".join(f"key {one[1]} of {one[0]}" for one in login if one is not None)
                 problems.append(
                     f"basicAuth.{part} is not {names or 'from a Secret'}, and {METRICS_PATH} needs a login"
                 )
     return problems
+
+
+def _is_another_key(source: tuple[str, str], login: Iterable[tuple[str, str] | None], variable: str) -> bool:
+    """Whether ``source`` is in the Secret of the login, under a key that may hold the same.
+
+    Some keep the login twice: for the server under the names of its variables, for others under plain ones.
+    """
+    documented = LOGIN_VARIABLES | S3_VARIABLES
+    is_of_another = source[1] in documented.values() and documented[variable] != source[1]
+    return not is_of_another and any(one is not None and one[0] == source[0] for one in login)
 
 
 def _wanted_label(model: Model) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from typing import Any
 from checks.model import Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.flux.listing import holding
 from tasks.kube.pods import Pod
-from tasks.kube.resources import Resource
+from tasks.kube.resources import Gap, Resource
 from tasks.subjects.manifests import APPS
 from tasks.yaml.documents import dig, items, mapping
 
@@ -122,11 +122,24 @@ def key_problem(model: Model, namespace: str, name: str, key: str) -> str:
     """What is missing of ``key`` of the Secret ``namespace/name``; empty if it will be there."""
     holder = model.resources.find("Secret", namespace, name)
     if holder is None:
-        # The keys of one that a controller makes are not known here.
-        is_made = maker_of(model, namespace, name) is not None
-        return "" if is_made else f"Secret {namespace}/{name}, which does not exist"
+        # The keys of one that a controller makes, or that is not seen, are not known here.
+        is_open = maker_of(model, namespace, name) is not None or unseen(model, "Secret", namespace, name)
+        return "" if is_open else f"Secret {namespace}/{name}, which does not exist"
     keys = keys_of(holder)
     return "" if key in keys else f"key {key} of Secret {name}, which has {', '.join(keys) or 'none'}"
+
+
+def unseen(model: Model, kind: str, namespace: str, name: str) -> Gap | None:
+    """The part that is not seen here and may hold an object that our pods need.
+
+    Nobody else makes what they need: but it may lie in what is known to be put into their namespace, in a
+    folder that is not built whose texts name it, or in a file that is looked at in a later stage only.
+    """
+    for gap in model.resources.gaps:
+        is_later = gap.cause is Cause.STAGE and model.mentioned(kind, name) is not None
+        if gap.may_hold(kind, namespace, name) and (gap.namespaces or gap.texts is not None or is_later):
+            return gap
+    return None
 
 
 def maker_of(model: Model, namespace: str, name: str) -> Resource | None:
@@ -152,8 +165,8 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
             "let a Kustomization of that namespace apply it",
             where,
         )
-    gap = model.resources.gap_for(kind, namespace, name)
-    if is_ours and gap is not None and gap.texts is not None:
+    gap = unseen(model, kind, namespace, name)
+    if is_ours and gap is not None:
         return unknown(
             f"{what} for {used_for} of {pod.owner.key}: {gap.reason}", gap.cause, gap.remedy, where
         )

@@ -2,7 +2,7 @@
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, u
 from checks.references import key_problem
 from tasks.effects import shell
 from tasks.effects.scratch import scratch_folder
+from tasks.flux.listing import is_below
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import address_of
@@ -33,6 +34,9 @@ _METADATA = ("namespace", "pod_name", "container_name", "node_name")
 # Vector's own default: https://vector.dev/docs/reference/configuration/global-options/#data_dir
 _DATA_FOLDER = "/var/lib/vector/"
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)")
+# Sinks that send logs to Parseable, or to another Vector that does.
+_HANDING_OVER = "vector"
+_SENDING = ("http", _HANDING_OVER)
 _NO_LOGS = "Vector would be refused by the Kubernetes API and collect nothing"
 
 
@@ -159,18 +163,15 @@ def _config(model: Model) -> Resource:
     except AnsweredError:
         agents = []
     for pod in agents:
-        mounted = [
-            found
-            for name in pod.mounted("configMap")
-            if (found := model.resources.find("ConfigMap", pod.owner.key.namespace, name)) is not None
-        ]
+        mounted = _mounted(model, pod)
         if mounted:
             return next((one for one in mounted if one.key.name == wanted), mounted[0])
-    found = model.resources.find("ConfigMap", namespace, wanted)
+    alike = model.resources.of_kind("ConfigMap", namespace=namespace)
+    found = next((one for one in alike if _is_named(one.key.name, wanted)), None)
     if found is not None:
         return found
     gap = model.resources.gap_for("ConfigMap", namespace, wanted)
-    if gap is not None and gap.cause is not Cause.STAGE:
+    if gap is not None and (gap.cause is not Cause.STAGE or _is_elsewhere(model, wanted)):
         raise AnsweredError(
             unknown(
                 f"ConfigMap {namespace}/{wanted}: {gap.what} is not known ({gap.reason})",
@@ -183,13 +184,36 @@ def _config(model: Model) -> Resource:
     )
 
 
+def _is_elsewhere(model: Model, name: str) -> bool:
+    """Whether a ConfigMap is in a file of somebody else, or is generated."""
+    folder = VECTOR.folder(model.workspace)
+    generated = (
+        dig(one, "name")
+        for path in model.tree.kustomizations
+        if is_below(f"{path}/", folder)
+        for one in items(model.tree.kustomization(path), "configMapGenerator")
+    )
+    return name in generated or model.mentioned("ConfigMap", name) is not None
+
+
+def _mounted(model: Model, pod: Pod) -> list[Resource]:
+    """The ConfigMaps that a pod mounts, as far as they are known."""
+    found = (
+        model.resources.find("ConfigMap", pod.owner.key.namespace, name) for name in pod.mounted("configMap")
+    )
+    return [one for one in found if one is not None]
+
+
 def _pipeline(model: Model) -> _Pipeline:
     """Vector's configuration.
 
     Raises:
         AnsweredError: there is none, or a part of it does not parse.
     """
-    holder = _config(model)
+    return _read(model, _config(model))
+
+
+def _read(model: Model, holder: Resource) -> _Pipeline:
     content: Mapping[str, Any] = {}
     for key, text in mapping(holder.data, "data").items():
         if not str(key).endswith(_ENDINGS):
@@ -272,7 +296,8 @@ def metadata_is_added(model: Model) -> Outcome:
         missing = [key for key in _METADATA if not re.search(rf"(?m)^\s*\.k8s\.{key}\s*=", program)]
         if missing or not any(is_input(transform, source) for source in sources):
             continue
-        if any(is_input(sink, name) for sink in pipeline.components("sinks", "http").values()):
+        sinks = (sink for kind in _SENDING for sink in pipeline.components("sinks", kind).values())
+        if any(is_input(sink, name) for sink in sinks):
             return passed(f"transform {name} adds {', '.join(_METADATA)} on the way to the sink")
     return failed(
         f"no remap between the pod logs and the sink sets .k8s. {', '.join(_METADATA)}",
@@ -292,9 +317,8 @@ def is_input(component: Mapping[str, Any], name: str) -> bool:
 
 def sink_posts_to_parseable(model: Model) -> Outcome:
     """DoD-008-03."""
-    pipeline = _pipeline(model)
     stream, size = model.settings.parseable.stream, model.settings.vector.buffer_bytes
-    sink = _parseable_sink(model, pipeline)
+    pipeline, sink, pods = _to_parseable(model)
     wanted: dict[tuple[str, ...], object] = {
         ("encoding", "codec"): "json",
         ("buffer", "type"): "disk",
@@ -310,7 +334,7 @@ def sink_posts_to_parseable(model: Model) -> Outcome:
     # Vector's http sink posts unless told otherwise.
     if str(sink.get("method", "post")).lower() != "post":
         problems.append(f"method is {sink['method']!r}, not 'post'")
-    problems += _login_problems(model, sink)
+    problems += _login_problems(sink, pods)
     written = [
         item
         for path in model.ours
@@ -332,13 +356,9 @@ def _is_holder(item: object, holder: Resource) -> bool:
     return (dig(item, "kind"), dig(item, "metadata", "name")) == ("ConfigMap", holder.key.name)
 
 
-def _login_problems(model: Model, sink: Mapping[str, Any]) -> list[str]:
+def _login_problems(sink: Mapping[str, Any], pods: Sequence[Pod]) -> list[str]:
     """What is wrong with the sink's login: it is written out, or a variable that no container has."""
     problems = []
-    try:
-        agents = _agents(model)
-    except AnsweredError:
-        agents = []
     for field in ("user", "password"):
         value = dig(sink, "auth", field)
         used = _VARIABLE.fullmatch(str(value).rstrip("}")) if isinstance(value, str) else None
@@ -354,38 +374,64 @@ def _login_problems(model: Model, sink: Mapping[str, Any]) -> list[str]:
             continue
         problems += [
             f"auth.{field} is {value}, which {pod.owner.key} does not set"
-            for pod in agents
+            for pod in pods
             if not any(used[1] in variables(one) or one.get("envFrom") for one in pod.containers())
         ]
     return problems
 
 
-def _parseable_sink(model: Model, pipeline: _Pipeline) -> Mapping[str, Any]:
-    """The sink that posts to Parseable.
+def _to_parseable(model: Model) -> tuple[_Pipeline, Mapping[str, Any], Sequence[Pod]]:
+    """The sink that posts to Parseable, with its pipeline and the pods that run it.
+
+    That pipeline is the agents', or that of another release of Vector, which they hand their logs to.
 
     Raises:
-        AnsweredError: there is none.
+        AnsweredError: there is none, or it is not known.
     """
-    wanted = ingest_url(model.workspace)
+    pipeline = _pipeline(model)
+    try:
+        agents = _agents(model)
+    except AnsweredError:
+        agents = []
+    sink = _parseable_sink(model, pipeline)
+    if sink is not None:
+        return pipeline, sink, agents
+    handing = pipeline.components("sinks", _HANDING_OVER)
+    if handing:
+        for pod in agents and model.pods_of(VECTOR):
+            for holder in _mounted(model, pod):
+                other = _read(model, holder)
+                sink = _parseable_sink(model, other)
+                if sink is not None:
+                    return other, sink, [pod]
+        address = ", ".join(str(one.get("address")) for one in handing.values())
+        told = f"the logs are handed to the Vector at {address}; whether that sends them to Parseable"
+        raise AnsweredError(unknown(f"{told} is not in the repository", Cause.CLUSTER))
     sinks = pipeline.components("sinks", "http")
-    for sink in sinks.values():
-        uri = str(sink.get("uri"))
-        address = address_of(uri, pipeline.holder.key.namespace, model.resources)
-        if uri == wanted or (
-            uri.rstrip("/").endswith(INGEST_PATH)
-            and address is not None
-            and address == address_of(wanted, pipeline.holder.key.namespace, model.resources)
-        ):
-            return sink
     found = ", ".join(str(sink.get("uri")) for sink in sinks.values()) or "none at all"
     raise AnsweredError(
         failed(
-            f"no http sink posts to {wanted} (found: {found})",
+            f"no http sink posts to {ingest_url(model.workspace)} (found: {found})",
             "no log reaches Parseable",
             "invoke task-008",
             model.place_with(pipeline.holder, "sinks:"),
         )
     )
+
+
+def _parseable_sink(model: Model, pipeline: _Pipeline) -> Mapping[str, Any] | None:
+    """The sink of a pipeline that posts to Parseable; None if none does."""
+    wanted, namespace = ingest_url(model.workspace), pipeline.holder.key.namespace
+    for sink in pipeline.components("sinks", "http").values():
+        uri = str(sink.get("uri"))
+        address = address_of(uri, namespace, model.resources)
+        if uri == wanted or (
+            uri.rstrip("/").endswith(INGEST_PATH)
+            and address is not None
+            and address == address_of(wanted, namespace, model.resources)
+        ):
+            return sink
+    return None
 
 
 # Release --------------------------------------------------------------------------------------------------
@@ -415,10 +461,10 @@ def uses_config_and_account(model: Model) -> Outcome:
         if pod.account != account:
             problems.append(f"{pod.owner.key} runs as ServiceAccount {pod.account}, not {account}")
         mounted = pod.mounted("configMap")
-        if name not in mounted:
+        if not any(_is_named(one, name) for one in mounted):
             others = ", ".join(sorted(mounted)) or "none"
             problems.append(f"{pod.owner.key} mounts ConfigMap {others} as its configuration, not {name}")
-        problems += _unset_variables(model, pod)
+    problems += _unset_variables(model)
     return judged(
         problems,
         passed(
@@ -430,10 +476,15 @@ def uses_config_and_account(model: Model) -> Outcome:
     )
 
 
-def _unset_variables(model: Model, pod: Pod) -> list[str]:
+def _is_named(found: str, wanted: str) -> bool:
+    """Whether a ConfigMap has a name, or is generated with that name and a hash behind it."""
+    return found == wanted or re.fullmatch(rf"{re.escape(wanted)}-[a-z0-9]{{10}}", found) is not None
+
+
+def _unset_variables(model: Model) -> list[str]:
     """Variables of the sink's login that do not come from a key that exists, in a Secret that exists."""
     try:
-        sink = _parseable_sink(model, _pipeline(model))
+        _, sink, pods = _to_parseable(model)
     except AnsweredError:
         # That is another item's answer.
         return []
@@ -442,23 +493,24 @@ def _unset_variables(model: Model, pod: Pod) -> list[str]:
         for field in ("user", "password")
         if (found := _VARIABLE.match(str(dig(sink, "auth", field))))
     ]
-    given = {name: value for one in pod.containers() for name, value in variables(one).items()}
     problems = []
-    for variable in used:
-        reference = mapping(given.get(variable), "secretKeyRef")
-        if not reference and any(one.get("envFrom") for one in pod.containers()):
-            continue
-        name, key = str(reference.get("name")), str(reference.get("key"))
-        problem = key_problem(model, pod.owner.key.namespace, name, key) if reference else "no Secret"
-        if problem:
-            problems.append(f"{pod.owner.key}: {variable} is taken from {problem}")
+    for pod in pods:
+        given = {name: value for one in pod.containers() for name, value in variables(one).items()}
+        for variable in used:
+            reference = mapping(given.get(variable), "secretKeyRef")
+            if not reference and any(one.get("envFrom") for one in pod.containers()):
+                continue
+            name, key = str(reference.get("name")), str(reference.get("key"))
+            problem = key_problem(model, pod.owner.key.namespace, name, key) if reference else "no Secret"
+            if problem:
+                problems.append(f"{pod.owner.key}: {variable} is taken from {problem}")
     return problems
 
 
 def sends_to_parseable(model: Model) -> Outcome:
     """DoD-009-03: the sink's URL leads to a Service and a port that will exist."""
-    pipeline = _pipeline(model)
-    url = str(_parseable_sink(model, pipeline).get("uri"))
+    pipeline, sink, _ = _to_parseable(model)
+    url = str(sink.get("uri"))
     # Without Parseable's objects, its Service is not there to be found.
     model.pods_of(PARSEABLE)
     address = address_of(url, pipeline.holder.key.namespace, model.resources)

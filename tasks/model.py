@@ -25,7 +25,7 @@ from tasks.kube.keys import group_of, key_of
 from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
-from tasks.subjects.apps import App
+from tasks.subjects.apps import KS, App
 from tasks.subjects.flux import applied_files
 from tasks.subjects.manifests import APPS
 from tasks.workspace import Workspace
@@ -33,8 +33,12 @@ from tasks.yaml.documents import dig, load_documents
 from tasks.yaml.marks import line_of, line_with
 
 KUSTOMIZE = "kustomize.config.k8s.io"
-_NAMED = re.compile(r"(?m)^\s*(?:-\s+)?name:\s*[\"']?([\w.-]+)")
-_KINDS = re.compile(r"(?m)^kind:\s*[\"']?(?:Secret|ConfigMap|ServiceAccount|ExternalSecret|SealedSecret)\b")
+_NAMED = re.compile(r"(?m)^\s*(?:-\s+)?(?:secretN|n)ame:\s*[\"']?([\w.-]+)")
+# What pods need or are given, what that is made from, and what finds our Services.
+_KINDS = re.compile(
+    r"(?m)^kind:\s*[\"']?(?:\w*Secret|ConfigMap|ServiceAccount|ServiceMonitor|ClusterRole|ClusterRoleBinding"
+    r"|ObjectBucketClaim|Certificate|OnePasswordItem)\b"
+)
 
 
 class Stage(IntEnum):
@@ -303,12 +307,26 @@ class Model:
         return Resources((*plain, *rendered), (*cluster.gaps, *gaps))
 
     def _written(self, path: str) -> Iterator[Resource]:
-        """The objects of a file of ours as they are written."""
+        """The objects of a file of ours as they are written, in the namespace that our ks.yaml names."""
+        target = self._target_of(path)
         for document in load_documents(self.text(path)):
             if isinstance(document, dict):
                 data, faults = shaped(document)
                 if data.get("kind") and "apiVersion" in data and group_of(data) != KUSTOMIZE:
-                    yield Resource(key_of(data, self.layout.namespace), data, path, faults=faults)
+                    key = key_of(data, self.layout.namespace)
+                    if target and key.namespace and key.group != FLUX:
+                        key = key._replace(namespace=target)
+                    yield Resource(key, data, path, faults=faults)
+
+    def _target_of(self, path: str) -> str:
+        """The namespace that the Kustomization of the app puts the file ``path`` into; empty if in none."""
+        for app in APPS:
+            if is_below(path, app.folder(self.workspace)):
+                own = app.path(self.workspace, KS)
+                found = [item for item in self.tree.of_kind("Kustomization") if item.path == own]
+                target = found[0].spec.get("targetNamespace") if found else None
+                return "" if has_variable(target) else str(target or "")
+        return ""
 
     def objects_of(self, app: App) -> list[Resource]:
         """The objects of one of the apps in the furthest view."""

@@ -13,7 +13,7 @@ from tasks.subjects.apps import APP_FOLDER, KS, App
 from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
-from tasks.yaml.documents import same_documents
+from tasks.yaml.documents import same_documents, syntax_error
 from tasks.yaml.templates import ABSENT, MANIFESTS, MARKER, Absent, Value, render
 
 APPS = (PARSEABLE, VECTOR)
@@ -151,6 +151,12 @@ def plan_files(workspace: Workspace, found: Iterable[FolderFacts | ManifestFacts
         if item.is_current:
             continue
         if item.has_local_edits and not workspace.permissions.force:
+            broken = syntax_error(item.current or "")
+            if broken:
+                raise RefusedError(
+                    f"{item.path}:{broken}; the file is not valid YAML, and not committed like that",
+                    "correct it, or run again with --force to overwrite it",
+                )
             raise RefusedError(
                 f"{item.path} has uncommitted changes that this run would overwrite",
                 "commit them, or run again with --force to overwrite them",
