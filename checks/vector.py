@@ -318,7 +318,7 @@ def is_input(component: Mapping[str, Any], name: str) -> bool:
 def sink_posts_to_parseable(model: Model) -> Outcome:
     """DoD-008-03."""
     stream, size = model.settings.parseable.stream, model.settings.vector.buffer_bytes
-    pipeline, sink, pods = _to_parseable(model)
+    pipeline, sink, _ = _to_parseable(model)
     wanted: dict[tuple[str, ...], object] = {
         ("encoding", "codec"): "json",
         ("buffer", "type"): "disk",
@@ -334,7 +334,7 @@ def sink_posts_to_parseable(model: Model) -> Outcome:
     # Vector's http sink posts unless told otherwise.
     if str(sink.get("method", "post")).lower() != "post":
         problems.append(f"method is {sink['method']!r}, not 'post'")
-    problems += _login_problems(sink, pods)
+    problems += _login_problems(sink)
     written = [
         item
         for path in model.ours
@@ -356,13 +356,11 @@ def _is_holder(item: object, holder: Resource) -> bool:
     return (dig(item, "kind"), dig(item, "metadata", "name")) == ("ConfigMap", holder.key.name)
 
 
-def _login_problems(sink: Mapping[str, Any], pods: Sequence[Pod]) -> list[str]:
-    """What is wrong with the sink's login: it is written out, or a variable that no container has."""
-    problems = []
+def _login_problems(sink: Mapping[str, Any]) -> Iterator[str]:
+    """Where the sink's login is no variable; what the variable has is asked of the pods by another item."""
     for field in ("user", "password"):
         value = dig(sink, "auth", field)
-        used = _VARIABLE.fullmatch(str(value).rstrip("}")) if isinstance(value, str) else None
-        if used is None:
+        if not isinstance(value, str) or _VARIABLE.fullmatch(value.rstrip("}")) is None:
             told = (
                 "not set"
                 if value in (None, "")
@@ -370,14 +368,7 @@ def _login_problems(sink: Mapping[str, Any], pods: Sequence[Pod]) -> list[str]:
                 if isinstance(value, str)
                 else shown(value)
             )
-            problems.append(f"auth.{field} is {told}, not a variable")
-            continue
-        problems += [
-            f"auth.{field} is {value}, which {pod.owner.key} does not set"
-            for pod in pods
-            if not any(used[1] in variables(one) or one.get("envFrom") for one in pod.containers())
-        ]
-    return problems
+            yield f"auth.{field} is {told}, not a variable"
 
 
 def _to_parseable(model: Model) -> tuple[_Pipeline, Mapping[str, Any], Sequence[Pod]]:

@@ -1,12 +1,13 @@
 """YAML errors in files that matter: every command names file and line; none says that there is no file."""
 
+import dataclasses
 import re
 
 import pytest
 
 from tasks import commands
 from tasks.core.errors import PlaybookError
-from tasks.core.settings import Settings
+from tasks.core.settings import Parseable, Settings
 from tests.checks.test_links import (
     _programs,  # noqa: F401
     answers,  # noqa: F401
@@ -19,14 +20,6 @@ from tests.tools import helm_folder  # noqa: F401
 from tests.whole.test_gate import Gate
 from tests.whole.test_gate import gate as gate  # noqa: PLC0414 (a fixture)
 
-FILES = (
-    f"{APPS}/kustomization.yaml",
-    f"{APPS}/parseable/ks.yaml",
-    f"{APPS}/vector/app/helmrelease.yaml",
-    f"{APPS}/parseable/app/secret.sops.yaml",
-    "kubernetes/flux/meta/repos/kustomization.yaml",
-    GRAFANA,
-)
 ERRORS = {
     "a tab": "\tx: y\n",
     "conflict markers": "<<<<<<< HEAD\na: b\n=======\na: c\n>>>>>>> other\n",
@@ -46,11 +39,24 @@ def task_011(settings: Settings, options: commands.Options) -> None:
     commands.run_one(settings, options, "TASK-011", with_prerequisites=False)
 
 
-@pytest.mark.parametrize("file", FILES)
-@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(
+    ("file", "error"),
+    [
+        (f"{APPS}/kustomization.yaml", "a tab"),
+        (f"{APPS}/kustomization.yaml", "conflict markers"),
+        (f"{APPS}/kustomization.yaml", "a broken alias"),
+        (f"{APPS}/parseable/ks.yaml", "conflict markers"),
+        (f"{APPS}/vector/app/helmrelease.yaml", "a broken alias"),
+        (f"{APPS}/parseable/app/secret.sops.yaml", "a tab"),
+        ("kubernetes/flux/meta/repos/kustomization.yaml", "a broken alias"),
+        (GRAFANA, "conflict markers"),
+        (GRAFANA, "a broken alias"),
+    ],
+)
 def test_every_command_names_the_line(
     gate: Gate, file: str, error: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    gate.settings = dataclasses.replace(gate.settings, parseable=Parseable())
     path = gate.root / file
     text = path.read_text()
     path.write_text(text + ERRORS[error])
