@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import re
-import tarfile
 import tempfile
 import threading
 import zlib
@@ -12,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -150,6 +148,8 @@ class Helm:
             done = _helm(scratch, "pull", f"--destination={folder}", *_where(chart, url))
         archives = list(folder.glob("*.tgz"))
         if done.code == 0 and archives:
+            import tarfile
+
             if tarfile.is_tarfile(archives[0]):
                 return archives[0]
             # The page of a proxy or a login, say; an index without digests lets it pass.
@@ -293,7 +293,13 @@ def _served(folder: Path, scratch: Path) -> Iterator[str]:
         raise OfflineError(
             f"the mirror {folder} cannot be indexed: {shorten(done.said)}", "keep only charts in it"
         )
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root))) as server:
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as server:
         thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.02), daemon=True)
         thread.start()
         try:
@@ -316,6 +322,8 @@ def _check_folder(folder: Path, chart: Chart) -> None:
 
 
 def _is_whole(archive: Path) -> bool:
+    import tarfile
+
     try:
         with tarfile.open(archive) as packed:
             for member in packed:
@@ -326,8 +334,3 @@ def _is_whole(archive: Path) -> bool:
     except (tarfile.TarError, OSError, EOFError, zlib.error):
         return False
     return True
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
-        pass

@@ -6,13 +6,15 @@ What a template could reach in a way that is not plain from its text counts as k
 import io
 import posixpath
 import re
-import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.yaml.documents import load_documents
+
+if TYPE_CHECKING:
+    from tarfile import TarFile
 
 Path = tuple[str, ...]
 
@@ -80,6 +82,8 @@ def read_chart(archive: bytes) -> ChartFiles:
     Raises:
         ValueError: It is no packed chart.
     """
+    import tarfile
+
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
             files = dict(_members(packed))
@@ -95,7 +99,7 @@ def unknown_values(chart: ChartFiles, values: Mapping[str, Any]) -> list[Unknown
     return list(_unknown_in_chart(chart, chart.defaults, values, _reads(_strings(values)), ()))
 
 
-def _members(packed: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+def _members(packed: "TarFile") -> Iterator[tuple[str, bytes]]:
     """The files of the archive, by their paths inside the chart's folder."""
     for member in packed:
         _, _, path = posixpath.normpath(member.name).partition("/")
