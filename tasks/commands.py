@@ -287,10 +287,12 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
 
 def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]) -> None:
     console = Console(as_json=options.as_json)
+    # Where nothing changes, what was read for one task holds for the next.
+    unchanged = None if any(item.changes for item in plans) else Model(workspace, Stage.WRITTEN)
     found = carry_out(
         plans,
         workspace,
-        lambda name: _written(name, workspace),
+        lambda name: _written(name, workspace, unchanged),
         lambda change: _before_push(workspace, change),
         progress=console,
     )
@@ -312,9 +314,9 @@ def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:
         return judge(registry.CHECKS.values(), Model(workspace.with_repository(Repository(git, files))))
 
 
-def _written(task: str, workspace: Workspace) -> list[Verdict]:
+def _written(task: str, workspace: Workspace, known: Model | None = None) -> list[Verdict]:
     """The answers for one task from what is written: the charts are rendered once, before the commit."""
-    return judge(registry.of_task(task), Model(workspace, Stage.WRITTEN))
+    return judge(registry.of_task(task), known or Model(workspace, Stage.WRITTEN))
 
 
 def _report(

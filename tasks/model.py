@@ -121,11 +121,10 @@ class Model:
 
     # Built -------------------------------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def tree(self) -> Tree:
         """The Flux objects and kustomizations of the repository."""
-        repository = self.workspace.repository
-        return Tree(repository.yaml_files, repository.text)
+        return self.workspace.tree
 
     @cached_property
     def clusters(self) -> tuple[Cluster, ...]:

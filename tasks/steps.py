@@ -21,7 +21,7 @@ _STEPS: tuple[Step[Workspace, Any], ...] = (
     Step(CATALOGUE["TASK-001"], bucket.facts, bucket.plan),
     _manifests("TASK-002", PARSEABLE, APP_FOLDER, KS),
     _manifests("TASK-003", PARSEABLE, KS, KUSTOMIZATION, RELEASE),
-    Step(CATALOGUE["TASK-004"], secret.facts, secret.plan),
+    Step(CATALOGUE["TASK-004"], secret.facts, secret.plan, secret.ahead),
     _manifests("TASK-005", PARSEABLE, SERVICE_MONITOR),
     _manifests("TASK-006", VECTOR, APP_FOLDER, KS),
     _manifests("TASK-007", VECTOR, RBAC),

@@ -8,7 +8,9 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tasks.core.errors import SettingsError
 from tasks.flux.layout import Layout, discover
+from tasks.flux.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,20 +73,33 @@ class Workspace:
     @cached_property
     def layout(self) -> Layout:
         """What the repository shows about its own layout."""
-        return discover(self.settings, self.repository.yaml_files, self.repository.text)
+        return discover(self.settings, self.tree)
 
     @cached_property
+    def tree(self) -> Tree:
+        """The Flux objects and kustomizations of the repository, with planned changes laid over it."""
+        return Tree(self.repository.yaml_files, self.repository.text)
+
+    @cached_property
+    def found_credentials(self) -> S3Credentials | SettingsError:
+        """The S3 key pair, or why there is none: whoever left the question unanswered is not asked again."""
+        from tasks.effects.s3 import find_credentials
+
+        try:
+            return find_credentials(ask=self._ask)
+        except SettingsError as error:
+            return error
+
+    @property
     def credentials(self) -> S3Credentials:
         """The S3 key pair.
 
         Raises:
             SettingsError: there is none, or it is malformed.
         """
-        from tasks.effects.s3 import find_credentials
-
-        # Two tasks need them; whoever left the question unanswered is not asked again.
-        ask, self._ask = self._ask, None
-        return find_credentials(ask=ask)
+        if isinstance(self.found_credentials, SettingsError):
+            raise self.found_credentials
+        return self.found_credentials
 
     @cached_property
     def bucket(self) -> Bucket:
@@ -138,7 +153,7 @@ class Workspace:
             probe=self.probe,
             network=self.network,
         )
-        for door in ("credentials", "bucket", "helm", "web"):
+        for door in ("found_credentials", "bucket", "helm", "web"):
             if door in self.__dict__:
                 other.__dict__[door] = self.__dict__[door]
         return other
@@ -146,8 +161,10 @@ class Workspace:
     def lay_over(self, changes: Iterable[Change]) -> None:
         """Make later facts see ``changes`` as done."""
         self.repository.plan(changes)
+        self.__dict__.pop("tree", None)
 
     def refresh(self) -> None:
         """Forget what was read, after something was changed. The layout stays: changes follow it."""
         self.repository.forget()
-        self.__dict__.pop("bucket_facts", None)
+        for read in ("tree", "bucket_facts"):
+            self.__dict__.pop(read, None)

@@ -1,12 +1,13 @@
 """Everything a person reads: results on stdout, progress on stderr, colour on terminals only."""
 
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tasks.core.catalogue import PHASES
 from tasks.core.changes import Change
@@ -29,6 +30,8 @@ _STYLES = {
     "error": "red",
 }
 _WIDTH = 80
+# Variables that tell rich to treat whatever it writes to as a terminal.
+_STYLED = ("FORCE_COLOR", "TTY_COMPATIBLE")
 _MOMENT = 1.0  # seconds that nobody wonders about
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -49,11 +52,13 @@ class Console:
 
     def say(self, text: str = "", style: str = "") -> None:
         """One line of result."""
-        self._out.print(text, style=style, soft_wrap=True)
+        if not _written(sys.stdout, text):
+            self._out.print(text, style=style, soft_wrap=True)
 
     def note(self, text: str = "", style: str = "") -> None:
         """One line of progress."""
-        self._err.print(text, style=style, soft_wrap=True)
+        if not _written(sys.stderr, text):
+            self._err.print(text, style=style, soft_wrap=True)
 
     def ask(self, question: str) -> None:
         """A question; the cursor stays behind it."""
@@ -270,6 +275,16 @@ def verdict_data(verdict: Verdict) -> dict[str, Any]:
         "remedy": outcome.remedy,
         "place": outcome.place,
     }
+
+
+def _written(stream: TextIO, text: str) -> bool:
+    """Write a line to a file or pipe, unless rich would style or change it: rich takes long to load."""
+    is_plain = text.isprintable() and not text.endswith(" ")
+    if not is_plain or stream.isatty() or any(os.environ.get(name) for name in _STYLED):
+        return False
+    stream.write(f"{text}\n")
+    stream.flush()
+    return True
 
 
 def _rich(*, stderr: bool) -> "RichConsole":

@@ -29,12 +29,14 @@ class Refreshable(Protocol):
 class Step(Generic[W, F]):
     """How one task is done: ``facts`` reads what the plan needs to know, and touches nothing.
 
-    ``plan`` derives from it what is missing, and says what is worth saying.
+    ``plan`` derives from it what is missing, and says what is worth saying. ``ahead`` starts what ``facts``
+    would wait for, before the first task is planned; it raises nothing.
     """
 
     spec: TaskSpec
     facts: Callable[[W], F]
     plan: Callable[[W, F], Iterable[Change | Remark]]
+    ahead: Callable[[W], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Progress(Protocol):
 
 def make_plans(steps: Mapping[str, Step[W, Any]], workspace: W, tasks: Iterable[str]) -> list[TaskPlan]:
     """Plan ``tasks`` in the order given, each as if those before it were done. Changes nothing."""
+    tasks = tuple(tasks)
+    for name in tasks:
+        steps[name].ahead(workspace)
     plans: list[TaskPlan] = []
     stuck: set[str] = set()
     for name in tasks:
@@ -86,9 +91,11 @@ def make_plans(steps: Mapping[str, Step[W, Any]], workspace: W, tasks: Iterable[
             continue
         changes = tuple(item for item in planned if isinstance(item, Change))
         remarks = tuple(item.text for item in planned if isinstance(item, Remark))
-        workspace.lay_over(changes)
+        if changes:
+            workspace.lay_over(changes)
         plans.append(TaskPlan(step.spec, changes, remarks, blocked_by=blocker))
-    workspace.refresh()
+    if any(plan.changes for plan in plans):
+        workspace.refresh()
     return plans
 
 

@@ -308,6 +308,9 @@ class Bucket:
             self._words = replace(self._words, proxy=_proxy(self.settings.endpoint))
             session = Session()
             self._check_bundle(session)
+            # botocore would look into the folders of all services to find that it knows this one.
+            loader = session._session.get_component("data_loader")
+            loader.list_available_services = lambda _: ["s3"]
             client = session.client(
                 "s3",
                 region_name=self.settings.region,

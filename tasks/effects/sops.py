@@ -5,6 +5,7 @@ import os
 import posixpath
 import re
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,20 @@ class Sops:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._started: dict[tuple[str, str], Future[shell.Result]] = {}
+
+    def start(self, path: str, document: Mapping[str, Any], *, is_there: bool) -> None:
+        """Start what `readers`, and `decrypt` where ``is_there``, will wait for: the next call of each.
+
+        Raises:
+            RefusedError: there is no ``.sops.yaml``.
+        """
+        config = self.rules_file(path)
+        pool = ThreadPoolExecutor()
+        self._started["encrypt", path] = pool.submit(self._encrypt, path, config, document)
+        if is_there:
+            self._started["decrypt", path] = pool.submit(self._decrypt, path)
+        pool.shutdown(wait=False)
 
     def readers(self, path: str, document: Mapping[str, Any]) -> Readers:
         """Who can read a Secret at ``path`` by the creation rules.
@@ -59,7 +74,8 @@ class Sops:
                 one that would encrypt too little or too much of a Secret.
         """
         config = self.rules_file(path)
-        done = self._encrypt(path, config, document)
+        started = self._started.pop(("encrypt", path), None)
+        done = self._encrypt(path, config, document) if started is None else started.result()
         if done.code != 0:
             raise self._rule_error(path, config, done.said)
         seen = inspect(done.stdout.decode())
@@ -98,14 +114,8 @@ class Sops:
         Raises:
             RefusedError: the file was changed after encryption, or sops cannot read it.
         """
-        # Handed over, not opened by sops, which would follow a link.
-        done = shell.run(
-            ("sops", "decrypt", "--input-type", "yaml", "--output-type", "json", "/dev/stdin"),
-            cwd=self.root,
-            stdin=(read_text(self.root, path) or "").encode(),
-            withheld=_is_needless,
-            missing_hint=_HINT,
-        )
+        started = self._started.pop(("decrypt", path), None)
+        done = self._decrypt(path) if started is None else started.result()
         if done.code == _NO_KEY:
             return None
         if done.code != 0:
@@ -141,6 +151,16 @@ class Sops:
             cwd=self.root,
             stdin=yaml.safe_dump(dict(document), sort_keys=False).encode(),
             environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg()},
+            withheld=_is_needless,
+            missing_hint=_HINT,
+        )
+
+    def _decrypt(self, path: str) -> shell.Result:
+        # Handed over, not opened by sops, which would follow a link.
+        return shell.run(
+            ("sops", "decrypt", "--input-type", "yaml", "--output-type", "json", "/dev/stdin"),
+            cwd=self.root,
+            stdin=(read_text(self.root, path) or "").encode(),
             withheld=_is_needless,
             missing_hint=_HINT,
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.effects import archives
-from tasks.yaml.documents import load_documents
+from tasks.yaml.documents import load_documents, merged
 
 Path = tuple[str, ...]
 
@@ -163,9 +163,10 @@ def _unknown_in_chart(
         subchart = subcharts.get(key)
         if subchart is None or not isinstance(value, dict):
             continue
-        merged = _merged(subchart.defaults, defaults.get(key))
+        over = defaults.get(key)
+        its = merged(subchart.defaults, over) if isinstance(over, dict) else subchart.defaults
         inner = _join(_within(reads, key), given)
-        yield from _unknown_in_chart(subchart, merged, value, inner, (*prefix, key))
+        yield from _unknown_in_chart(subchart, its, value, inner, (*prefix, key))
 
 
 def _subchart_keys(chart: ChartFiles) -> dict[str, ChartFiles | None]:
@@ -318,16 +319,6 @@ def _places(defaults: Mapping[str, Any], at: Path) -> Iterator[Path]:
         yield (*at, str(key))
         if isinstance(value, dict):
             yield from _places(value, (*at, str(key)))
-
-
-def _merged(defaults: Mapping[str, Any], over: object) -> Mapping[str, Any]:
-    if not isinstance(over, dict):
-        return defaults
-    merged = dict(defaults)
-    for key, value in over.items():
-        before = merged.get(key)
-        merged[key] = _merged(before, value) if isinstance(before, dict) else value
-    return merged
 
 
 def _strings(value: object) -> tuple[str, ...]:

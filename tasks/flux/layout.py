@@ -6,7 +6,7 @@ A setting at its documented value yields to what the repository shows; a setting
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -116,9 +116,8 @@ def need_all(*found: object) -> None:
         )
 
 
-def discover(settings: Settings, paths: Sequence[str], read: Callable[[str], str]) -> Layout:
-    """Read the layout from the YAML files ``paths`` of a repository; ``read`` gives a file's text."""
-    tree = Tree(paths, read)
+def discover(settings: Settings, tree: Tree) -> Layout:
+    """Read the layout from the parts of a repository."""
     grafana = find_grafana(settings, tree.texts, tree.is_reconciled)
     apps = _find_apps(settings, tree, grafana)
     siblings = [

@@ -2,11 +2,13 @@
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from tasks.core.changes import Change, Remark
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
-from tasks.core.errors import RefusedError, SettingsError
+from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects.sops import EncryptedFile, EncryptSecret, Readers, inspect, oddity, secret_document
 from tasks.flux.layout import MissingError, need_all
 from tasks.subjects.manifests import check_owner
@@ -46,30 +48,41 @@ def facts(workspace: Workspace) -> SecretFacts:
     path = PARSEABLE.path(workspace, SECRET)
     current = workspace.repository.read(path)
     _refuse_plaintext(workspace, path)
-    harmless = secret_document(
-        workspace.settings.parseable.secret,
-        workspace.layout.namespace,
-        dict.fromkeys(SECRET_KEYS, "harmless"),
-    )
-    readers = workspace.sops.readers(path, harmless)
+    readers = workspace.sops.readers(path, _harmless(workspace))
     encrypted = None if current is None else inspect(current)
     if current is not None and encrypted is None:
         raise RefusedError(
             f"{path} is not a Secret encrypted by sops: {oddity(current)}",
             "move it away, or restore it (git checkout)",
         )
-    credentials: S3Credentials | SettingsError
-    try:
-        credentials = workspace.credentials
-    except SettingsError as error:
-        credentials = error
     return SecretFacts(
         path=path,
         current=current,
         encrypted=encrypted,
         values=None if encrypted is None else workspace.sops.decrypt(path),
         readers=readers,
-        credentials=credentials,
+        credentials=workspace.found_credentials,
+    )
+
+
+def ahead(workspace: Workspace) -> None:
+    """Start sops where `facts` will ask it: it runs beside the questions to the S3 server."""
+    if isinstance(workspace.found_credentials, SettingsError):
+        return
+    # What the user is asked for has been asked for by now: sops may have a question of its own.
+    with suppress(PlaybookError):
+        need_all(workspace.layout.apps, _rules(workspace))
+        path = PARSEABLE.path(workspace, SECRET)
+        is_there = inspect(workspace.repository.read(path) or "") is not None
+        workspace.sops.start(path, _harmless(workspace), is_there=is_there)
+
+
+def _harmless(workspace: Workspace) -> dict[str, Any]:
+    """The Secret with nothing to hide, to see what the creation rules make of it."""
+    return secret_document(
+        workspace.settings.parseable.secret,
+        workspace.layout.namespace,
+        dict.fromkeys(SECRET_KEYS, "harmless"),
     )
 
 

@@ -23,6 +23,7 @@ class Absent:
 
 ABSENT: Final = Absent()
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # A line whose whole value is one placeholder: there the value must stay the scalar it is.
 _WHOLE_VALUE = re.compile(r"^(?P<lead>\s*(?:- )?(?:[\w./-]+:\s+)?(?:&\w+\s+)?)\$\{(?P<name>\w+)\}\s*$")
 
@@ -61,7 +62,7 @@ def scalar(value: Value) -> str:
     if value is None or isinstance(value, int):
         return json.dumps(value)
     try:
-        plain = yaml.safe_load(f"k: {value}") == {"k": value}
+        plain = yaml.load(f"k: {value}", Loader=_LOADER) == {"k": value}  # noqa: S506 (both are safe)
     except yaml.YAMLError:
         plain = False
     return value if plain and "\n" not in value else json.dumps(value)

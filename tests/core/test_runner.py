@@ -111,7 +111,7 @@ def test_each_task_is_planned_as_if_those_before_it_were_done() -> None:
         TaskPlan(spec(3)),
     ]
     assert [plan.state for plan in plans] == ["changes", "changes", "done"]
-    assert log == ["lay over one, two", "lay over three", "lay over ", "refresh"]
+    assert log == ["lay over one, two", "lay over three", "refresh"]
 
 
 def test_only_what_is_asked_for_is_planned() -> None:
