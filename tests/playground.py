@@ -3,28 +3,35 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import boto3
 import yaml
+from botocore.exceptions import ClientError
 
 from tasks.core.credentials import S3Credentials, Secret
 from tasks.core.settings import S3
 from tasks.demo.sandbox import make_key, make_repository
 from tasks.effects import shell
 from tasks.effects.s3 import Bucket
+from tests.commands import Commands
 
 ROOT = Path(__file__).resolve().parents[1]
 APPS = "kubernetes/apps/monitoring"
+COMMANDS = Commands()
 SOPS = shell.find("sops") or "sops"
 SECRET = f"{APPS}/parseable/app/secret.sops.yaml"
+RELEASE = f"{APPS}/parseable/app/helmrelease.yaml"
 GRAFANA = f"{APPS}/grafana/app/helmrelease.yaml"
 
 
@@ -50,30 +57,61 @@ class Playground:
     endpoint: str
     access_key: str
     secret_key: str
-    bucket: str
-    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.bucket = f"logs-{secrets.token_hex(6)}"
+        self.environment = {
+            "S3_ACCESS_KEY_ID": self.access_key,
+            "S3_SECRET_ACCESS_KEY": self.secret_key,
+            "SOPS_AGE_KEY_FILE": str(self.folder / "age.key"),
+            "INVOKE_S3_ENDPOINT": self.endpoint,
+            "INVOKE_S3_BUCKET": self.bucket,
+        }
 
     @classmethod
     def make(
         cls, folder: Path, endpoint: str, keys: tuple[str, str], shape: Callable[[Path], None] | None = None
     ) -> "Playground":
-        """Make the sample repository, changed by ``shape`` before its first commit."""
-        made = cls(folder, endpoint, *keys, bucket=f"logs-{secrets.token_hex(6)}")
-        recipient = make_key(folder / "age.key")
-        make_repository(made.root, folder / "remote.git", recipient)
+        """Make the sample repository with its remote and a key, changed by ``shape``."""
+        made = cls(folder, endpoint, *keys)
+        make_repository(made.root, folder / "remote.git", make_key(folder / "age.key"))
         if shape is not None:
-            shape(made.root)
-            if made.git("status", "--porcelain"):
-                made.commit_all("Another layout")
-                made.git("push", "-q")
-        made.environment = {
-            "S3_ACCESS_KEY_ID": keys[0],
-            "S3_SECRET_ACCESS_KEY": keys[1],
-            "SOPS_AGE_KEY_FILE": str(folder / "age.key"),
-            "INVOKE_S3_ENDPOINT": endpoint,
-            "INVOKE_S3_BUCKET": made.bucket,
-        }
+            made.reshape(shape)
         return made
+
+    def copy(self, folder: Path) -> "Playground":
+        """The same in another folder, with a remote and a bucket of its own."""
+        shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
+        made = Playground(folder, self.endpoint, self.access_key, self.secret_key)
+        config = made.root / ".git/config"
+        config.write_text(config.read_text().replace(str(self.folder), str(folder)))
+        if (made.root / RELEASE).exists():
+            made._take_bucket_of(self)
+        return made
+
+    def _take_bucket_of(self, other: "Playground") -> None:
+        """Make our bucket like that of ``other``, and name it in our repository, where its is named."""
+        s3 = _client(self.endpoint, self.access_key, self.secret_key)
+        s3.create_bucket(Bucket=self.bucket)
+        rules = s3.get_bucket_lifecycle_configuration(Bucket=other.bucket)["Rules"]
+        s3.put_bucket_lifecycle_configuration(Bucket=self.bucket, LifecycleConfiguration={"Rules": rules})
+        is_committed = not self.git("status", "--porcelain", RELEASE)
+        self.write(RELEASE, self.read(RELEASE).replace(other.bucket, self.bucket))
+        if is_committed:
+            self.git("commit", "-q", "--amend", "--no-edit", RELEASE)
+            self.git("push", "-q", "--force")
+
+    def reshape(self, shape: Callable[[Path], None]) -> None:
+        """Commit and push what ``shape`` changes."""
+        shape(self.root)
+        if self.git("status", "--porcelain"):
+            self.commit_all("Another layout")
+            self.git("push", "-q")
+
+    def discard(self) -> None:
+        """Delete the bucket, unless there is something in it: the server has room for a hundred."""
+        with suppress(ClientError):
+            _client(self.endpoint, self.access_key, self.secret_key).delete_bucket(Bucket=self.bucket)
 
     @property
     def root(self) -> Path:
@@ -84,17 +122,7 @@ class Playground:
 
     def invoke(self, *arguments: str, **environment: str | None) -> Done:
         """Run a command to its end; ``environment`` adds variables, or takes away those that are None."""
-        done = subprocess.run(
-            (sys.executable, "-m", "invoke", *arguments),
-            cwd=ROOT,
-            env=self._environment(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return Done(*COMMANDS.run(arguments, self._environment(environment), seconds=120))
 
     def on_repository(self, command: str, *arguments: str, **environment: str | None) -> Done:
         """Run a command with --repo."""
@@ -188,6 +216,17 @@ class Playground:
         """The bucket, seen with the right key."""
         settings = S3(endpoint=self.endpoint, bucket=self.bucket)
         return Bucket(settings, S3Credentials(Secret(self.access_key), Secret(self.secret_key), "test"))
+
+
+@cache
+def _client(endpoint: str, access_key: str, secret_key: str) -> Any:
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+    )
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -19,11 +19,18 @@ from tests.storage import Storage, credentials
 from tests.whole.conftest import PlaygroundMaker
 
 
-@pytest.fixture
-def ready(play: Playground) -> Playground:
-    """A playground in which TASK-004 is next."""
+@pytest.fixture(scope="session")
+def with_release(sample: Playground, tmp_path_factory: pytest.TempPathFactory) -> Playground:
+    """A playground in which TASK-004 is next; to be copied."""
+    play = sample.copy(tmp_path_factory.mktemp("with-release"))
     assert play.on_repository("task-003", "--with-prerequisites", "--yes").code == 0
     return play
+
+
+@pytest.fixture
+def ready(playground: PlaygroundMaker, with_release: Playground) -> Playground:
+    """A playground in which TASK-004 is next."""
+    return playground(source=with_release)
 
 
 def recipient() -> str:
@@ -305,7 +312,7 @@ def watched_processes() -> Iterator[set[bytes]]:
     over = threading.Event()
 
     def sample() -> None:
-        while not over.is_set():
+        while not over.wait(0.002):
             for path in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     seen.add(path.read_bytes())

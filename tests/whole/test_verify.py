@@ -80,10 +80,8 @@ def deployment(play: Playground, helm_folder: Path) -> Deployment:
 
 
 @pytest.fixture
-def deployed(deployment: Deployment) -> Deployment:
-    done = deployment.run("all", "--yes")
-    assert done.code == 0, done.err
-    return deployment
+def deployed(done: Playground, helm_folder: Path) -> Deployment:
+    return Deployment(done, helm_folder)
 
 
 def test_what_the_playbook_writes_passes(deployed: Deployment) -> None:
