@@ -3,26 +3,31 @@
 import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from checks.addresses import reached
 from checks.answers import judged, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
+from checks.pipeline import (
+    Pipeline,
+    agents_of,
+    config_maps_of,
+    config_of,
+    is_named,
+    pipeline_of,
+    read_pipeline,
+)
 from checks.references import key_problem
 from tasks.effects import shell
 from tasks.effects.scratch import scratch_folder
-from tasks.flux.listing import is_below
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import address_of
 from tasks.subjects.parseable import INGEST_PATH, PARSEABLE, STREAM_HEADER, ingest_url
 from tasks.subjects.vector import LOG_SOURCE, VECTOR, WATCHED
-from tasks.yaml.documents import dig, items, load_documents, mapping, merged, syntax_error
+from tasks.yaml.documents import dig, items, load_documents, mapping
 
-# The files of a folder that Vector reads: https://vector.dev/docs/reference/configuration/#multiple-files
-_ENDINGS = (".yaml", ".yml", ".toml", ".json")
 _REFUSED = 78
 _SECONDS = 60.0
 # The Definition of Done says "read access": Kubernetes' own role `view` has these three.
@@ -40,28 +45,12 @@ _SENDING = ("http", _HANDING_OVER)
 _NO_LOGS = "Vector would be refused by the Kubernetes API and collect nothing"
 
 
-def _agents(model: Model) -> list[Pod]:
-    """The pods that collect logs: those of Vector's DaemonSets, where there is none all its pods.
-
-    Raises:
-        AnsweredError: there are none, or it is not known which.
-    """
-    found = [
-        pod
-        for pod in model.pods_of(VECTOR)
-        if any("vector" in f"{one.get('image')} {one.get('name')}" for one in pod.containers())
-    ]
-    if not found:
-        raise AnsweredError(failed("no pod runs Vector", "no log would be collected", "invoke task-009"))
-    return [pod for pod in found if pod.owner.key.kind == "DaemonSet"] or found
-
-
 # Rights ---------------------------------------------------------------------------------------------------
 
 
 def account_is_used(model: Model) -> Outcome:
     """DoD-007-01."""
-    agents, wanted = _agents(model), model.settings.vector.name
+    agents, wanted = agents_of(model), model.settings.vector.name
     problems = [
         f"{pod.owner.key} runs as ServiceAccount {pod.account}, not {wanted}"
         for pod in agents
@@ -83,7 +72,7 @@ def account_is_used(model: Model) -> Outcome:
 
 def account_may_read(model: Model) -> Outcome:
     """DoD-007-02: by all bindings of the account that the pods run as, plain or rendered."""
-    agents = _agents(model)
+    agents = agents_of(model)
     problems = []
     for pod in agents:
         granted = _granted(model, pod.owner.key.namespace, pod.account)
@@ -134,133 +123,9 @@ def _granted(model: Model, namespace: str, account: str) -> dict[str, set[str]] 
 # Pipeline -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Pipeline:
-    """Vector's configuration, put together from the keys of its ConfigMap."""
-
-    holder: Resource
-    content: Mapping[str, Any]
-
-    def components(self, section: str, kind: str = "") -> dict[str, Mapping[str, Any]]:
-        """The components of a section, of one type or of all."""
-        found = mapping(self.content, section)
-        return {
-            str(name): item
-            for name, item in found.items()
-            if isinstance(item, dict) and kind in ("", item.get("type"))
-        }
-
-
-def _config(model: Model) -> Resource:
-    """The ConfigMap that the agents mount; where that is not known, the one of the settings.
-
-    Raises:
-        AnsweredError: there is none.
-    """
-    wanted, namespace = model.settings.vector.config_map, model.layout.namespace
-    try:
-        agents = _agents(model)
-    except AnsweredError:
-        agents = []
-    for pod in agents:
-        mounted = _mounted(model, pod)
-        if mounted:
-            return next((one for one in mounted if one.key.name == wanted), mounted[0])
-    alike = model.resources.of_kind("ConfigMap", namespace=namespace)
-    found = next((one for one in alike if _is_named(one.key.name, wanted)), None)
-    if found is not None:
-        return found
-    gap = model.resources.gap_for("ConfigMap", namespace, wanted)
-    if gap is not None and (gap.cause is not Cause.STAGE or _is_elsewhere(model, wanted)):
-        raise AnsweredError(
-            unknown(
-                f"ConfigMap {namespace}/{wanted}: {gap.what} is not known ({gap.reason})",
-                gap.cause,
-                gap.remedy,
-            )
-        )
-    raise AnsweredError(
-        failed(f"there is no ConfigMap {namespace}/{wanted}", "Vector would not start", "invoke task-008")
-    )
-
-
-def _is_elsewhere(model: Model, name: str) -> bool:
-    """Whether a ConfigMap is in a file of somebody else, or is generated."""
-    folder = VECTOR.folder(model.workspace)
-    generated = (
-        dig(one, "name")
-        for path in model.tree.kustomizations
-        if is_below(f"{path}/", folder)
-        for one in items(model.tree.kustomization(path), "configMapGenerator")
-    )
-    return name in generated or model.mentioned("ConfigMap", name) is not None
-
-
-def _mounted(model: Model, pod: Pod) -> list[Resource]:
-    """The ConfigMaps that a pod mounts, as far as they are known."""
-    found = (
-        model.resources.find("ConfigMap", pod.owner.key.namespace, name) for name in pod.mounted("configMap")
-    )
-    return [one for one in found if one is not None]
-
-
-def _pipeline(model: Model) -> _Pipeline:
-    """Vector's configuration.
-
-    Raises:
-        AnsweredError: there is none, or a part of it does not parse.
-    """
-    return _read(model, _config(model))
-
-
-def _read(model: Model, holder: Resource) -> _Pipeline:
-    content: Mapping[str, Any] = {}
-    for key, text in mapping(holder.data, "data").items():
-        if not str(key).endswith(_ENDINGS):
-            continue
-        part = _parsed(str(key), text)
-        if isinstance(part, str):
-            raise AnsweredError(
-                failed(
-                    f"{key} of {holder.key} is no configuration of Vector: {part}",
-                    "Vector would not start",
-                    "invoke task-008",
-                    model.place_with(holder, str(key)),
-                )
-            )
-        content = merged(content, part)
-    if not content:
-        raise AnsweredError(
-            failed(
-                f"{holder.key} holds no pipeline",
-                "Vector would not start",
-                "invoke task-008",
-                model.place_of(holder),
-            )
-        )
-    return _Pipeline(holder, content)
-
-
-def _parsed(name: str, text: object) -> Mapping[str, Any] | str:
-    """One file of Vector's configuration (YAML, TOML or JSON, by its name), or what is wrong with it."""
-    if not isinstance(text, str):
-        return "it is no text"
-    if name.endswith(".toml"):
-        import tomllib
-
-        try:
-            return tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            return str(error)
-    documents = load_documents(text)
-    if len(documents) == 1 and isinstance(documents[0], dict):
-        return documents[0]
-    return syntax_error(text) or "it is not one map of components"
-
-
 def all_pods_are_collected(model: Model) -> Outcome:
     """DoD-008-01."""
-    pipeline = _pipeline(model)
+    pipeline = pipeline_of(model)
     sources = pipeline.components("sources", LOG_SOURCE)
     if not sources:
         return failed(
@@ -289,7 +154,7 @@ def all_pods_are_collected(model: Model) -> Outcome:
 
 def metadata_is_added(model: Model) -> Outcome:
     """DoD-008-02."""
-    pipeline = _pipeline(model)
+    pipeline = pipeline_of(model)
     sources = pipeline.components("sources", LOG_SOURCE)
     for name, transform in pipeline.components("transforms", "remap").items():
         program = str(transform.get("source"))
@@ -371,7 +236,7 @@ def _login_problems(sink: Mapping[str, Any]) -> Iterator[str]:
             yield f"auth.{field} is {told}, not a variable"
 
 
-def _to_parseable(model: Model) -> tuple[_Pipeline, Mapping[str, Any], Sequence[Pod]]:
+def _to_parseable(model: Model) -> tuple[Pipeline, Mapping[str, Any], Sequence[Pod]]:
     """The sink that posts to Parseable, with its pipeline and the pods that run it.
 
     That pipeline is the agents', or that of another release of Vector, which they hand their logs to.
@@ -379,9 +244,9 @@ def _to_parseable(model: Model) -> tuple[_Pipeline, Mapping[str, Any], Sequence[
     Raises:
         AnsweredError: there is none, or it is not known.
     """
-    pipeline = _pipeline(model)
+    pipeline = pipeline_of(model)
     try:
-        agents = _agents(model)
+        agents = agents_of(model)
     except AnsweredError:
         agents = []
     sink = _parseable_sink(model, pipeline)
@@ -390,8 +255,8 @@ def _to_parseable(model: Model) -> tuple[_Pipeline, Mapping[str, Any], Sequence[
     handing = pipeline.components("sinks", _HANDING_OVER)
     if handing:
         for pod in agents and model.pods_of(VECTOR):
-            for holder in _mounted(model, pod):
-                other = _read(model, holder)
+            for holder in config_maps_of(model, pod):
+                other = read_pipeline(model, holder)
                 sink = _parseable_sink(model, other)
                 if sink is not None:
                     return other, sink, [pod]
@@ -410,7 +275,7 @@ def _to_parseable(model: Model) -> tuple[_Pipeline, Mapping[str, Any], Sequence[
     )
 
 
-def _parseable_sink(model: Model, pipeline: _Pipeline) -> Mapping[str, Any] | None:
+def _parseable_sink(model: Model, pipeline: Pipeline) -> Mapping[str, Any] | None:
     """The sink of a pipeline that posts to Parseable; None if none does."""
     wanted, namespace = ingest_url(model.workspace), pipeline.holder.key.namespace
     for sink in pipeline.components("sinks", "http").values():
@@ -432,7 +297,7 @@ def runs_on_every_node(model: Model) -> Outcome:
     """DoD-009-01."""
     if not any(item.key.kind in ("HelmRelease", "DaemonSet") for item in model.objects_of(VECTOR)):
         return failed("there is no HelmRelease of Vector", "no log would be collected", "invoke task-009")
-    agents = _agents(model)
+    agents = agents_of(model)
     kinds = sorted({pod.owner.key.kind for pod in agents})
     return judged(
         [] if kinds == ["DaemonSet"] else [f"the chart makes a {' and a '.join(kinds)}, not a DaemonSet"],
@@ -445,14 +310,14 @@ def runs_on_every_node(model: Model) -> Outcome:
 
 def uses_config_and_account(model: Model) -> Outcome:
     """DoD-009-02: the ConfigMap is mounted where Vector looks, the account and the login are given."""
-    agents = _agents(model)
+    agents = agents_of(model)
     name, account = model.settings.vector.config_map, model.settings.vector.name
     problems = []
     for pod in agents:
         if pod.account != account:
             problems.append(f"{pod.owner.key} runs as ServiceAccount {pod.account}, not {account}")
         mounted = pod.mounted("configMap")
-        if not any(_is_named(one, name) for one in mounted):
+        if not any(is_named(one, name) for one in mounted):
             others = ", ".join(sorted(mounted)) or "none"
             problems.append(f"{pod.owner.key} mounts ConfigMap {others} as its configuration, not {name}")
     problems += _unset_variables(model)
@@ -465,11 +330,6 @@ def uses_config_and_account(model: Model) -> Outcome:
         remedy="invoke task-009",
         place=model.place_of(agents[0].owner),
     )
-
-
-def _is_named(found: str, wanted: str) -> bool:
-    """Whether a ConfigMap has a name, or is generated with that name and a hash behind it."""
-    return found == wanted or re.fullmatch(rf"{re.escape(wanted)}-[a-z0-9]{{10}}", found) is not None
 
 
 def _unset_variables(model: Model) -> list[str]:
@@ -515,7 +375,7 @@ def sends_to_parseable(model: Model) -> Outcome:
 
 def pipeline_is_connected(model: Model) -> Iterator[Outcome]:
     """Every input of a transform or sink exists, and the buffer lies where it can be written."""
-    pipeline = _pipeline(model)
+    pipeline = pipeline_of(model)
     outputs = [name for part in ("sources", "transforms") for name in pipeline.components(part)]
     for part in ("transforms", "sinks"):
         for name, component in pipeline.components(part).items():
@@ -531,7 +391,7 @@ def pipeline_is_connected(model: Model) -> Iterator[Outcome]:
                     "name one of those",
                     model.place_with(pipeline.holder, wanted),
                 )
-    for pod in _agents(model):
+    for pod in agents_of(model):
         yield _writable(pod, pipeline.content.get("data_dir"), model.place_with(pipeline.holder, "data_dir:"))
 
 
@@ -566,7 +426,7 @@ def pipeline_is_valid(model: Model) -> Iterator[Outcome]:
     Where it does not, or a variable is used that is not set, ``vector validate`` ends with 78:
     https://vector.dev/docs/administration/validating/
     """
-    config = _config(model)
+    config = config_of(model)
     if shell.find("vector") is None:
         yield unknown(
             "the configuration and its remap programs can only be checked by Vector itself",
@@ -576,7 +436,7 @@ def pipeline_is_valid(model: Model) -> Iterator[Outcome]:
         return
     texts = mapping(config.data, "data")
     try:
-        used = {name for pod in _agents(model) for one in pod.containers() for name in variables(one)}
+        used = {name for pod in agents_of(model) for one in pod.containers() for name in variables(one)}
     except AnsweredError:
         # What the pods set is not known, so nothing is said of variables that they do not set.
         used = {name for text in texts.values() for name in _VARIABLE.findall(str(text))}

@@ -32,8 +32,9 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
 
-# The second to fourth are what PyYAML makes of a value that its tag does not fit (!!bool maybe).
-_UNREADABLE = (yaml.YAMLError, AttributeError, LookupError, ValueError)
+# What reading a text may raise: after the first, what PyYAML makes of a value that its tag does not fit
+# (!!bool maybe).
+UNREADABLE = (yaml.YAMLError, AttributeError, LookupError, ValueError)
 
 
 def load_documents(text: str) -> list[Any]:
@@ -45,7 +46,7 @@ def load_documents(text: str) -> list[Any]:
     try:
         limits.check(text)
         return list(yaml.load_all(text, Loader=_Loader))
-    except _UNREADABLE:
+    except UNREADABLE:
         return []
 
 
@@ -70,7 +71,7 @@ def syntax_error(text: str) -> str:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         return f"{place}: {error.problem or 'not YAML'}"
-    except _UNREADABLE:
+    except UNREADABLE:
         return "1:1: not YAML"
     return ""
 
