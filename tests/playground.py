@@ -83,8 +83,8 @@ class Playground:
         """The same in another folder, with a remote and a bucket of its own."""
         shutil.copytree(self.folder, folder, symlinks=True, dirs_exist_ok=True)
         made = Playground(folder, self.endpoint, self.access_key, self.secret_key)
-        config = made.root / ".git/config"
-        config.write_text(config.read_text().replace(str(self.folder), str(folder)))
+        for config in (made.root / ".git/config", folder / "remote.git/config"):
+            config.write_text(config.read_text().replace(str(self.folder), str(folder)))
         if (made.root / RELEASE).exists():
             made._take_bucket_of(self)
         return made

@@ -306,7 +306,7 @@ def test_uncommitted_edits_are_not_overwritten(play: Playground) -> None:
     play.write(path, edited)
     done = play.all()
     assert done.code == 4
-    assert f"{path} has changes that are not committed" in done.err
+    assert f"{path} has uncommitted changes that this run would overwrite" in done.err
     assert "--force" in done.err
     assert play.read(path) == edited
     assert play.all("--force").code == 0

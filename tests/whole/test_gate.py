@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def test_what_stops_a_push_fails_verify_and_nothing_else_does(
     assert (gate.heads() == before) == stops
     if refused is not None:
         assert refused.exit_code == 1
-        assert refused.summary.startswith("TASK-011 stops: storage ")
+        assert re.match("TASK-011 .* check storage: ", refused.summary)
         assert outcome.evidence in refused.summary
     shown = gate.verify()
     assert (shown is not None) == stops
@@ -288,7 +289,7 @@ def test_a_bug_in_a_check_stops_a_push(
         refused = run()
         assert refused is not None
         assert refused.exit_code in (1, 3)
-        assert f"{name} has a bug: {name} broke: {kind} in " in refused.summary
+        assert f"met a bug in check {name}: {name} broke: {kind} in " in refused.summary
         assert f"{__name__} line " in refused.summary
         assert "README says where (Reporting a bug)" in refused.hint
         # Nothing of what it worked on: it may be a secret.
