@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tasks.core.credentials import Secret
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, Secret
 from tasks.demo.s3_server import Identity, S3Server, running
 from tasks.demo.sandbox import make_key, make_repository
 
@@ -46,8 +46,8 @@ class Rollout:
         self.endpoint = server.endpoint
         self.recipient = make_key(folder / "age.key")
         self.environment = {
-            "S3_ACCESS_KEY_ID": KEYS[0],
-            "S3_SECRET_ACCESS_KEY": KEYS[1],
+            ACCESS_KEY: KEYS[0],
+            SECRET_KEY: KEYS[1],
             "SOPS_AGE_KEY_FILE": str(folder / "age.key"),
             "INVOKE_S3_ENDPOINT": server.endpoint,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

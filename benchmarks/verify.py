@@ -14,13 +14,15 @@ from unittest import mock
 
 from benchmarks.speed import Rollout
 from checks import registry
+from checks.model import judge
 from tasks.core.credentials import Secret
 from tasks.core.settings import S3, Charts, Gitops, Settings
 from tasks.demo.s3_server import Identity, running
 from tasks.effects import shell
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
-from tasks.workspace import World
+from tasks.model import Model
+from tasks.workspace import Workspace
 from tests.charts import write_charts
 
 KEYS = ("benchmarkaccess", "benchmarksecret")
@@ -122,8 +124,8 @@ def fill(root: Path, manifests: int) -> None:
 def verified(settings: Settings) -> float:
     """Seconds of all checks in this process, imports aside; what fails ends the run."""
     started = time.perf_counter()
-    world = World(settings, Repository(Git(Path(settings.gitops.path))))
-    verdicts = registry.link(registry.EVERYTHING, world)
+    workspace = Workspace(settings, Repository(Git(Path(settings.gitops.path))))
+    verdicts = judge(registry.CHECKS.values(), Model(workspace))
     seconds = time.perf_counter() - started
     failures = [f"{one.id}: {one.outcome.evidence}" for one in verdicts if one.outcome.status == "fail"]
     if failures:

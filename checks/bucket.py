@@ -2,51 +2,49 @@
 
 from collections.abc import Sequence
 
-from checks.model import Outcome, failed, passed
-from checks.objects import NotThereError
+from checks.model import AnsweredError, Model, Outcome, failed, passed
 from tasks.core.errors import RefusedError
 from tasks.effects.lifecycle import LifecycleRule, expires_logs, log_prefix
 from tasks.effects.s3 import BucketFacts
 from tasks.effects.s3_errors import UnreachableError
-from tasks.workspace import World
 
 _NO_STORAGE = "Parseable could not use its storage: it would not get ready, and no log would be kept"
 _NEVER_DELETED = "log data would never be deleted, and the bucket grow without end"
 _COMMAND = "invoke task-001"
 
 
-def bucket_exists(world: World) -> Outcome:
+def bucket_exists(model: Model) -> Outcome:
     """DoD-001-01."""
-    _existing(world)
-    return passed(f"bucket '{world.settings.s3.bucket}' exists at {world.settings.s3.endpoint}")
+    _existing(model)
+    return passed(f"bucket '{model.settings.s3.bucket}' exists at {model.settings.s3.endpoint}")
 
 
-def access_is_path_style(world: World) -> Outcome:
-    """DoD-001-02: proved by a listing; with ``world.probe`` also by writing, reading and deleting."""
-    _existing(world)
-    s3 = world.settings.s3
+def access_is_path_style(model: Model) -> Outcome:
+    """DoD-001-02: proved by a listing; with ``Workspace.probe`` also by writing, reading and deleting."""
+    _existing(model)
+    s3 = model.settings.s3
     evidence = (
         f"the server answered a path-style request for {s3.endpoint.rstrip('/')}/{s3.bucket} "
         f"signed for region '{s3.region}'"
     )
-    if not world.probe:
+    if not model.workspace.probe:
         return passed(evidence)
     try:
-        world.bucket.probe()
+        model.workspace.bucket.probe()
     except RefusedError as refused:
         # Also a server that gives up now: it answered a moment ago, and so would it to Parseable.
         return failed(refused.summary, _NO_STORAGE, refused.hint)
     return passed(f"{evidence}; a probe object was written, read back and deleted with these credentials")
 
 
-def old_logs_expire(world: World) -> Outcome:
+def old_logs_expire(model: Model) -> Outcome:
     """DoD-001-03: a rule expires the log data in time, and none expires what Parseable cannot lose."""
-    rules = _rules(world)
-    harmless = [rule for rule in rules if not _lost_files(world, rule)]
+    rules = _rules(model)
+    harmless = [rule for rule in rules if not _lost_files(model, rule)]
     problems = [
-        *_missing_expiry(world, rules),
-        *_lost_metadata(world, rules),
-        *_early_expiry(world, harmless),
+        *_missing_expiry(model, rules),
+        *_lost_metadata(model, rules),
+        *_early_expiry(model, harmless),
     ]
     if problems:
         evidence, consequence, remedy = zip(*problems, strict=True)
@@ -57,42 +55,42 @@ def old_logs_expire(world: World) -> Outcome:
         "whether it meets Parseable's metadata is not known"
         for rule in doubtful
     )
-    return passed(_expiry(world, rules) + notes)
+    return passed(_expiry(model, rules) + notes)
 
 
-def retention_applies(world: World) -> Outcome:
+def retention_applies(model: Model) -> Outcome:
     """DoD-003-04: the chart has no value for retention, the bucket's lifecycle rule does it."""
-    rules = _rules(world)
-    problems = [*_missing_expiry(world, rules), *_early_expiry(world, rules)]
-    return failed(*problems[0]) if problems else passed(_expiry(world, rules))
+    rules = _rules(model)
+    problems = [*_missing_expiry(model, rules), *_early_expiry(model, rules)]
+    return failed(*problems[0]) if problems else passed(_expiry(model, rules))
 
 
-def _existing(world: World) -> BucketFacts:
+def _existing(model: Model) -> BucketFacts:
     """What is known of the bucket.
 
     Raises:
-        NotThereError: there is no such bucket, or the server refuses these credentials or this region.
+        AnsweredError: there is no such bucket, or the server refuses these credentials or this region.
         UnreachableError: the server did not answer.
         SettingsError: it could not be asked.
     """
     try:
-        found = world.bucket_facts
+        found = model.workspace.bucket_facts
     except UnreachableError:
         raise
     except RefusedError as refused:
-        raise NotThereError(failed(refused.summary, _NO_STORAGE, refused.hint)) from None
+        raise AnsweredError(failed(refused.summary, _NO_STORAGE, refused.hint)) from None
     if not found.exists:
-        s3 = world.settings.s3
-        raise NotThereError(
+        s3 = model.settings.s3
+        raise AnsweredError(
             failed(f"bucket '{s3.bucket}' does not exist at {s3.endpoint}", _NO_STORAGE, _COMMAND)
         )
     return found
 
 
-def _rules(world: World) -> tuple[LifecycleRule, ...]:
-    found = _existing(world)
+def _rules(model: Model) -> tuple[LifecycleRule, ...]:
+    found = _existing(model)
     if found.unread is not None:
-        raise NotThereError(failed(found.unread.summary, _NEVER_DELETED, found.unread.hint))
+        raise AnsweredError(failed(found.unread.summary, _NEVER_DELETED, found.unread.hint))
     return found.rules
 
 
@@ -100,29 +98,29 @@ _Problem = tuple[str, str, str]
 """Evidence, consequence and remedy of a failure."""
 
 
-def _expiry(world: World, rules: Sequence[LifecycleRule]) -> str:
-    prefix, days = log_prefix(world.settings.parseable.stream), world.settings.s3.retention_days
+def _expiry(model: Model, rules: Sequence[LifecycleRule]) -> str:
+    prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
     rule = next(rule for rule in rules if expires_logs(rule, prefix, days))
     return f"rule '{rule.id}' deletes {prefix}… after {_days(days)}"
 
 
-def _missing_expiry(world: World, rules: Sequence[LifecycleRule]) -> list[_Problem]:
-    prefix, days = log_prefix(world.settings.parseable.stream), world.settings.s3.retention_days
+def _missing_expiry(model: Model, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+    prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
     if any(expires_logs(rule, prefix, days) for rule in rules):
         return []
     there = [rule for rule in rules if rule.prefix == prefix]
     found = "; it has " + " and ".join(_told(rule) for rule in there) if there else ""
     evidence = (
-        f"no lifecycle rule of bucket '{world.settings.s3.bucket}' deletes {prefix}… after {_days(days)}"
+        f"no lifecycle rule of bucket '{model.settings.s3.bucket}' deletes {prefix}… after {_days(days)}"
     )
     return [(evidence + found, "log data would be kept for another time than was set, or for ever", _COMMAND)]
 
 
-def _lost_metadata(world: World, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+def _lost_metadata(model: Model, rules: Sequence[LifecycleRule]) -> list[_Problem]:
     """Rules that delete Parseable's own files, which lie in the same bucket and are rarely rewritten."""
     problems = []
     for rule in rules:
-        lost = _lost_files(world, rule)
+        lost = _lost_files(model, rule)
         if lost:
             when = f"about {_days(rule.days)} after the push" if rule.days else f"from {rule.date} on"
             problems.append(
@@ -135,9 +133,9 @@ def _lost_metadata(world: World, rules: Sequence[LifecycleRule]) -> list[_Proble
     return problems
 
 
-def _lost_files(world: World, rule: LifecycleRule) -> list[str]:
+def _lost_files(model: Model, rule: LifecycleRule) -> list[str]:
     """What ``rule`` would certainly delete of Parseable's metadata, in words."""
-    stream = world.settings.parseable.stream
+    stream = model.settings.parseable.stream
     files = {
         ".parseable/.parseable.json": "its deployment id, users and roles",
         f"{stream}/.stream/.stream.json": f"the description of stream '{stream}'",
@@ -146,9 +144,9 @@ def _lost_files(world: World, rule: LifecycleRule) -> list[str]:
     return [what for name, what in files.items() if rule.deletes(name)]
 
 
-def _early_expiry(world: World, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+def _early_expiry(model: Model, rules: Sequence[LifecycleRule]) -> list[_Problem]:
     """Rules that delete the log data before its time."""
-    prefix, days = log_prefix(world.settings.parseable.stream), world.settings.s3.retention_days
+    prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
     return [
         (
             f"rule {_told(rule)}, before the {_days(days)} that logs are to be kept",

@@ -1,45 +1,94 @@
-"""What a check is."""
+"""What a check is, how it is asked, and what its errors become."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tasks.core.outcomes import Outcome, Status, failed, passed, unknown
-from tasks.workspace import World
+from tasks.core.errors import PlaybookError, raised_in
+from tasks.core.outcomes import Cause, Outcome, Status, Verdict, broken, failed, passed, unknown
+from tasks.flux.layout import MissingError
+from tasks.model import AnsweredError, Model, Stage, cause_of
 
-__all__ = ["Check", "Link", "Outcome", "Status", "failed", "noted", "passed", "unknown"]
-
-
-def noted(world: World, outcome: Outcome) -> Outcome:
-    """``outcome`` about somebody else's app: a failure only where the whole repository counts."""
-    is_counted = world.whole_repository or outcome.status is not Status.FAIL
-    return outcome if is_counted else dataclasses.replace(outcome, status=Status.NOTE)
+__all__ = [
+    "AnsweredError",
+    "Cause",
+    "Check",
+    "Model",
+    "Outcome",
+    "Stage",
+    "Status",
+    "as_note",
+    "failed",
+    "passed",
+    "unknown",
+]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One item of the Definition of Done: ``id`` and ``text`` as documented, ``run`` the proof.
+    """One item of the Definition of Done, or one thing that must hold between documents before a push.
 
-    ``settle`` is the proof on what the charts render to, None where that is not known; ``run`` looks at the
-    files only.
+    ``id`` and ``text`` are as documented for an item. ``stage`` is the nearest view that ``run`` can answer
+    from; it answers from the furthest that could be made. ``run`` gives one answer, or one for each thing
+    that it found.
     """
 
     id: str
     text: str
-    run: Callable[[World], Outcome]
-    settle: Callable[[World], Outcome | None] | None = None
+    stage: Stage
+    run: Callable[[Model], Outcome | Iterable[Outcome]]
+
+    @property
+    def is_item(self) -> bool:
+        """Whether it is an item of the Definition of Done."""
+        return self.id.startswith("DoD-")
 
     @property
     def task(self) -> str:
-        """The task it belongs to: DoD-004-02 is of TASK-004."""
-        return "TASK-" + self.id.split("-")[1]
+        """The task it belongs to: DoD-004-02 is of TASK-004; what is no item is proved in the last."""
+        return "TASK-" + self.id.split("-")[1] if self.is_item else "TASK-011"
 
 
-@dataclass(frozen=True)
-class Link:
-    """What must hold between documents before a push; ``run`` yields what it found, one by one."""
+def judge(checks: Iterable[Check], model: Model) -> list[Verdict]:
+    """Ask ``checks`` in their order. What passed is told only where nothing else is."""
+    return [
+        Verdict(check.id, check.task, check.text, outcome)
+        for check in checks
+        for outcome in _answers(check, model)
+    ]
 
-    id: str
-    text: str
-    run: Callable[[World], Iterable[Outcome]]
-    task = "TASK-011"
+
+def _answers(check: Check, model: Model) -> list[Outcome]:
+    if model.stage < check.stage:
+        return [
+            unknown(
+                f"not looked at before the stage {check.stage.name.lower()}", Cause.STAGE, "invoke verify"
+            )
+        ]
+    found: list[Outcome] = []
+    try:
+        answer = check.run(model)
+        if isinstance(answer, Outcome):
+            found.append(answer)
+        else:
+            found.extend(answer)
+    except AnsweredError as error:
+        found.append(error.outcome)
+    except MissingError as error:
+        found.append(failed(error.summary, "nothing would be deployed", error.hint))
+    except PlaybookError as error:
+        found.append(unknown(error.summary, cause_of(error), error.hint))
+    except Exception as error:  # A bug of a check must not open the gate, nor hide the other answers.
+        found.append(broken(f"{check.id} broke: {raised_in(error)}"))
+    told = [one for one in found if one.status is not Status.PASS]
+    if told or check.is_item:
+        return told or found
+    evidence = "; ".join(dict.fromkeys(one.evidence for one in found))
+    return [passed(evidence)] if found else [broken(f"{check.id} answered nothing")]
+
+
+def as_note(model: Model, outcome: Outcome) -> Outcome:
+    """``outcome`` about somebody else's app: it stops a push only where the whole repository counts."""
+    if model.whole_repository or not outcome.stops_push:
+        return outcome
+    return dataclasses.replace(outcome, status=Status.NOTE)

@@ -1,240 +1,459 @@
-"""DoD-003 to DoD-005: Parseable's release, its Secret and its metrics, as far as the repository can tell."""
+"""DoD-003 to DoD-005: Parseable's chart, storage, resources, credentials and metrics."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from checks.model import Outcome, failed, passed, unknown
-from checks.objects import (
-    NEEDS_CHART,
-    NEEDS_CLUSTER,
-    differences,
-    dig,
-    find_object,
-    items,
-    judged,
-    place,
-    read,
-    unlisted,
+from checks.answers import NEEDS_CLUSTER, judged, shown
+from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
+from checks.references import key_problem, keys_of, maker_of
+from tasks.core.errors import HiddenError
+from tasks.effects.helm import ChartError
+from tasks.effects.sops import EncryptedFile, inspect, oddity
+from tasks.flux.cluster import Cluster
+from tasks.flux.releases import chart_of
+from tasks.flux.substitution import has_variable
+from tasks.kube.pods import Pod, variables
+from tasks.kube.resources import Resource
+from tasks.kube.services import scrape_problems
+from tasks.subjects.parseable import (
+    LOGIN_VARIABLES,
+    METRICS_PATH,
+    PARSEABLE,
+    PATH_STYLE_VARIABLE,
+    S3_VARIABLES,
+    STORE,
+    store_variables,
 )
-from tasks.effects.sops import EncryptedFile, inspect
-from tasks.flux.layout import need
-from tasks.manifests import PARSEABLE_FILES, app_folder
-from tasks.workspace import World
-from tasks.yaml.documents import load_documents
+from tasks.yaml.documents import dig, items, load_documents, mapping
 
-# Of Parseable's container in the chart; a setting changes only the Service's.
-_CONTAINER_PORT = 8000
-_SECRET_KEYS = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
+_STACK = "kube-prometheus-stack"
+_UNSEEN = "Prometheus would scrape nothing, or be refused"
+_NO_STORE = "Parseable would not start, or keep its logs in an emptyDir"
 
 
-def _release(world: World) -> dict[str, Any]:
-    return find_object(world, _release_file(world), "HelmRelease", "TASK-003")
-
-
-def _release_file(world: World) -> str:
-    return f"{app_folder(world, 'parseable')}/app/helmrelease.yaml"
-
-
-def release_names_official_chart(world: World) -> Outcome:
-    """DoD-003-01: the HelmRepository itself is TASK-011's to write and to mend."""
-    reference = dig(_release(world), "spec", "chartRef")
-    if reference is not None:
+def release_names_official_chart(model: Model) -> Outcome:
+    """DoD-003-01: the chart's name, and the URL of the repository that it comes from."""
+    wanted = model.settings.parseable.chart_repository.rstrip("/")
+    releases = [item for item in model.objects_of(PARSEABLE) if item.key.kind == "HelmRelease"]
+    if not releases:
+        raise AnsweredError(
+            failed("there is no HelmRelease of Parseable", "nothing would be deployed", "invoke task-003")
+        )
+    try:
+        sources = model.cluster
+    except AnsweredError:
+        sources = Cluster(model.tree, ())
+    problems, hidden = [], []
+    for item in releases:
+        try:
+            chart = chart_of(sources, item.data)
+        except HiddenError as error:
+            hidden.append(error)
+            continue
+        except ChartError as error:
+            problems.append(f"{item.key}: {error.summary}")
+            continue
+        if (chart.repository.rstrip("/"), chart.name) == (wanted, "parseable"):
+            return passed(f"{item.key} has chart parseable from {wanted}")
+        problems.append(
+            f"{item.key} has chart {chart.name} from {chart.repository}, not parseable from {wanted}"
+        )
+    if hidden:
         return unknown(
-            f"the chart comes from {dig(reference, 'kind')} {dig(reference, 'name')}: whether that has the "
-            "official one is not to be seen"
+            hidden[0].summary, hidden[0].cause, "TASK-011 writes it; the check of sources finds it"
         )
-    charts = need(world.layout.parseable_charts)
-    url = world.settings.parseable.chart_repository
-    problems = differences(
-        _release(world),
-        [
-            (("spec", "chart", "spec", "chart"), "parseable"),
-            (("spec", "chart", "spec", "sourceRef", "kind"), "HelmRepository"),
-            (("spec", "chart", "spec", "sourceRef", "name"), charts.name),
-            (("spec", "chart", "spec", "sourceRef", "namespace"), charts.namespace),
-        ],
+    return failed(
+        "; ".join(problems),
+        "another chart than the official one would be installed",
+        "invoke task-003, or set parseable.chart_repository to the repository that serves it",
+        model.place_of(releases[0], "spec", "chart", "spec", "sourceRef"),
     )
-    folder = f"{app_folder(world, 'parseable')}/app"
-    missing = unlisted(world, folder, PARSEABLE_FILES[1:], "TASK-003")
-    where = place(world, _release_file(world), _release(world), "spec", "chart", "spec", "sourceRef")
-    if problems or missing:
-        return failed(
-            "; ".join([*problems, *missing]),
-            "Flux would not find the chart, or not apply it all",
-            "invoke task-003",
-            where if problems else f"{folder}/kustomization.yaml:1",
-        )
-    path = charts.path or f"{need(world.layout.repositories)}/parseable.yaml"
-    sources = load_documents(world.repository.read(path) or "")
-    urls = [str(dig(item, "spec", "url")) for item in sources if dig(item, "metadata", "name") == charts.name]
-    if url.rstrip("/") not in [found.rstrip("/") for found in urls]:
-        return unknown(f"{path} does not define {url} yet", "TASK-011 writes it, DoD-011-01 proves it")
-    return passed(f"chart parseable from HelmRepository {charts.name} ({url})")
 
 
-def release_connects_to_s3(world: World) -> Outcome:
-    """DoD-003-02."""
-    s3 = world.settings.s3
-    release, base = _release(world), ("spec", "values", "parseable")
-    env = (*base, "env")
-    problems = differences(
-        release,
-        [
-            ((*base, "store"), "s3-store"),
-            ((*env, "P_S3_URL"), s3.endpoint),
-            ((*env, "P_S3_REGION"), s3.region),
-            ((*env, "P_S3_BUCKET"), s3.bucket),
-            ((*env, "P_S3_PATH_STYLE"), "true"),
-        ],
-    )
+def _servers(model: Model) -> list[tuple[Pod, Mapping[str, Any]]]:
+    """The pods that run Parseable's server, with its container; never none.
+
+    Raises:
+        AnsweredError: there are none, or it is not known which.
+    """
+    # A chart may have jobs beside it; of them none is given a place to store logs.
+    found = [
+        (pod, container)
+        for pod in model.pods_of(PARSEABLE)
+        if pod.owner.key.kind in ("Deployment", "StatefulSet")
+        for container in pod.containers()
+        if "parseable" in str(container.get("image")) or "parseable" in str(container.get("name"))
+    ]
+    if not found:
+        raise AnsweredError(
+            failed("no Deployment or StatefulSet runs Parseable", "there is no server", "invoke task-003")
+        )
+    return found
+
+
+def connects_to_s3(model: Model) -> Outcome:
+    """DoD-003-02: the mode, and all variables that it needs.
+
+    Their names and defaults: https://github.com/parseablehq/parseable/blob/v1.7.3/src/storage/s3.rs
+    """
+    s3, servers = model.settings.s3, _servers(model)
+    wanted = {name: value for name, value in store_variables(s3).items() if name != PATH_STYLE_VARIABLE}
+    problems = []
+    for pod, container in servers:
+        given = variables(container)
+        started = [*items(container, "command"), *items(container, "args")]
+        if STORE not in started:
+            stores = [item for item in started if str(item).endswith("-store")]
+            problems.append(f"{pod.owner.key} starts with {' '.join(stores) or 'no store'}, not {STORE}")
+        problems += [
+            f"{pod.owner.key} has {name} {_given(given.get(name))}, not {value!r}"
+            for name, value in wanted.items()
+            if not _is_same(name, given.get(name), value) and not _is_open(container, given.get(name))
+        ]
+        # Path style is what Parseable does unless told otherwise.
+        if str(given.get(PATH_STYLE_VARIABLE, "true")).lower() != "true":
+            told = _given(given[PATH_STYLE_VARIABLE])
+            problems.append(f"{pod.owner.key} has {PATH_STYLE_VARIABLE} {told}, not 'true'")
+    if not problems and any(_is_open(one, variables(one).get(name)) for _, one in servers for name in wanted):
+        return unknown(
+            "some variables come from where the repository does not show their values", Cause.CLUSTER
+        )
     return judged(
         problems,
-        unknown(f"the values say s3-store, {s3.endpoint}, path-style; {NEEDS_CHART}"),
-        consequence="Parseable would not start, or keep its logs in an emptyDir",
+        passed(f"{STORE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
+        consequence=_NO_STORE,
         remedy="invoke task-003",
-        place=place(world, _release_file(world), release, *base),
+        place=model.place_of(servers[0][0].owner),
     )
 
 
-def release_has_resources(world: World) -> Outcome:
-    """DoD-003-03."""
-    wanted = world.settings.parseable
-    base = ("spec", "values", "parseable", "resources")
-    release = _release(world)
-    problems = differences(
-        release,
-        [
-            ((*base, "limits", "memory"), wanted.memory_limit),
-            ((*base, "requests", "cpu"), wanted.cpu_request),
-        ],
-    )
-    if "cpu" not in (dig(release, *base, "limits") or {}):
-        problems.append("limits.cpu is not set, so that the chart's default of 500m stays")
+def _is_same(name: str, found: object, wanted: str) -> bool:
+    is_url = name.endswith("_URL") and isinstance(found, str)
+    return found == wanted or (is_url and str(found).rstrip("/") == wanted.rstrip("/"))
+
+
+def has_resources(model: Model) -> Outcome:
+    """DoD-003-03, as Helm's merge with the chart's own defaults leaves it."""
+    wanted, servers = model.settings.parseable, _servers(model)
+    problems = []
+    for pod, container in servers:
+        figures = {
+            "limits.memory": wanted.memory_limit,
+            "requests.cpu": wanted.cpu_request,
+            "limits.cpu": wanted.cpu_limit,
+        }
+        for name, value in figures.items():
+            found = dig(container, "resources", *name.split("."))
+            if found != value:
+                expected = "and should not be set" if value is None else f"not {value!r}"
+                problems.append(f"{pod.owner.key}: resources.{name} is {shown(found)}, {expected}")
     return judged(
         problems,
-        unknown(f"memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}; {NEEDS_CHART}"),
+        passed(f"memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}"),
         consequence="the pod would have other limits than the specified ones",
         remedy="invoke task-003",
-        place=place(world, _release_file(world), release, *base),
+        place=model.place_of(servers[0][0].owner),
     )
 
 
-def _secret(world: World) -> EncryptedFile | Outcome:
-    path = f"{app_folder(world, 'parseable')}/app/secret.sops.yaml"
-    found = inspect(read(world, path, "TASK-004"))
-    if found is not None:
-        return found
+def _secret_file(model: Model) -> tuple[Resource, EncryptedFile | None]:
+    """The Secret of the rollout, and what it shows where sops encrypted it.
+
+    That is the one of the settings, else the one that Parseable has its S3 credentials from.
+
+    Raises:
+        AnsweredError: there is none in the repository.
+    """
+    namespace, name = model.layout.namespace, model.settings.parseable.secret
+    found, hidden = model.resources.find("Secret", namespace, name), None
+    if found is None:
+        try:
+            found = _used_secret(model)
+        except AnsweredError as error:
+            hidden = error.outcome
+    if found is None:
+        raise AnsweredError(_without_secret(model, namespace, name, hidden))
+    return found, inspect(model.text(found.path))
+
+
+def _without_secret(model: Model, namespace: str, name: str, hidden: Outcome | None) -> Outcome:
+    """What to say of a Secret that is not there; ``hidden`` is why it is not known which one is used."""
+    maker = maker_of(model, namespace, name)
+    if maker is not None:
+        return unknown(f"Secret {namespace}/{name} is made from {maker.key} in the cluster", Cause.CLUSTER)
+    others = sorted({item.key.name for item in model.objects_of(PARSEABLE) if item.key.kind == "Secret"})
+    path = model.mentioned("Secret", name)
+    if hidden is not None and hidden.cause is not None and (others or path):
+        there = f"{path} has one" if path else f"there is {', '.join(others)}"
+        told = f"no Secret {namespace}/{name} is known ({there}): {hidden.evidence}"
+        return unknown(told, hidden.cause, hidden.remedy)
+    there = f" (there is {', '.join(others)})" if others else ""
     return failed(
-        f"{path} is not a Secret encrypted by sops",
-        "the credentials are readable, or Flux cannot apply them",
-        "if it was pushed, rotate the S3 key; then invoke task-004",
+        f"there is no Secret {namespace}/{name}{there}", "the pods would not find it", "invoke task-004"
     )
 
 
-def secret_has_documented_keys(world: World) -> Outcome:
-    """DoD-004-01."""
-    found = _secret(world)
-    if isinstance(found, Outcome):
-        return found
-    wanted = (world.settings.parseable.secret, world.layout.namespace)
-    if (found.name, found.namespace) != wanted:
-        return failed(
-            f"the Secret is {found.namespace}/{found.name}, not {wanted[1]}/{wanted[0]}",
-            "the pods would not find it",
-            "invoke task-004",
-        )
-    missing = [key for key in _SECRET_KEYS if key not in found.keys]
-    if missing:
-        return failed(
-            f"the Secret lacks {', '.join(missing)}", "Parseable has no S3 credentials", "invoke task-004"
-        )
-    return passed(f"the Secret {found.name} has {' and '.join(_SECRET_KEYS)}")
+def _used_secret(model: Model) -> Resource | None:
+    """The one Secret that all servers have both S3 credentials from; None if there is none.
+
+    Raises:
+        AnsweredError: it is not known what the servers have.
+    """
+    servers = _servers(model)
+    used = {_source_of(model, *server, name) for server in servers for name in S3_VARIABLES}
+    names = {None if source is None else source[0] for source in used}
+    if len(names) != 1 or (name := names.pop()) is None:
+        return None
+    return model.resources.find("Secret", servers[0][0].owner.key.namespace, name)
 
 
-def secret_is_encrypted(world: World) -> Outcome:
+def secret_has_keys(model: Model) -> Outcome:
+    """DoD-004-01: the documented keys, or the chart's own that Parseable gets its credentials from."""
+    found, _ = _secret_file(model)
+    keys = keys_of(found)
+    missing = [key for key in S3_VARIABLES.values() if key not in keys]
+    if not missing:
+        return passed(f"{found.key} has {' and '.join(S3_VARIABLES.values())}")
+    lacks = f"{found.key} lacks {', '.join(missing)}"
+    try:
+        used = {name: _source_of(model, *server, name) for server in _servers(model) for name in S3_VARIABLES}
+    except AnsweredError as error:
+        if error.outcome.cause is not None:
+            told = f"{lacks}; whether Parseable takes others: {error.outcome.evidence}"
+            return unknown(told, error.outcome.cause, error.outcome.remedy)
+        used = {}
+    if used and all(source is not None and source[0] == found.key.name for source in used.values()):
+        names = [source[1] for source in used.values() if source is not None]
+        if set(names) <= set(keys):
+            return passed(f"{found.key} has {' and '.join(names)}, which Parseable gets its credentials from")
+    return failed(
+        lacks,
+        "Parseable would have no S3 credentials",
+        "invoke task-004",
+        model.place_of(found),
+    )
+
+
+def secret_is_encrypted(model: Model) -> Outcome:
     """DoD-004-02."""
-    found = _secret(world)
-    if isinstance(found, Outcome):
-        return found
+    resource, found = _secret_file(model)
+    where = model.place_of(resource)
+    if found is None:
+        return failed(
+            f"{resource.path} is not a Secret encrypted by sops: {oddity(model.text(resource.path))}",
+            "the credentials are readable, or Flux cannot apply them",
+            "if it was pushed, rotate the S3 key; then invoke task-004",
+            where,
+        )
     if found.plain_keys:
         return failed(
             f"not encrypted: {', '.join(sorted(found.plain_keys))}",
             "everyone with the repository could read it",
             "rotate that value if it was pushed; then invoke task-004",
+            where,
         )
     if not found.recipients:
         return failed(
             "the Secret has no age recipients",
             "Flux could not decrypt it",
             "add age recipients to .sops.yaml, then invoke task-004",
+            where,
         )
-    return passed(f"every value is encrypted, for {len(found.recipients)} age recipient(s)")
+    count = len(found.recipients)
+    return passed(f"every value is encrypted, for {count} age recipient{'s' if count != 1 else ''}")
 
 
-def secret_reaches_parseable(world: World) -> Outcome:
-    """DoD-004-03: statically only that something hands the two keys to the variables Parseable reads."""
-    release = _release(world)
-    values = dig(release, "spec", "values", "parseable", "s3ModeSecret") or {}
-    if dig(values, "enabled") is True:
-        return unknown(f"the chart's s3ModeSecret passes the credentials; {NEEDS_CLUSTER}")
-    wanted = {"P_S3_ACCESS_KEY": _SECRET_KEYS[0], "P_S3_SECRET_KEY": _SECRET_KEYS[1]}
-    mapped = _patched_variables(release)
-    secret = world.settings.parseable.secret
+def _source_of(model: Model, pod: Pod, container: Mapping[str, Any], variable: str) -> tuple[str, str] | None:
+    """The Secret and the key that ``variable`` of a container is taken from; None if from no Secret."""
+    reference = mapping(variables(container).get(variable), "secretKeyRef")
+    if reference:
+        return str(reference.get("name")), str(reference.get("key"))
+    for source in items(container, "envFrom"):
+        name, prefix = dig(source, "secretRef", "name"), str(dig(source, "prefix") or "")
+        holder = model.resources.find("Secret", pod.owner.key.namespace, str(name)) if name else None
+        key = variable.removeprefix(prefix)
+        if holder is not None and variable.startswith(prefix) and key in keys_of(holder):
+            return str(name), key
+    return None
+
+
+def _source_problem(
+    model: Model, pod: Pod, container: Mapping[str, Any], variable: str, documented: Mapping[str, str]
+) -> str | None:
+    """What is wrong with where a secret variable comes from; ``documented`` maps variables to keys.
+
+    Any key of a Secret that exists will do, but for the key that is documented for another variable.
+
+    Raises:
+        AnsweredError: only the cluster knows.
+    """
+    given, source = variables(container).get(variable), _source_of(model, pod, container, variable)
+    owner, namespace = pod.owner.key, pod.owner.key.namespace
+    if source is None and given is None and container.get("envFrom"):
+        told = f"{owner}: {variable} may come from envFrom, which is not in the repository"
+        raise AnsweredError(unknown(told, Cause.CLUSTER))
+    if source is None:
+        return f"{owner}: {variable} is {'not set' if given is None else 'not taken from a Secret'}"
+    name, key = source
+    if key in documented.values() and documented[variable] != key:
+        return f"{owner}: {variable} is taken from key {key}, not {documented[variable]}"
+    problem = key_problem(model, namespace, name, key)
+    return f"{owner}: {variable} is taken from {problem}" if problem else None
+
+
+def gets_credentials(model: Model) -> Outcome:
+    """DoD-004-03: the variables that Parseable reads come from keys that exist, in a Secret that exists."""
+    servers = _servers(model)
     problems = [
-        f"{variable} is not set from key {key} of {secret}"
-        for variable, key in wanted.items()
-        if mapped.get(variable) != (secret, key)
+        problem
+        for server in servers
+        for name in S3_VARIABLES
+        if (problem := _source_problem(model, *server, name, S3_VARIABLES)) is not None
     ]
     return judged(
         problems,
-        unknown(f"both variables come from {secret}; whether S3 accepts them there: {NEEDS_CLUSTER}"),
-        consequence="Parseable would start without S3 credentials",
+        unknown(
+            f"{' and '.join(S3_VARIABLES)} come from a Secret; whether S3 takes them: {NEEDS_CLUSTER}",
+            Cause.CLUSTER,
+        ),
+        consequence="Parseable would start without S3 credentials, or with wrong ones",
         remedy="invoke task-003",
-        place=place(world, _release_file(world), release, "spec", "postRenderers"),
+        place=model.place_of(servers[0][0].owner),
     )
 
 
-def _patched_variables(release: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Variables that post-render patches take from a Secret: name -> (Secret, key)."""
-    found = {}
-    for renderer in items(dig(release, "spec", "postRenderers")):
-        for patch in items(dig(renderer, "kustomize", "patches")):
-            for document in load_documents(str(dig(patch, "patch"))):
-                for container in items(dig(document, "spec", "template", "spec", "containers")):
-                    for variable in items(dig(container, "env")):
-                        reference = dig(variable, "valueFrom", "secretKeyRef")
-                        found[dig(variable, "name")] = (dig(reference, "name"), dig(reference, "key"))
-    return found
+def login_is_not_default(model: Model) -> Iterator[Outcome]:
+    """Parseable's login comes from a Secret: without one it is admin/admin."""
+    for pod, container in _servers(model):
+        found = (_source_problem(model, pod, container, name, LOGIN_VARIABLES) for name in LOGIN_VARIABLES)
+        problems = [problem for problem in found if problem is not None]
+        if not problems:
+            yield passed(f"{pod.owner.key} has its login from a Secret")
+            continue
+        yield failed(
+            "; ".join(problems),
+            "Parseable's login would be its default, admin/admin, or not the one that Vector and Grafana use",
+            "invoke task-003",
+            model.place_of(pod.owner),
+        )
 
 
-def metrics_are_discovered(world: World) -> Outcome:
-    """DoD-005-01."""
-    path = f"{app_folder(world, 'parseable')}/app/servicemonitor.yaml"
-    monitor = find_object(world, path, "ServiceMonitor", "TASK-005")
-    secret = world.settings.parseable.secret
-    endpoint = ("spec", "endpoints", 0)
-    problems = differences(
-        monitor,
-        [
-            ((*endpoint, "path"), "/api/v1/metrics"),
-            ((*endpoint, "basicAuth", "username", "name"), secret),
-            ((*endpoint, "basicAuth", "username", "key"), "username"),
-            ((*endpoint, "basicAuth", "password", "name"), secret),
-            ((*endpoint, "basicAuth", "password", "key"), "password"),
-        ],
+def _is_open(container: Mapping[str, Any], value: object) -> bool:
+    """Whether the value of a variable is set in a way that cannot be read here."""
+    is_elsewhere = value is None and bool(container.get("envFrom"))
+    return is_elsewhere or isinstance(value, dict) or has_variable(value)
+
+
+def metrics_are_discovered(model: Model) -> Outcome:
+    """DoD-005-01: a ServiceMonitor's labels, port, path and login lead to what Parseable serves."""
+    own = model.objects_of(PARSEABLE)
+    monitors = [
+        item for item in model.resources.of_kind("ServiceMonitor") if item in own or _selects(item, own)
+    ]
+    try:
+        servers = _servers(model)
+    except AnsweredError:
+        # That much is wrong whatever the chart renders to.
+        lost = [problem for item in monitors for problem in _path_problems(item)]
+        if not lost or len(monitors) > 1:
+            raise
+        where = model.place_with(monitors[0], "endpoints:")
+        return failed("; ".join(lost), _UNSEEN, "invoke task-005", where)
+    if not monitors:
+        return failed(
+            "there is no ServiceMonitor for Parseable among what is applied",
+            _UNSEEN,
+            "invoke task-005",
+            f"{servers[0][0].owner.path}:1",
+        )
+    found = [(monitor, _monitor_problems(model, monitor)) for monitor in monitors]
+    monitor, problems = min(found, key=lambda pair: len(pair[1]))
+    if problems:
+        where = model.place_with(monitor, "endpoints:")
+        return failed("; ".join(problems), _UNSEEN, "invoke task-005", where)
+    evidence = f"{monitor.key} leads to a port and a path that Parseable serves, with its login"
+    label = _wanted_label(model)
+    if label is not None and label not in mapping(monitor.data, "metadata", "labels").items():
+        return unknown(
+            f"{evidence}; but Prometheus may look only at those with the label {label[0]}: {label[1]}",
+            Cause.CLUSTER,
+            "set prometheus.prometheusSpec.serviceMonitorSelectorNilUsesHelmValues: false in the release of "
+            f"{_STACK}, or see in the cluster what Prometheus selects",
+        )
+    return passed(evidence)
+
+
+def _selects(monitor: Resource, objects: Sequence[Resource]) -> bool:
+    """Whether a ServiceMonitor selects a Service among ``objects``."""
+    labels = mapping(monitor.data, "spec", "selector", "matchLabels")
+    return bool(labels) and any(
+        all(mapping(item.data, "metadata", "labels").get(name) == value for name, value in labels.items())
+        for item in objects
+        if item.key.kind == "Service"
     )
-    if dig(monitor, *endpoint, "targetPort") != _CONTAINER_PORT:
-        problems.append(f"targetPort is not {_CONTAINER_PORT}, the only port, which has no name to select")
-    return judged(
-        problems,
-        unknown(f"path and login are those Parseable serves; {NEEDS_CHART}"),
-        consequence="Prometheus would scrape nothing, or be refused",
-        remedy="invoke task-005",
-        place=place(world, path, monitor, *endpoint),
-    )
 
 
-def metrics_show_ingestion(world: World) -> Outcome:
+def _path_problems(monitor: Resource) -> list[str]:
+    return [
+        f"path {shown(dig(endpoint, 'path'))} is not {METRICS_PATH}, which Parseable serves"
+        for endpoint in items(monitor.data, "spec", "endpoints")
+        if dig(endpoint, "path") != METRICS_PATH
+    ]
+
+
+def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
+    problems = [*scrape_problems(model.resources, monitor), *_path_problems(monitor)]
+    for endpoint in items(monitor.data, "spec", "endpoints"):
+        for part, variable in zip(("username", "password"), LOGIN_VARIABLES, strict=True):
+            reference = mapping(endpoint, "basicAuth", part)
+            login = {(_source_of(model, *server, variable)) for server in _servers(model)}
+            source = (str(reference.get("name")), str(reference.get("key")))
+            if login == {None} and reference and not key_problem(model, monitor.key.namespace, *source):
+                # What login Parseable has is told by the check of it.
+                continue
+            is_there = not key_problem(model, monitor.key.namespace, *source)
+            if source not in login and not (is_there and _is_another_key(source, login, variable)):
+                names = " or ".join(f"key {one[1]} of {one[0]}" for one in login if one is not None)
+                problems.append(
+                    f"basicAuth.{part} is not {names or 'from a Secret'}, and {METRICS_PATH} needs a login"
+                )
+    return problems
+
+
+def _is_another_key(source: tuple[str, str], login: Iterable[tuple[str, str] | None], variable: str) -> bool:
+    """Whether ``source`` is in the Secret of the login, under a key that may hold the same.
+
+    Some keep the login twice: for the server under the names of its variables, for others under plain ones.
+    """
+    documented = LOGIN_VARIABLES | S3_VARIABLES
+    is_of_another = source[1] in documented.values() and documented[variable] != source[1]
+    return not is_of_another and any(one is not None and one[0] == source[0] for one in login)
+
+
+def _wanted_label(model: Model) -> tuple[str, str] | None:
+    """The label that the Prometheus of kube-prometheus-stack selects by, unless its values say otherwise.
+
+    https://github.com/prometheus-community/helm-charts/blob/main/charts/kube-prometheus-stack/values.yaml
+    """
+    for text in model.tree.texts.values():
+        if _STACK not in text:
+            continue
+        for release in load_documents(text):
+            chart = dig(release, "spec", "chart", "spec", "chart")
+            spec = mapping(release, "spec", "values", "prometheus", "prometheusSpec")
+            is_default = spec.get("serviceMonitorSelectorNilUsesHelmValues") is not False
+            if chart == _STACK and is_default and not spec.get("serviceMonitorSelector"):
+                return "release", str(dig(release, "metadata", "name"))
+    return None
+
+
+def metrics_show_ingestion(model: Model) -> Outcome:
     """DoD-005-02."""
     return unknown(
-        f"{NEEDS_CLUSTER}: parseable_events_ingested and parseable_query_execute_time in Prometheus"
+        f"{NEEDS_CLUSTER}: parseable_events_ingested and parseable_query_execute_time in Prometheus",
+        Cause.CLUSTER,
     )
+
+
+def _given(value: object) -> str:
+    return "from elsewhere" if isinstance(value, dict) else shown(value)

@@ -9,8 +9,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
-from tasks.configuration import load, say_loading_errors_plainly
+from tasks.configuration import is_dry, load, say_loading_errors_plainly
 from tasks.core.catalogue import CATALOGUE, TaskSpec
+from tasks.core.errors import SettingsError
 
 if TYPE_CHECKING:
     from tasks.commands import Options
@@ -26,7 +27,7 @@ _RUN = {
     "no-push": "commit, but do not push",
     "force": "overwrite, or commit, edits that were not committed",
     "adopt": "take over app folders that the playbook did not write",
-    "offline": "ask nothing but S3 and the git remote before a push: no charts, no registries",
+    "offline": "contact only S3 and the git remote; skip chart repositories and registries",
 }
 
 
@@ -34,12 +35,18 @@ def _options(
     *, yes: bool, no_push: bool, force: bool, adopt: bool, json: bool, offline: bool = True
 ) -> Options:
     from tasks.commands import Options
-    from tasks.workspace import Permissions, Reach
+    from tasks.workspace import Network, Permissions
 
     permissions = Permissions(force=force, adopt=adopt, push=not no_push)
     return Options(
-        yes=yes, as_json=json, permissions=permissions, reach=Reach.OFFLINE if offline else Reach.ONLINE
+        yes=yes, as_json=json, permissions=permissions, network=Network.OFFLINE if offline else Network.ONLINE
     )
+
+
+def _end(code: int) -> None:
+    """End with the exit code of a plan, which says whether there are changes."""
+    if code:
+        raise Exit(code=code)
 
 
 @task(name="all", help=_RUN, auto_shortflags=False)
@@ -53,12 +60,17 @@ def all_tasks(
     offline: bool = False,
     json: bool = False,
 ) -> None:
-    """Run: TASK-001 to TASK-011 in order, each applied and proved before the next."""
+    """Run TASK-001 to TASK-011 in order, each applied and checked before the next."""
     from tasks import commands
 
     with commands.reported(as_json=json):
         options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
-        commands.run_all(load(context, repo), options)
+        found = load(context, repo)
+        if not is_dry(context):
+            commands.run_all(found, options)
+            return
+        code = commands.plan(found, options)
+    _end(code)
 
 
 @task(help={key: _RUN[key] for key in ("repo", "no-push", "force", "adopt", "json")}, auto_shortflags=False)
@@ -70,19 +82,18 @@ def plan(
     adopt: bool = False,
     json: bool = False,
 ) -> None:
-    """Look: what `all` would change, with diffs; changes nothing (exit code 5: there are changes)."""
+    """Show what `all` would change, with diffs; change nothing (exit code 5: there are changes)."""
     from tasks import commands
 
     with commands.reported(as_json=json):
         options = _options(yes=False, no_push=no_push, force=force, adopt=adopt, json=json)
         code = commands.plan(load(context, repo), options)
-    if code:
-        raise Exit(code=code)
+    _end(code)
 
 
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
 def status(context: Context, repo: str = "", json: bool = False) -> None:
-    """Look: the eleven tasks with phase, risk and state, from the checks."""
+    """Show the state of the eleven tasks, according to the checks."""
     from tasks import commands
 
     with commands.reported(as_json=json):
@@ -98,7 +109,7 @@ def status(context: Context, repo: str = "", json: bool = False) -> None:
         "stage": "static (what can be known before a push)",
         "format": "text, or github (annotations of a workflow run)",
         "strict": "count unknown as failed",
-        "offline": "ask nothing but S3: charts come from the cache, or from folders in charts.mirrors",
+        "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
         "online": "also ask the registries of the images, and for the plugin",
         "whole-repo": "count faults in other people's apps too",
     },
@@ -117,21 +128,22 @@ def verify(
     whole_repo: bool = False,
     json: bool = False,
 ) -> None:
-    """Look: the Definition of Done, and the links between documents, with evidence."""
+    """Check the Definition of Done and what must hold between documents, with evidence."""
     from tasks import commands
 
     with commands.reported(as_json=json):
         asked = commands.Questions(only, task, stage, format, strict, whole_repo)
-        options = commands.Options(as_json=json, reach=commands.reach(offline=offline, online=online))
-        commands.verify(load(context, repo), options, asked)
+        options = commands.Options(as_json=json, network=commands.network(offline=offline, online=online))
+        commands.verify(load(context, repo), options, asked, probe=not is_dry(context))
 
 
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
 def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
-    """Look: which task needs which."""
+    """Show which task depends on which."""
     from tasks import commands
 
-    commands.graph(as_mermaid=mermaid, as_json=json)
+    with commands.reported(as_json=json):
+        commands.graph(as_mermaid=mermaid, as_json=json)
 
 
 @task(
@@ -139,11 +151,13 @@ def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     auto_shortflags=False,
 )
 def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
-    """Try: run everything in a sandbox with its own repository, age key and S3 server."""
+    """Run everything in a sandbox with its own repository, age key and S3 server."""
     from tasks import commands
     from tasks.demo import sandbox
 
     with commands.reported():
+        if is_dry(context):
+            raise SettingsError("the demo cannot be shown without being run", "run it without invoke --dry")
         if stop:
             sandbox.stop(path)
         else:
@@ -166,7 +180,12 @@ def _single(spec: TaskSpec) -> Task[Any]:
 
         with commands.reported(as_json=json):
             options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
-            commands.run_one(load(context, repo), options, spec.id, with_prerequisites=with_prerequisites)
+            found = load(context, repo)
+            if not is_dry(context):
+                commands.run_one(found, options, spec.id, with_prerequisites=with_prerequisites)
+                return
+            code = commands.plan_one(found, options, spec.id, with_prerequisites=with_prerequisites)
+        _end(code)
 
     run.__doc__ = f"Phase {spec.phase}: {spec.title}."
     described = {**_RUN, "with-prerequisites": "run the tasks it needs first"}

@@ -2,26 +2,38 @@
 
 import getpass
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+from invoke.exceptions import Exit
 
 from checks import registry
-from checks.model import Check, Link
+from checks.model import Check, judge
+from tasks.core import interrupts
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
-from tasks.core.errors import InterruptedRunError, PlaybookError, SettingsError, StepFailedError
+from tasks.core.errors import (
+    InternalError,
+    InterruptedRunError,
+    PlaybookError,
+    SettingsError,
+    StepFailedError,
+    refused_by_system,
+)
 from tasks.core.graph import ancestors, mermaid, order, tree
-from tasks.core.outcomes import Status, Verdict
+from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
 from tasks.core.settings import Settings
+from tasks.effects.files import expanded
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
+from tasks.effects.snapshot import snapshot
+from tasks.model import Model, Stage
 from tasks.steps import STEPS
-from tasks.workspace import NOTHING_SPECIAL, Permissions, Reach, World
+from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
 CHANGES_PLANNED = 5
 
@@ -33,10 +45,10 @@ class Options:
     yes: bool = False
     as_json: bool = False
     permissions: Permissions = NOTHING_SPECIAL
-    reach: Reach = Reach.OFFLINE
+    network: Network = Network.OFFLINE
 
 
-def reach(*, offline: bool, online: bool) -> Reach:
+def network(*, offline: bool, online: bool) -> Network:
     """How far `verify` may go.
 
     Raises:
@@ -44,7 +56,7 @@ def reach(*, offline: bool, online: bool) -> Reach:
     """
     if offline and online:
         raise SettingsError("--offline and --online exclude each other", "leave one of them out")
-    return Reach.OFFLINE if offline else Reach.ONLINE if online else Reach.CHARTS
+    return Network.OFFLINE if offline else Network.ONLINE if online else Network.CHARTS
 
 
 def plan(settings: Settings, options: Options) -> int:
@@ -53,8 +65,32 @@ def plan(settings: Settings, options: Options) -> int:
     Raises:
         PlaybookError: after the plan is shown, what keeps it from being carried out.
     """
+    return _show(make_plans(STEPS, _workspace(settings, options, ask=True), order()), options)
+
+
+def plan_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> int:
+    """Show what `run_one` would do. Returns the exit code, as `plan` does.
+
+    Raises:
+        PrerequisiteError: one of the task's prerequisites is not done.
+        PlaybookError: after the plan is shown, what keeps it from being carried out.
+    """
+    workspace = _workspace(settings, options, ask=True)
+    return _show(_plans_of_one(workspace, task, with_prerequisites=with_prerequisites), options)
+
+
+def _plans_of_one(workspace: Workspace, task: str, *, with_prerequisites: bool) -> list[TaskPlan]:
+    """The plan of one task, whose prerequisites are done, or also those of its prerequisites."""
+    plans = make_plans(STEPS, workspace, (*ancestors(task), task))
+    if with_prerequisites:
+        return plans
+    check_prerequisites(plans[:-1], task, lambda name: _written(name, workspace))
+    return plans[-1:]
+
+
+def _show(plans: Sequence[TaskPlan], options: Options) -> int:
+    """Show ``plans``; the exit code says whether they change anything."""
     console = Console(as_json=options.as_json)
-    plans = make_plans(STEPS, _world(settings, options, ask=True), order())
     if options.as_json:
         console.write_json({"tasks": [plan_data(item) for item in plans]})
     else:
@@ -70,9 +106,9 @@ def run_all(settings: Settings, options: Options) -> None:
     Raises:
         PlaybookError: what refused or failed; a run that is repeated continues there.
     """
-    world = _world(settings, options, probe=True, ask=True)
-    with _locked(world, "all"):
-        _run(world, options, order())
+    workspace = _workspace(settings, options, probe=True, ask=True)
+    with _locked(workspace, "all"):
+        _run(workspace, options, make_plans(STEPS, workspace, order()))
 
 
 def run_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> None:
@@ -82,24 +118,19 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
         PrerequisiteError: one of them is not done.
         PlaybookError: what refused or failed.
     """
-    world = _world(settings, options, probe=True, ask=True)
-    needed = ancestors(task)
-    with _locked(world, task.lower()):
-        if with_prerequisites:
-            _run(world, options, (*needed, task))
-            return
-        plans = make_plans(STEPS, world, (*needed, task))
-        check_prerequisites(plans[:-1], task, lambda name: registry.run(registry.of_task(name), world))
-        check_plans(plans[-1:])
-        _carry_out(world, options, plans[-1:])
+    workspace = _workspace(settings, options, probe=True, ask=True)
+    with _locked(workspace, task.lower()):
+        plans = _plans_of_one(workspace, task, with_prerequisites=with_prerequisites)
+        _run(workspace, options, plans, ask=with_prerequisites)
 
 
 def status(settings: Settings, options: Options) -> None:
     """Show the state of every task as the checks find it."""
     console = Console(as_json=options.as_json)
-    world = _world(settings, options)
-    plans = make_plans(STEPS, world, order())
-    verdicts = {name: registry.run(registry.of_task(name), world) for name in order()}
+    workspace = _workspace(settings, options)
+    plans = make_plans(STEPS, workspace, order())
+    found = judge([check for check in registry.CHECKS.values() if check.is_item], Model(workspace))
+    verdicts = {name: [verdict for verdict in found if verdict.task == name] for name in order()}
     if options.as_json:
         console.write_json(_report(plans, verdicts, plans))
     else:
@@ -118,8 +149,10 @@ class Questions:
     whole_repository: bool = False
 
 
-def verify(settings: Settings, options: Options, asked: Questions) -> None:
+def verify(settings: Settings, options: Options, asked: Questions, *, probe: bool = True) -> None:
     """Answer the Definition of Done and the links between documents, or one item or task of them.
+
+    ``probe`` says whether an object may be written to the bucket, and deleted again.
 
     Raises:
         SettingsError: there is no such item, task, stage or form.
@@ -131,19 +164,25 @@ def verify(settings: Settings, options: Options, asked: Questions) -> None:
         raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
     if asked.stage != "static":
         raise SettingsError(f"there is no stage {asked.stage}", "known: static")
-    world = _world(settings, options, probe=True, whole_repository=asked.whole_repository)
-    verdicts = registry.link(_chosen_checks(asked.only, asked.task), world)
+    model = Model(_workspace(settings, options, probe=probe), whole_repository=asked.whole_repository)
+    verdicts = judge(_chosen_checks(asked.only, asked.task), model)
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
     else:
         forms[asked.form](verdicts)
-    counted = (Status.FAIL, Status.UNKNOWN) if asked.strict else (Status.FAIL,)
-    bad = dict.fromkeys(verdict.id for verdict in verdicts if verdict.outcome.status in counted)
+    counted = [verdict for verdict in verdicts if _counts(verdict.outcome, asked)]
+    bad = dict.fromkeys(verdict.id for verdict in counted)
     if bad:
-        what = "do not pass" if asked.strict else "fail"
+        is_plain = all(verdict.outcome.status is Status.FAIL for verdict in counted)
+        what = "fail" if is_plain else "do not pass" if asked.strict else "stop a push"
         total = len({verdict.id for verdict in verdicts})
         with already_reported():
             raise StepFailedError(f"{len(bad)} of {total} checks {what}: {', '.join(bad)}")
+
+
+def _counts(outcome: Outcome, asked: Questions) -> bool:
+    """Whether an answer makes `verify` fail: what stops a push does; with ``strict``, all that is unknown."""
+    return outcome.stops_push or (asked.strict and outcome.status is Status.UNKNOWN)
 
 
 def graph(*, as_mermaid: bool, as_json: bool) -> None:
@@ -157,19 +196,28 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
 
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn Ctrl-C into the documented exit code, and an error into the JSON document if nothing else was.
+    """Turn an interrupt or a bug into one line, and an error into JSON if nothing else was written.
 
     Raises:
-        InterruptedRunError: Ctrl-C was pressed.
+        InterruptedRunError: Ctrl-C was pressed, or another signal asked for an end.
+        RefusedError: the operating system refused, where no door expected it.
+        InternalError: something that nothing here expects was raised: a bug of ours.
         PlaybookError: as it came.
     """
     try:
         try:
-            yield
+            with interrupts.told_by_caller():
+                yield
         except KeyboardInterrupt:
-            raise InterruptedRunError(
-                "interrupted; no file is half written", "run the same again to continue"
-            ) from None
+            raise InterruptedRunError from None
+        except interrupts.Interrupted as ended:
+            raise InterruptedRunError(ended.number) from None
+        except OSError as error:
+            raise refused_by_system("", error) from None
+        except Exit:
+            raise
+        except Exception as error:
+            raise InternalError(error) from None
     except PlaybookError as error:
         if as_json and not error.is_reported:
             Console(as_json=True).write_json({"error": error_data(error)})
@@ -186,43 +234,40 @@ def already_reported() -> Iterator[None]:
         raise
 
 
-def _world(
+def _workspace(
     settings: Settings,
     options: Options,
     *,
     probe: bool = False,
     ask: bool = False,
-    whole_repository: bool = False,
-) -> World:
+) -> Workspace:
     if not settings.gitops.path:
         raise SettingsError(
             "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
         )
-    git = Git(Path(settings.gitops.path).expanduser())
-    return World(
+    git = Git(expanded(settings.gitops.path))
+    return Workspace(
         settings,
         Repository(git),
         permissions=options.permissions,
         probe=probe,
-        reach=options.reach,
-        whole_repository=whole_repository,
+        network=options.network,
         ask=getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None,
     )
 
 
 @contextmanager
-def _locked(world: World, command: str) -> Iterator[None]:
-    with locked(world.repository.git.directory, f"invoke {command}"):
+def _locked(workspace: Workspace, command: str) -> Iterator[None]:
+    with locked(workspace.repository.git.directory, f"invoke {command}"):
         yield
 
 
-def _run(world: World, options: Options, tasks: Iterable[str]) -> None:
-    """Plan ``tasks``, ask if there is anything to do, and carry the plan out."""
-    plans = make_plans(STEPS, world, tasks)
+def _run(workspace: Workspace, options: Options, plans: Sequence[TaskPlan], *, ask: bool = True) -> None:
+    """Carry ``plans`` out, after asking if there is anything to do."""
     check_plans(plans)
-    if any(item.changes for item in plans):
+    if ask and any(item.changes for item in plans):
         _approve(plans, options)
-    _carry_out(world, options, plans)
+    _carry_out(workspace, options, plans)
 
 
 def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
@@ -230,7 +275,8 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
         return
     if not sys.stdin.isatty():
         raise SettingsError(
-            "there is no terminal to ask on", "look at invoke plan, then approve it with --yes"
+            "confirmation needed, but this is not a terminal",
+            "review `invoke plan`, then run again with --yes",
         )
     console = Console()
     console.show_summary(plans)
@@ -239,13 +285,15 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
         raise StepFailedError("not approved; nothing was changed")
 
 
-def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> None:
+def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]) -> None:
     console = Console(as_json=options.as_json)
+    # Where nothing changes, what was read for one task holds for the next.
+    unchanged = None if any(item.changes for item in plans) else Model(workspace, Stage.WRITTEN)
     found = carry_out(
         plans,
-        world,
-        lambda name: registry.run(registry.of_task(name), world),
-        lambda change: _before_push(world, change),
+        workspace,
+        lambda name: _written(name, workspace, unchanged),
+        lambda change: _before_push(workspace, change),
         progress=console,
     )
     verdicts: dict[str, list[Verdict]] = {item.spec.id: [] for item in plans}
@@ -259,10 +307,16 @@ def _carry_out(world: World, options: Options, plans: Sequence[TaskPlan]) -> Non
     console.say(f"{len(plans)}/{len(plans)} done, {made}")
 
 
-def _before_push(world: World, change: Change) -> list[Verdict]:
+def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:
     """The answers for what would be pushed: what is committed and the files of ``change``, nothing else."""
-    with world.repository.git.exported(change.files if isinstance(change, Commit) else ()) as git:
-        return registry.link(registry.EVERYTHING, world.with_repository(Repository(git)))
+    git = workspace.repository.git
+    with snapshot(git, change.files if isinstance(change, Commit) else ()) as files:
+        return judge(registry.CHECKS.values(), Model(workspace.with_repository(Repository(git, files))))
+
+
+def _written(task: str, workspace: Workspace, known: Model | None = None) -> list[Verdict]:
+    """The answers for one task from what is written: the charts are rendered once, before the commit."""
+    return judge(registry.of_task(task), known or Model(workspace, Stage.WRITTEN))
 
 
 def _report(
@@ -280,9 +334,9 @@ def _report(
     return {"progress": progress(plans, verdicts), "tasks": tasks}
 
 
-def _chosen_checks(only: str, task: str) -> list[Check | Link]:
+def _chosen_checks(only: str, task: str) -> list[Check]:
     """The checks that --only and --task name; all of them if neither is given."""
-    chosen = list(registry.EVERYTHING)
+    chosen = list(registry.CHECKS.values())
     if task:
         name = f"TASK-{task.upper().removeprefix('TASK-'):0>3}"
         if name not in CATALOGUE:
@@ -290,7 +344,7 @@ def _chosen_checks(only: str, task: str) -> list[Check | Link]:
         chosen = [check for check in chosen if check.task == name]
     if only:
         wanted = {item.strip().upper(): item.strip() for item in only.split(",")}
-        known = {check.id.upper() for check in registry.EVERYTHING}
+        known = {check.id.upper() for check in registry.CHECKS.values()}
         unknown = [given for name, given in wanted.items() if name not in known]
         if unknown:
             raise SettingsError(

@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -21,7 +21,6 @@ def load(context: Context, repository: str | None) -> settings.Settings:
     Raises:
         SettingsError: the file of ``invoke -f`` does not exist, or a setting is unknown or wrong.
     """
-    settings.check_environment(os.environ)
     config: Config = context.config
     if config._runtime_path is not None and not config._runtime_found:
         raise SettingsError(f"no settings file {config._runtime_path}", "give an existing one to invoke -f")
@@ -31,24 +30,46 @@ def load(context: Context, repository: str | None) -> settings.Settings:
     return settings.load(layers, Config.global_defaults())
 
 
+def is_dry(context: Context) -> bool:
+    """Whether to change nothing: Invoke's flag --dry, ``INVOKE_RUN_DRY``, or ``run.dry`` in a file.
+
+    The variable counts over the file, as with our own settings.
+    """
+    config: Config = context.config
+    layers = (config._overrides, config._env, {"run": config.run})
+    given = (layer["run"]["dry"] for layer in layers if "dry" in layer.get("run", {}))
+    return bool(next(given, False))
+
+
 def _layers(config: Config) -> list[settings.Layer]:
-    """Invoke's layers, the weaker first, as Invoke itself merges them."""
+    """The layers, the weaker first.
+
+    In Invoke's own order a file given with -f counts over a variable; but who sets a variable for one run
+    means it. And invoke.yaml holds a value for everything: nothing would count below it.
+    """
     return [
-        settings.Layer(str(config._system_path), _data(config._system), shared=True),
-        settings.Layer(str(config._user_path), _data(config._user), shared=True),
-        settings.Layer(str(config._project_path), _data(config._project)),
-        settings.Layer(settings.ENVIRONMENT, _data(config._env)),
-        settings.Layer(str(config._runtime_path), _beside(config._runtime_path, _data(config._runtime))),
+        settings.Layer(str(config._project_path), _file(config._project_path, config._project)),
+        settings.Layer(str(config._system_path), _file(config._system_path, config._system), shared=True),
+        settings.Layer(str(config._user_path), _file(config._user_path, config._user), shared=True),
+        settings.Layer(str(config._runtime_path), _runtime(config)),
+        settings.Layer(settings.ENVIRONMENT, settings.environment(os.environ)),
     ]
 
 
-def _beside(file: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """``data`` of a settings file, with its relative folders taken from the folder of the file."""
-    folder = Path(str(file)).expanduser().parent
+def _runtime(config: Config) -> Mapping[str, Any]:
+    """What the file of ``invoke -f`` says, with its relative folders taken from where it lies."""
+    if config._runtime_path is None:
+        return {}
+    from tasks.effects.files import expanded
+
+    file = expanded(config._runtime_path)
+    if file.suffix == ".py":
+        raise SettingsError(f"settings file {file} is a program", "write the settings as YAML or JSON")
+    data = _file(file, config._runtime)
 
     def beside(path: Any) -> Any:
         is_folder = isinstance(path, str) and path and "://" not in path
-        return str(folder / Path(path).expanduser()) if is_folder else path
+        return str(file.parent / expanded(path)) if is_folder else path
 
     changed = dict(data)
     gitops, charts = data.get("gitops"), data.get("charts")
@@ -60,13 +81,46 @@ def _beside(file: Any, data: Mapping[str, Any]) -> Mapping[str, Any]:
     return changed
 
 
-def _data(layer: Any) -> Mapping[str, Any]:
-    """A layer's data; a file that holds something else than settings is as wrong as an unknown setting."""
-    if layer is None:
+def _file(path: str | Path | None, data: Any) -> Mapping[str, Any]:
+    """The ``data`` that Invoke found in a settings file, which must say each thing once.
+
+    A file that holds something else than settings is as wrong as an unknown setting.
+    """
+    if path is None or data is None:
         return {}
-    if not isinstance(layer, Mapping):
-        raise SettingsError("a settings file must hold a mapping of sections", f"it holds {layer!r:.60}")
-    return layer
+    if not isinstance(data, Mapping):
+        raise SettingsError(f"settings file {path} must hold a mapping of sections", f"it holds {data!r:.60}")
+    if Path(path).suffix != ".py":
+        _check_keys(Path(path))
+    return data
+
+
+def _check_keys(path: Path) -> None:
+    """Check that no section or setting of ours is in ``path`` twice: readers take the last silently."""
+    import yaml
+
+    # JSON is YAML, but for tabs, which it has only around what it says.
+    text = path.read_text(encoding="utf-8", errors="replace").replace("\t", " ")
+    top = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    _check_once(top, path, "", set(vars(settings.DOCUMENTED)))
+
+
+def _check_once(node: Any, path: Path, above: str, wanted: set[str] | None = None) -> None:
+    """Check the keys of ``node`` and of what is in it; only ``wanted`` ones where those are given."""
+    if not hasattr(node, "value") or not isinstance(node.value, list):
+        return
+    lines: dict[str, int] = {}
+    for key, value in (pair for pair in node.value if isinstance(pair, tuple)):
+        name, line = str(key.value), key.start_mark.line + 1
+        if wanted is not None and name not in wanted:
+            continue
+        if name in lines:
+            raise SettingsError(
+                f"{above}{name} is set twice in settings file {path}: in lines {lines[name]} and {line}",
+                "delete one of the two",
+            )
+        lines[name] = line
+        _check_once(value, path, f"{above}{name}.")
 
 
 def say_loading_errors_plainly() -> None:
@@ -77,33 +131,25 @@ def say_loading_errors_plainly() -> None:
     original = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        frames = {(frame.filename, frame.name) for frame in traceback.extract_tb(trace)}
-        if (_CONFIG, "merge") in frames:
+        frames = [frame for frame, _ in traceback.walk_tb(trace) if frame.f_code.co_filename == _CONFIG]
+        said = " ".join(str(getattr(error, "strerror", None) or error).split())[:_LONGEST]
+        for frame in frames:
+            if frame.f_code.co_name == "_load_file":
+                file = frame.f_locals["filepath"]
+                _exit(SettingsError(f"settings file {file} cannot be loaded: {said}"))
+        config = next(
+            (found for frame in frames if isinstance(found := frame.f_locals.get("self"), Config)), None
+        )
+        if config is not None:
             # Something is not of the form that Invoke can merge: say what, in the terms of settings.
-            config = next(iter(_locals(trace, Config)), None)
             try:
-                settings.load(_layers(config) if config is not None else [], Config.global_defaults())
+                settings.load(_layers(config), Config.global_defaults())
             except SettingsError as known:
                 _exit(known)
-        if {(_CONFIG, "_load_file"), (_CONFIG, "merge")} & frames:
-            detail = " ".join(str(error).split())
-            _exit(SettingsError(f"a settings file cannot be loaded: {detail}"))
-        if (_CONFIG, "load_shell_env") in frames:
-            try:
-                settings.check_environment(os.environ)
-            except SettingsError as known:
-                _exit(known)
+            _exit(SettingsError(f"Invoke's own settings cannot be used: {said}"))
         original(kind, error, trace)
 
     sys.excepthook = hook
-
-
-def _locals(trace: TracebackType | None, kind: type[Config]) -> Iterator[Config]:
-    """The objects of ``kind`` whose methods are in ``trace``."""
-    for frame, _ in traceback.walk_tb(trace):
-        found = frame.f_locals.get("self")
-        if isinstance(found, kind):
-            yield found
 
 
 def _exit(error: SettingsError) -> NoReturn:
@@ -113,3 +159,4 @@ def _exit(error: SettingsError) -> NoReturn:
 
 
 _CONFIG = sys.modules[Config.__module__].__file__
+_LONGEST = 200  # characters of somebody else's text in one line of ours

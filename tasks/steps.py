@@ -1,35 +1,34 @@
-"""The eleven task modules by id."""
+"""The eleven tasks as steps: how each finds out what is missing."""
 
 from typing import Any
 
-from tasks import (
-    task_001_bucket,
-    task_002_parseable_folder,
-    task_003_parseable_release,
-    task_004_secret,
-    task_005_service_monitor,
-    task_006_vector_folder,
-    task_007_vector_rbac,
-    task_008_vector_config,
-    task_009_vector_release,
-    task_010_grafana,
-    task_011_commit,
-)
+from tasks.core.catalogue import CATALOGUE
 from tasks.core.runner import Step
-from tasks.workspace import World
+from tasks.subjects import bucket, git, grafana, secret
+from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, RELEASE, App
+from tasks.subjects.manifests import app_facts, plan_files
+from tasks.subjects.parseable import PARSEABLE, SERVICE_MONITOR
+from tasks.subjects.vector import CONFIG_MAP, RBAC, VECTOR
+from tasks.workspace import Workspace
 
-_MODULES: tuple[Any, ...] = (
-    task_001_bucket,
-    task_002_parseable_folder,
-    task_003_parseable_release,
-    task_004_secret,
-    task_005_service_monitor,
-    task_006_vector_folder,
-    task_007_vector_rbac,
-    task_008_vector_config,
-    task_009_vector_release,
-    task_010_grafana,
-    task_011_commit,
+
+def _manifests(task: str, app: App, *files: str) -> Step[Workspace, Any]:
+    """A step that writes files of an app. What it needs of the layout is what their templates name."""
+    return Step(CATALOGUE[task], lambda workspace: app_facts(workspace, app, files), plan_files)
+
+
+_STEPS: tuple[Step[Workspace, Any], ...] = (
+    Step(CATALOGUE["TASK-001"], bucket.facts, bucket.plan),
+    _manifests("TASK-002", PARSEABLE, APP_FOLDER, KS),
+    _manifests("TASK-003", PARSEABLE, KS, KUSTOMIZATION, RELEASE),
+    Step(CATALOGUE["TASK-004"], secret.facts, secret.plan, secret.ahead),
+    _manifests("TASK-005", PARSEABLE, SERVICE_MONITOR),
+    _manifests("TASK-006", VECTOR, APP_FOLDER, KS),
+    _manifests("TASK-007", VECTOR, RBAC),
+    _manifests("TASK-008", VECTOR, CONFIG_MAP),
+    _manifests("TASK-009", VECTOR, KS, KUSTOMIZATION, RELEASE),
+    Step(CATALOGUE["TASK-010"], grafana.facts, grafana.plan),
+    Step(CATALOGUE["TASK-011"], git.facts, git.plan),
 )
 
-STEPS: dict[str, Step[World]] = {module.SPEC.id: module for module in _MODULES}
+STEPS = {step.spec.id: step for step in _STEPS}

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import SettingsError
 from tasks.flux.layout import Layout, discover
+from tasks.flux.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from tasks.effects.repository import Repository
     from tasks.effects.s3 import Bucket, BucketFacts
     from tasks.effects.sops import Sops
-
-
-T = TypeVar("T")
+    from tasks.effects.web import Web
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Permissions:
 NOTHING_SPECIAL = Permissions()
 
 
-class Reach(Enum):
+class Network(Enum):
     """How far checks may go: nowhere but S3, to the repositories of charts, or to all that is named."""
 
     OFFLINE = "offline"
@@ -47,12 +45,12 @@ class Reach(Enum):
     ONLINE = "online"
 
 
-class World:
+class Workspace:
     """What facts are read from and changes are applied to.
 
     ``probe`` says whether checks may write (and delete) a probe object in the bucket; ``ask`` reads a
-    credential from the user without showing it, None where there is nobody to ask; ``reach`` is how far
-    checks may go; ``whole_repository`` says whether faults in other people's apps count.
+    credential from the user without showing it, None where there is nobody to ask; ``network`` is how far
+    checks may go.
     """
 
     def __init__(
@@ -63,36 +61,45 @@ class World:
         permissions: Permissions = NOTHING_SPECIAL,
         probe: bool = False,
         ask: Callable[[str], str] | None = None,
-        reach: Reach = Reach.OFFLINE,
-        whole_repository: bool = False,
+        network: Network = Network.OFFLINE,
     ) -> None:
         self.settings = settings
         self.repository = repository
         self.permissions = permissions
         self.probe = probe
         self._ask = ask
-        self.reach = reach
-        self.whole_repository = whole_repository
-        self._remembered: dict[str, Any] = {}
-        self._answers: dict[str, Any] = {}
+        self.network = network
 
     @cached_property
     def layout(self) -> Layout:
         """What the repository shows about its own layout."""
-        return discover(self.settings, self.repository.yaml_files, self.repository.glance)
+        return discover(self.settings, self.tree)
 
     @cached_property
+    def tree(self) -> Tree:
+        """The Flux objects and kustomizations of the repository, with planned changes laid over it."""
+        return Tree(self.repository.yaml_files, self.repository.text)
+
+    @cached_property
+    def found_credentials(self) -> S3Credentials | SettingsError:
+        """The S3 key pair, or why there is none: whoever left the question unanswered is not asked again."""
+        from tasks.effects.s3 import find_credentials
+
+        try:
+            return find_credentials(ask=self._ask)
+        except SettingsError as error:
+            return error
+
+    @property
     def credentials(self) -> S3Credentials:
         """The S3 key pair.
 
         Raises:
             SettingsError: there is none, or it is malformed.
         """
-        from tasks.effects.s3 import find_credentials
-
-        # Two tasks need them; whoever left the question unanswered is not asked again.
-        ask, self._ask = self._ask, None
-        return find_credentials(ask=ask)
+        if isinstance(self.found_credentials, SettingsError):
+            raise self.found_credentials
+        return self.found_credentials
 
     @cached_property
     def bucket(self) -> Bucket:
@@ -115,47 +122,38 @@ class World:
 
     @cached_property
     def helm(self) -> Helm:
-        """The door to helm, with a cache of charts below the user's cache folder."""
+        """The door to helm, with a cache of charts below the user's cache folder.
+
+        Raises:
+            RefusedError: there is neither such a folder nor a home.
+        """
+        from tasks.effects.files import expanded
         from tasks.effects.helm import Helm
 
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
         return Helm(
             cache / "parseable-playbook" / "charts",
             self.settings.charts.mirrors,
-            offline=self.reach is Reach.OFFLINE,
+            offline=self.network is Network.OFFLINE,
         )
 
-    def remember(self, key: str, make: Callable[[], T]) -> T:
-        """What ``make`` returned or refused for ``key`` when first asked since the world was read anew."""
-        if key not in self._remembered:
-            try:
-                self._remembered[key] = make()
-            except RefusedError as error:
-                self._remembered[key] = error
-        found: T | RefusedError = self._remembered[key]
-        if isinstance(found, RefusedError):
-            raise found
-        return found
+    @cached_property
+    def web(self) -> Web:
+        """Questions to the network."""
+        from tasks.effects.web import Web
 
-    def ask_once(self, key: str, ask: Callable[[], T]) -> T:
-        """What the network answered for ``key`` the first time; it does not change with the repository."""
-        if key not in self._answers:
-            self._answers[key] = ask()
-        found: T = self._answers[key]
-        return found
+        return Web(self.helm)
 
-    def with_repository(self, repository: Repository) -> World:
-        """The same world around another repository, with the doors that are open already."""
-        other = World(
+    def with_repository(self, repository: Repository) -> Workspace:
+        """The same workspace around another repository, with the doors that are open already."""
+        other = Workspace(
             self.settings,
             repository,
             permissions=self.permissions,
             probe=self.probe,
-            reach=self.reach,
-            whole_repository=self.whole_repository,
+            network=self.network,
         )
-        other._answers = self._answers
-        for door in ("credentials", "bucket", "helm"):
+        for door in ("found_credentials", "bucket", "helm", "web"):
             if door in self.__dict__:
                 other.__dict__[door] = self.__dict__[door]
         return other
@@ -163,9 +161,10 @@ class World:
     def lay_over(self, changes: Iterable[Change]) -> None:
         """Make later facts see ``changes`` as done."""
         self.repository.plan(changes)
+        self.__dict__.pop("tree", None)
 
     def refresh(self) -> None:
         """Forget what was read, after something was changed. The layout stays: changes follow it."""
         self.repository.forget()
-        self._remembered.clear()
-        self.__dict__.pop("bucket_facts", None)
+        for read in ("tree", "bucket_facts"):
+            self.__dict__.pop(read, None)

@@ -160,7 +160,7 @@ class Playground:
         merged = {**os.environ, **self.environment, **more}
         return {name: value for name, value in merged.items() if value is not None}
 
-    # The world --------------------------------------------------------------------------------------------
+    # The surroundings --------------------------------------------------------------------------------------
 
     def git(self, *arguments: str) -> str:
         """Run git in the repository; its output without the white space at the end."""

@@ -1,4 +1,4 @@
-"""What tests need around a bucket: accounts of the real server, doors to it, and a world that has one."""
+"""What tests need around a bucket: accounts of the real server, doors to it, and a workspace that has one."""
 
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -8,7 +8,7 @@ from tasks.core.settings import S3, Settings
 from tasks.demo.s3_server import EVERYTHING, Identity
 from tasks.effects.lifecycle import LifecycleRule, parse_rule
 from tasks.effects.s3 import Bucket
-from tasks.workspace import World
+from tasks.workspace import Workspace
 
 
 def _account(name: str, *actions: str) -> Identity:
@@ -44,12 +44,12 @@ def credentials(account: str) -> S3Credentials:
     return S3Credentials(Secret(f"access-of-{account}"), Secret(f"secret-of-{account}"), "the test")
 
 
-def world_of(bucket: Bucket, *, probe: bool = False, days: int = 30) -> World:
-    """A world that has this bucket, and no repository."""
+def workspace_of(bucket: Bucket, *, probe: bool = False, days: int = 30) -> Workspace:
+    """A workspace that has this bucket, and no repository."""
     settings = Settings(s3=replace(bucket.settings, retention_days=days))
-    world = World(settings, cast("Any", None), probe=probe)
-    world.bucket = bucket
-    return world
+    workspace = Workspace(settings, cast("Any", None), probe=probe)
+    workspace.bucket = bucket
+    return workspace
 
 
 def rule(rule_id: str, where: str, what: str = "", status: str = "Enabled") -> LifecycleRule:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -22,15 +23,20 @@ MODULES = sorted(
 
 # A room may import from itself and from those below it.
 ROOMS = (
+    "tasks/__init__.py",
     "tasks/core",
     "tasks/yaml",
     "tasks/kube",
     "tasks/effects",
     "tasks/flux",
-    "tasks",
+    "tasks/workspace.py",
+    "tasks/subjects",
+    "tasks/model.py",
+    "tasks/steps.py",
     "checks",
     "tasks/commands.py",
     "tasks/demo",
+    "tasks/configuration.py",
     "tasks/collection.py",
 )
 DOORS = {
@@ -108,6 +114,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
     for name in [name for name in sys.modules if name.split(".")[0] == "tasks"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
     module, folder = FilesystemLoader(start=str(ROOT / "tests")).load("tasks")
     assert Path(folder) == ROOT
     commands = set(module.ns.task_names)
@@ -133,8 +140,8 @@ def test_every_flag_has_help() -> None:
 
 def test_a_step_for_every_task_and_a_check_for_every_item() -> None:
     assert list(STEPS) == list(CATALOGUE)
-    assert all(step.SPEC.id == name for name, step in STEPS.items())
-    counts = [sum(check.task == task for check in CHECKS.values()) for task in CATALOGUE]
+    assert all(step.spec.id == name for name, step in STEPS.items())
+    counts = [sum(check.is_item and check.task == task for check in CHECKS.values()) for task in CATALOGUE]
     # As many items as the specification has under each task.
     assert counts == [3, 3, 4, 3, 2, 2, 2, 3, 3, 3, 4]
-    assert len({check.run for check in CHECKS.values()}) == 32
+    assert len({check.run for check in CHECKS.values()}) == len(CHECKS)

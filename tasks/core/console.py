@@ -1,10 +1,13 @@
 """Everything a person reads: results on stdout, progress on stderr, colour on terminals only."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from tasks.core.catalogue import PHASES
 from tasks.core.changes import Change
@@ -24,7 +27,12 @@ _STYLES = {
     "note": "cyan",
     "failed": "red",
     "fail": "red",
+    "error": "red",
 }
+_WIDTH = 80
+# Variables that tell rich to treat whatever it writes to as a terminal.
+_STYLED = ("FORCE_COLOR", "TTY_COMPATIBLE")
+_MOMENT = 1.0  # seconds that nobody wonders about
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -44,11 +52,13 @@ class Console:
 
     def say(self, text: str = "", style: str = "") -> None:
         """One line of result."""
-        self._out.print(text, style=style, soft_wrap=True)
+        if not _written(sys.stdout, text):
+            self._out.print(text, style=style, soft_wrap=True)
 
     def note(self, text: str = "", style: str = "") -> None:
         """One line of progress."""
-        self._err.print(text, style=style, soft_wrap=True)
+        if not _written(sys.stderr, text):
+            self._err.print(text, style=style, soft_wrap=True)
 
     def ask(self, question: str) -> None:
         """A question; the cursor stays behind it."""
@@ -56,8 +66,8 @@ class Console:
 
     def write_json(self, data: object) -> None:
         """The one JSON document of a command."""
-        json.dump(data, sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        # In ASCII, which is the same in every encoding that a terminal or file may have.
+        sys.stdout.write(f"{json.dumps(data, indent=2)}\n")
 
     # Progress of a run ------------------------------------------------------------------------------------
 
@@ -127,7 +137,9 @@ class Console:
             )
         self._out.print(table)
         for item in obstacles(plans):
-            self.say(f"in the way of {', '.join(item.tasks)}: {item.summary}")
+            self.say(f"blocking {_listed(item.tasks)}: {item.summary}")
+            if item.hint:
+                self.say(f"    hint: {item.hint}")
         for plan in plans:
             if plan.error is None and plan.blocked_by is not None:
                 self.say(f"{plan.spec.id}: blocked by {plan.blocked_by}")
@@ -137,7 +149,7 @@ class Console:
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Failures first, then unknowns and notes, then the count; what has the same reason is told once."""
-        for status in (Status.FAIL, Status.UNKNOWN, Status.NOTE):
+        for status in (Status.ERROR, Status.FAIL, Status.UNKNOWN, Status.NOTE):
             for outcome, told in _by_outcome(verdicts, status).items():
                 for verdict in told:
                     self.say(f"{status.upper():<8}{verdict.id}  {verdict.text}", style=_STYLES[status])
@@ -146,6 +158,8 @@ class Console:
                 self.say(f"        found: {outcome.evidence}")
                 if outcome.consequence:
                     self.say(f"        after a push: {outcome.consequence}")
+                if outcome.stops_push and status is Status.UNKNOWN:
+                    self.say("        nothing is pushed before this is known")
                 if outcome.remedy:
                     self.say(f"        do: {outcome.remedy}")
         self.say(counted(verdicts))
@@ -155,7 +169,12 @@ class Console:
 
         Their form: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
         """
-        levels = {Status.FAIL: "error", Status.UNKNOWN: "notice", Status.NOTE: "notice"}
+        levels = {
+            Status.FAIL: "error",
+            Status.ERROR: "error",
+            Status.UNKNOWN: "notice",
+            Status.NOTE: "notice",
+        }
         for verdict in verdicts:
             outcome = verdict.outcome
             if outcome.status in levels:
@@ -168,6 +187,23 @@ class Console:
                 text = _escaped(". ".join(part for part in parts if part))
                 self.say(f"::{levels[outcome.status]} {told}::{text}")
         self.say(counted(verdicts))
+
+
+@contextmanager
+def told_if_slow(text: str) -> Iterator[None]:
+    """Say on stderr what the block waits for, if that takes longer than a moment."""
+    timer = threading.Timer(_MOMENT, Console().note, (text,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names in a sentence: a, b and c."""
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _by_outcome(verdicts: Iterable[Verdict], status: Status) -> dict[Outcome, list[Verdict]]:
@@ -190,8 +226,8 @@ def counted(verdicts: Iterable[Verdict]) -> str:
 
 
 def task_state(plan: TaskPlan, verdicts: Iterable[Verdict]) -> str:
-    """A task's state: what its plan says, and ``failed`` where all is in place and yet a check fails."""
-    failing = any(verdict.outcome.status is Status.FAIL for verdict in verdicts)
+    """A task's state: what its plan says, and ``failed`` where all is in place and a check does not hold."""
+    failing = any(verdict.outcome.stops_push for verdict in verdicts)
     return "failed" if plan.state == "done" and failing else plan.state
 
 
@@ -224,7 +260,7 @@ def error_data(error: PlaybookError) -> dict[str, Any]:
     return {"message": error.summary, "hint": error.hint, "exit_code": error.exit_code}
 
 
-def verdict_data(verdict: Verdict) -> dict[str, str]:
+def verdict_data(verdict: Verdict) -> dict[str, Any]:
     """A verdict for --json."""
     outcome = verdict.outcome
     return {
@@ -232,6 +268,8 @@ def verdict_data(verdict: Verdict) -> dict[str, str]:
         "task": verdict.task,
         "text": verdict.text,
         "status": outcome.status.value,
+        "cause": None if outcome.cause is None else outcome.cause.value,
+        "stops_push": outcome.stops_push,
         "evidence": outcome.evidence,
         "consequence": outcome.consequence,
         "remedy": outcome.remedy,
@@ -239,8 +277,21 @@ def verdict_data(verdict: Verdict) -> dict[str, str]:
     }
 
 
+def _written(stream: TextIO, text: str) -> bool:
+    """Write a line to a file or pipe, unless rich would style or change it: rich takes long to load."""
+    is_plain = text.isprintable() and not text.endswith(" ")
+    if not is_plain or stream.isatty() or any(os.environ.get(name) for name in _STYLED):
+        return False
+    stream.write(f"{text}\n")
+    stream.flush()
+    return True
+
+
 def _rich(*, stderr: bool) -> "RichConsole":
     from rich.console import Console as RichConsole
 
     # What is printed is other people's text: no markup, no emoji, no guessing at highlights.
-    return RichConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = RichConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.width:
+        console.width = _WIDTH  # COLUMNS=0 would leave nothing of any line.
+    return console

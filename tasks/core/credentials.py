@@ -1,8 +1,13 @@
 """Secrets in memory: wrapped so that no representation, message or traceback shows them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from tasks.core.errors import SettingsError
+
+# The names of the S3 key pair: as variables of the environment, and as keys of Parseable's Secret.
+ACCESS_KEY: Final = "S3_ACCESS_KEY_ID"
+SECRET_KEY: Final = "S3_SECRET_ACCESS_KEY"  # noqa: S105 (a name)
 
 
 class Secret:

@@ -1,22 +1,41 @@
-"""What a check answers: pass, fail or unknown, with the evidence."""
+"""What a check answers: pass, fail, unknown or error, with the evidence, and what of that stops a push."""
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-_LOGIN = re.compile(r"(?<=://)[^/\s@'\"]+@")
+from tasks.core.redaction import redacted
+
+# What to do about a bug of the playbook; the README has a section of this name.
+REPORT = "report it with this line: the README says where (Reporting a bug)"
 
 
 class Status(StrEnum):
-    """The answers. ``UNKNOWN`` (a tool, the network, the cluster is missing) never counts as a pass.
+    """The answers. ``UNKNOWN`` never counts as a pass; ``Cause`` says why something is unknown.
 
-    ``NOTE`` is a fault in somebody else's app: told, and not counted.
+    ``ERROR`` is a bug of the playbook: the check itself broke. ``NOTE`` is a fault in somebody else's app:
+    told, and not counted.
     """
 
     PASS = "pass"  # noqa: S105 (an answer, not a password)
     FAIL = "fail"
+    ERROR = "error"
     UNKNOWN = "unknown"
     NOTE = "note"
+
+
+class Cause(StrEnum):
+    """Why something is unknown.
+
+    ``REPOSITORY``: something in the repository hides it. All others lie outside: a program that is not
+    installed, a network that was not asked or did not answer, what only the cluster knows, and a stage that
+    was not asked for.
+    """
+
+    REPOSITORY = "repository"
+    TOOL = "tool"
+    NETWORK = "network"
+    CLUSTER = "cluster"
+    STAGE = "stage"
 
 
 @dataclass(frozen=True)
@@ -24,7 +43,8 @@ class Outcome:
     """One answer with its evidence: what was looked at and found.
 
     A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); an
-    unknown says in ``remedy`` what would make it answerable. ``place`` is "FILE:LINE" where there is one.
+    unknown says in ``remedy`` what would make it answerable, and has a ``cause``. ``place`` is "FILE:LINE"
+    where there is one.
     """
 
     status: Status
@@ -32,10 +52,19 @@ class Outcome:
     consequence: str = ""
     remedy: str = ""
     place: str = ""
+    cause: Cause | None = None
 
     def __post_init__(self) -> None:
-        # Other people's URLs may hold a login.
-        object.__setattr__(self, "evidence", _LOGIN.sub("…@", self.evidence))
+        # Other people's texts are quoted here, and may hold a secret.
+        for name in ("evidence", "consequence", "remedy"):
+            object.__setattr__(self, name, redacted(getattr(self, name)))
+
+    @property
+    def stops_push(self) -> bool:
+        """Whether nothing is pushed with this answer: a failure, a bug, what the repository itself hides."""
+        if self.status is Status.UNKNOWN:
+            return self.cause is Cause.REPOSITORY
+        return self.status in (Status.FAIL, Status.ERROR)
 
 
 def passed(evidence: str) -> Outcome:
@@ -48,14 +77,24 @@ def failed(evidence: str, consequence: str, remedy: str, place: str = "") -> Out
     return Outcome(Status.FAIL, evidence, consequence, remedy, place)
 
 
-def unknown(evidence: str, remedy: str = "", place: str = "") -> Outcome:
-    """Answer that it cannot be told from what is at hand."""
-    return Outcome(Status.UNKNOWN, evidence, remedy=remedy, place=place)
+def unknown(evidence: str, cause: Cause, remedy: str = "", place: str = "") -> Outcome:
+    """Answer that it cannot be told from what is at hand, and why."""
+    return Outcome(Status.UNKNOWN, evidence, remedy=remedy, place=place, cause=cause)
+
+
+def broken(evidence: str) -> Outcome:
+    """Answer that the check itself has a bug."""
+    return Outcome(
+        Status.ERROR,
+        evidence,
+        "nothing is known of what this check looks at, so nothing is pushed",
+        REPORT,
+    )
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one item of the Definition of Done; ``text`` is the documented sentence."""
+    """The outcome of one check; ``text`` is the documented sentence of an item of the Definition of Done."""
 
     id: str
     task: str

@@ -1,9 +1,9 @@
 """Plans tasks, carries plans out in the graph's order, and proves each step before the next one."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tasks.core.catalogue import TaskSpec
 from tasks.core.changes import Change, Remark
@@ -11,11 +11,12 @@ from tasks.core.errors import PlaybookError, PrerequisiteError, StepFailedError
 from tasks.core.graph import ancestors
 from tasks.core.outcomes import Status, Verdict
 
-W_contra = TypeVar("W_contra", bound="Refreshable", contravariant=True)
+W = TypeVar("W", bound="Refreshable")
+F = TypeVar("F")
 
 
 class Refreshable(Protocol):
-    """What the runner needs of the world: planned changes can be laid over it, and it can be read anew."""
+    """What the runner needs of its workspace: lay planned changes over it, and read it anew."""
 
     def lay_over(self, changes: Iterable[Change]) -> None:
         """Make later facts see ``changes`` as done."""
@@ -24,16 +25,18 @@ class Refreshable(Protocol):
         """Read anew what may have changed, without planned changes."""
 
 
-class Step(Protocol[W_contra]):
-    """A task's module: facts are read, the plan is derived from them without touching anything."""
+@dataclass(frozen=True)
+class Step(Generic[W, F]):
+    """How one task is done: ``facts`` reads what the plan needs to know, and touches nothing.
 
-    SPEC: TaskSpec
+    ``plan`` derives from it what is missing, and says what is worth saying. ``ahead`` starts what ``facts``
+    would wait for, before the first task is planned; it raises nothing.
+    """
 
-    def facts(self, world: W_contra, /) -> Any:
-        """Read what the plan needs to know."""
-
-    def plan(self, world: W_contra, found: Any, /) -> Iterator[Change | Remark]:
-        """Derive what is missing, and say what is worth saying."""
+    spec: TaskSpec
+    facts: Callable[[W], F]
+    plan: Callable[[W, F], Iterable[Change | Remark]]
+    ahead: Callable[[W], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -70,24 +73,29 @@ class Progress(Protocol):
         """The checks of the task answered, and none of them failed."""
 
 
-def make_plans(steps: Mapping[str, Step[W_contra]], world: W_contra, tasks: Iterable[str]) -> list[TaskPlan]:
+def make_plans(steps: Mapping[str, Step[W, Any]], workspace: W, tasks: Iterable[str]) -> list[TaskPlan]:
     """Plan ``tasks`` in the order given, each as if those before it were done. Changes nothing."""
+    tasks = tuple(tasks)
+    for name in tasks:
+        steps[name].ahead(workspace)
     plans: list[TaskPlan] = []
     stuck: set[str] = set()
     for name in tasks:
         step = steps[name]
         blocker = next((need for need in reversed(ancestors(name)) if need in stuck), None)
         try:
-            planned = tuple(step.plan(world, step.facts(world)))
+            planned = tuple(step.plan(workspace, step.facts(workspace)))
         except PlaybookError as error:
             stuck.add(name)
-            plans.append(TaskPlan(step.SPEC, error=error, blocked_by=blocker))
+            plans.append(TaskPlan(step.spec, error=error, blocked_by=blocker))
             continue
         changes = tuple(item for item in planned if isinstance(item, Change))
         remarks = tuple(item.text for item in planned if isinstance(item, Remark))
-        world.lay_over(changes)
-        plans.append(TaskPlan(step.SPEC, changes, remarks, blocked_by=blocker))
-    world.refresh()
+        if changes:
+            workspace.lay_over(changes)
+        plans.append(TaskPlan(step.spec, changes, remarks, blocked_by=blocker))
+    if any(plan.changes for plan in plans):
+        workspace.refresh()
     return plans
 
 
@@ -126,7 +134,7 @@ def check_plans(plans: Sequence[TaskPlan]) -> None:
         f"- {item.summary} ({', '.join(item.tasks)})" + (f"\n  hint: {item.hint}" if item.hint else "")
         for item in found
     ]
-    raise kind("\n".join([f"{len(found)} things are in the way; nothing was written", *lines]))
+    raise kind("\n".join([f"{len(found)} problems found; nothing was written", *lines]))
 
 
 def check_prerequisites(
@@ -150,15 +158,16 @@ def check_prerequisites(
             raise PrerequisiteError(f"{task} needs {plan.spec.id} ({plan.spec.title}), not done yet", command)
         failure = _first_failure(verify(plan.spec.id))
         if failure is not None:
+            outcome, said = failure.outcome, _SAID[failure.outcome.status]
             raise PrerequisiteError(
-                f"{task} needs {plan.spec.id}, whose {failure.id} fails: {failure.outcome.evidence}",
-                failure.outcome.remedy or command,
+                f"{task} needs {plan.spec.id}, which {said} {failure.id}: {outcome.evidence}",
+                outcome.remedy or command,
             )
 
 
 def carry_out(
     plans: Sequence[TaskPlan],
-    world: Refreshable,
+    workspace: Refreshable,
     verify: Callable[[str], Sequence[Verdict]],
     verify_all: Callable[[Change], Sequence[Verdict]],
     progress: Progress,
@@ -181,7 +190,7 @@ def carry_out(
         try:
             for change in plan.changes:
                 if change.needs_proof and not is_proved:
-                    world.refresh()
+                    workspace.refresh()
                     _prove(verify_all(change), plan.spec, left)
                 # What is proved for a commit is so for its push.
                 is_proved = change.needs_proof
@@ -192,7 +201,7 @@ def carry_out(
                 raise
             raise type(error)(f"{plan.spec.id}: {error.summary}", _and_left(error.hint, left)) from None
         if plan.changes:
-            world.refresh()
+            workspace.refresh()
         answered = verify(plan.spec.id)
         _prove(answered, plan.spec, left)
         verdicts += answered
@@ -200,15 +209,24 @@ def carry_out(
     return verdicts
 
 
+# What a task did with the check that stops it, in words.
+_SAID = {
+    Status.FAIL: "failed check",
+    Status.ERROR: "met a bug in check",
+    Status.UNKNOWN: "does not know, because of something in the repository, the answer to check",
+}
+
+
 def _prove(verdicts: Sequence[Verdict], spec: TaskSpec, left: Sequence[str]) -> None:
-    failures = [verdict for verdict in verdicts if verdict.outcome.status is Status.FAIL]
+    failures = [verdict for verdict in verdicts if verdict.outcome.stops_push]
     if not failures:
         return
     outcome = failures[0].outcome
     where = f" ({outcome.place})" if outcome.place else ""
     more = f"; {len(failures) - 1} more: invoke verify shows all" if len(failures) > 1 else ""
     raise StepFailedError(
-        f"{spec.id} stops: {failures[0].id} fails: {outcome.evidence}{where}; {outcome.consequence}{more}",
+        f"{spec.id} {_SAID[outcome.status]} {failures[0].id}: {outcome.evidence}{where}"
+        f"{'; ' if outcome.consequence else ''}{outcome.consequence}{more}",
         _and_left(outcome.remedy, left),
     )
 
@@ -221,4 +239,4 @@ def _and_left(hint: str, left: Sequence[str]) -> str:
 
 
 def _first_failure(verdicts: Iterable[Verdict]) -> Verdict | None:
-    return next((verdict for verdict in verdicts if verdict.outcome.status is Status.FAIL), None)
+    return next((verdict for verdict in verdicts if verdict.outcome.stops_push), None)

@@ -201,36 +201,41 @@ def load(layers: Iterable[Layer], other_sections: Iterable[str] = ()) -> Setting
     """
     sections = {item.name: item.type for item in dataclasses.fields(Settings)}
     merged: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    origins: dict[tuple[str, str], str] = {}
     for layer in layers:
         for section, values in layer.data.items():
             if section in sections:
-                merged[section].update(_section(layer.origin, section, values))
+                given = _section(layer.origin, section, values)
+                merged[section].update(given)
+                origins.update(dict.fromkeys(((section, name) for name in given), layer.origin))
             elif not layer.shared and section not in other_sections:
                 raise SettingsError(
-                    f"unknown setting '{section}' in {layer.origin}", _nearest(section, sections)
+                    f"unknown setting '{section}' in {layer.origin}", _nearest(str(section), sections)
                 )
     settings = Settings(**{name: getattr(DOCUMENTED, name).__class__(**merged[name]) for name in sections})
     if settings.vector.name == settings.parseable.name:
+        # The documented names differ: a layer gave at least one of them.
+        given = {section: origins[section, "name"] for section in sections if (section, "name") in origins}
         raise SettingsError(
-            f"parseable.name and vector.name are both '{settings.vector.name}'",
+            f"parseable.name and vector.name are both '{settings.vector.name}' "
+            f"({', '.join(f'{section}.name from {origin}' for section, origin in given.items())})",
             "they name folders side by side",
         )
     return settings
 
 
-def check_environment(environment: Mapping[str, str]) -> None:
-    """Check the ``INVOKE_*`` variables of our sections before Invoke casts them.
-
-    Invoke ignores names it does not know and fails with a traceback on a number it cannot read.
+def environment(variables: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The settings that ``variables`` give: ``INVOKE_S3_BUCKET`` is ``s3.bucket``.
 
     Raises:
         SettingsError: a variable that names no setting, or holds no number where one is wanted.
     """
-    _check_similar(environment)
+    _check_similar(variables)
+    found: dict[str, dict[str, Any]] = {}
     for section in dataclasses.fields(Settings):
-        prefix = f"INVOKE_{section.name.upper()}_"
+        prefix = _variable(section.name, "")
         kinds = _kinds(section.name)
-        for variable in environment:
+        for variable, value in variables.items():
             if not variable.startswith(prefix):
                 continue
             name = variable.removeprefix(prefix).lower()
@@ -239,22 +244,28 @@ def check_environment(environment: Mapping[str, str]) -> None:
                     f"{section.name}.{name} cannot be set in the environment ({variable})",
                     "set it in a file for invoke -f",
                 )
-            if name not in kinds:
-                known = [prefix + kind.upper() for kind in kinds]
+            if name not in kinds or variable != _variable(section.name, name):
+                known = [_variable(section.name, kind) for kind in kinds]
                 raise SettingsError(
                     f"unknown setting '{variable}' in the environment", _nearest(variable, known)
                 )
-            if int in kinds[name] and not environment[variable].isdecimal():
+            if int in kinds[name] and not value.isdecimal():
                 raise SettingsError(
                     f"{section.name}.{name} in the environment ({variable}) must be a whole number",
-                    f"it is '{environment[variable]}'",
+                    f"it is '{value}'",
                 )
+            found.setdefault(section.name, {})[name] = int(value) if int in kinds[name] else value
+    return found
+
+
+def _variable(section: str, name: str) -> str:
+    return f"INVOKE_{section}_{name}".upper()
 
 
 def _check_similar(environment: Mapping[str, str]) -> None:
     """Refuse a variable that is nearly one of ours; those of other projects are let be."""
     known = [
-        f"INVOKE_{section.name.upper()}_{name.upper()}"
+        _variable(section.name, name)
         for section in dataclasses.fields(Settings)
         for name in _kinds(section.name)
     ]
@@ -273,15 +284,13 @@ def _section(origin: str, section: str, values: Any) -> dict[str, Any]:
     kinds = _kinds(section)
     fields = {item.name: item for item in dataclasses.fields(getattr(DOCUMENTED, section))}
     result = {}
-    for name, given in values.items():
+    for name, value in values.items():
         key = f"{section}.{name}"
         if name not in fields:
             known = [f"{section}.{item}" for item in fields]
             raise SettingsError(f"unknown setting '{key}' in {origin}", _nearest(key, known))
-        # The environment can only give text, also for a setting whose documented value is "none".
-        value = int(given) if int in kinds[name] and isinstance(given, str) and given.isdecimal() and (
-            origin == ENVIRONMENT) else given  # fmt: skip
-        _check_value(key, value, kinds[name], fields[name].metadata, origin)
+        place = f"{origin} ({_variable(section, name)})" if origin == ENVIRONMENT else origin
+        _check_value(key, value, kinds[name], fields[name].metadata, place)
         result[name] = value
     return result
 
@@ -319,7 +328,7 @@ def _check_mirrors(key: str, value: Any, origin: str) -> None:
     for url, target in value.items():
         if not isinstance(url, str) or not re.match(r"(https?|oci)://[^\s/@]+", url):
             raise SettingsError(
-                f"{key} in {origin} must map URLs of chart repositories, and {url!r} is none",
+                f"{key} in {origin} must map URLs of chart repositories, but {url!r} is not a URL",
                 "give the URL as the repository's files have it: https://… or oci://…",
             )
         if not isinstance(target, str) or not target.strip():
@@ -335,7 +344,7 @@ def _type_name(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
     if isinstance(value, float):
-        return "a fraction (quote it to make it text)"
+        return "a number; put it in quotes"
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, list):

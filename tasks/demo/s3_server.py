@@ -136,8 +136,8 @@ def _started(program: str, folder: Path, options: dict[str, object]) -> S3Server
         process = subprocess.Popen(
             [program, "server", *arguments],
             cwd=folder,
-            # Where it would put a second set of logs.
-            env={**os.environ, "TMPDIR": str(folder)},
+            # TMPDIR: where it would put a second set of logs.
+            env={**{n: v for n, v in os.environ.items() if not shell.is_private(n)}, "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

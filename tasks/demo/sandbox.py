@@ -4,15 +4,16 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from string import Template
 
 from tasks import commands
 from tasks.core.console import Console
-from tasks.core.errors import RefusedError, SettingsError
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
+from tasks.core.errors import RefusedError, SettingsError, refused_by_system
 from tasks.core.settings import S3, Gitops, Settings
 from tasks.demo import s3_server
 from tasks.effects.files import read_text, write_text
@@ -38,24 +39,25 @@ def run(path: str) -> None:
     """
     console = Console()
     folder = Path(path).resolve()
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists():
-        raise SettingsError(f"{folder} is no sandbox of the demo", "give another folder with --path")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARKER).touch()
-    repository = folder / _REPOSITORY
-    # Written last: without it, what an interrupted start left is made anew.
-    if not (folder / _ENVIRONMENT).exists():
-        console.note(f"making a Flux repository with its remote and an age key in {path}/ …")
-        _remove(folder, (_REPOSITORY, f"{_REPOSITORY}.git", _KEY_FILE))
-        make_repository(repository, folder / f"{_REPOSITORY}.git", make_key(folder / _KEY_FILE))
-        write_environment(folder)
-    secrets = _read_environment(folder)
-    console.note("starting an S3 server …")
-    endpoint = s3_server.ensure(
-        folder / _STORAGE, secrets["S3_ACCESS_KEY_ID"], secrets["S3_SECRET_ACCESS_KEY"]
-    )
-    settings = replace(Settings(), gitops=Gitops(path=str(repository)), s3=replace(S3(), endpoint=endpoint))
-    _write_settings(folder, settings)
+    with _used(folder):
+        if folder.exists() and any(folder.iterdir()) and not (folder / _MARKER).exists():
+            raise SettingsError(f"{folder} is not a demo sandbox", "give another folder with --path")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARKER).touch()
+        repository = folder / _REPOSITORY
+        # Written last: without it, what an interrupted start left is made anew.
+        if not (folder / _ENVIRONMENT).exists():
+            console.note(f"making a Flux repository with its remote and an age key in {path}/ …")
+            _remove(folder, (_REPOSITORY, f"{_REPOSITORY}.git", _KEY_FILE))
+            make_repository(repository, folder / f"{_REPOSITORY}.git", make_key(folder / _KEY_FILE))
+            write_environment(folder)
+        secrets = _read_environment(folder)
+        console.note("starting an S3 server …")
+        endpoint = s3_server.ensure(folder / _STORAGE, secrets[ACCESS_KEY], secrets[SECRET_KEY])
+        settings = replace(
+            Settings(), gitops=Gitops(path=str(repository)), s3=replace(S3(), endpoint=endpoint)
+        )
+        _write_settings(folder, settings)
     os.environ.update(secrets)
     options = commands.Options(yes=True)
     console.note("running invoke all --yes …")
@@ -76,12 +78,26 @@ def stop(path: str) -> None:
     folder = Path(path).resolve()
     if not (folder / _MARKER).exists():
         raise SettingsError(f"there is no sandbox in {folder}", "give its folder with --path")
-    s3_server.stop(folder / _STORAGE)
-    _remove(folder, _PARTS)
+    with _used(folder):
+        s3_server.stop(folder / _STORAGE)
+        _remove(folder, _PARTS)
     # Whatever else somebody put there stays.
     with suppress(OSError):
         folder.rmdir()
     Console().say(f"the sandbox in {path} is gone, its S3 server has ended")
+
+
+@contextmanager
+def _used(folder: Path) -> Iterator[None]:
+    """Tell of what cannot be written or read, in or around ``folder``.
+
+    Raises:
+        RefusedError: the operating system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise refused_by_system(f"cannot use {error.filename or folder}", error) from None
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
@@ -111,7 +127,9 @@ def make_key(path: Path) -> str:
 
 def make_repository(root: Path, remote: Path, recipient: str) -> None:
     """Make the sample repository in ``root``, with secrets for ``recipient``, pushed to a bare ``remote``."""
-    shutil.copytree(_SAMPLE, root, ignore=shutil.ignore_patterns("*.template"))
+    root.mkdir(parents=True, exist_ok=True)
+    for file in sorted(path for path in _SAMPLE.rglob("*") if path.is_file() and path.suffix != ".template"):
+        write_text(root, file.relative_to(_SAMPLE).as_posix(), file.read_text(encoding="utf-8"))
     rules = (_SAMPLE / "sops.yaml.template").read_text(encoding="utf-8")
     write_text(root, ".sops.yaml", Template(rules).safe_substitute(recipient=recipient))
     start_repository(root, remote, ("Demo", "demo@example.com"))
@@ -122,8 +140,8 @@ def write_environment(folder: Path) -> None:
     from secrets import token_hex
 
     values = {
-        "S3_ACCESS_KEY_ID": token_hex(10),
-        "S3_SECRET_ACCESS_KEY": token_hex(20),
+        ACCESS_KEY: token_hex(10),
+        SECRET_KEY: token_hex(20),
         "SOPS_AGE_KEY_FILE": str(folder / _KEY_FILE),
         # The server is on this computer, whatever the proxy.
         "NO_PROXY": "127.0.0.1",
@@ -133,7 +151,7 @@ def write_environment(folder: Path) -> None:
 
 
 def _read_environment(folder: Path) -> dict[str, str]:
-    words = shlex.split(read_text(folder / _ENVIRONMENT) or "")
+    words = shlex.split(read_text(folder, _ENVIRONMENT) or "")
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
@@ -148,8 +166,13 @@ def _write_settings(folder: Path, settings: Settings) -> None:
 
 def _write_private(path: Path, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except BaseException:
+        # Half of it would be taken for all.
+        path.unlink()
+        raise
 
 
 def _say_next(console: Console, path: str) -> None:

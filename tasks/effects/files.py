@@ -1,29 +1,55 @@
-"""Reading and writing files of the repository: whole, byte for byte, or not at all."""
+"""Reading and writing files of the repository: whole, byte for byte, never through a symbolic link."""
 
+import errno
 import os
-import tempfile
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
-from tasks.core.changes import Change, unified_diff
-from tasks.core.errors import RefusedError
+from tasks.core.changes import Change
+from tasks.core.errors import RefusedError, refused_by_system
+from tasks.yaml.diff import unified_diff
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK a named pipe would be waited for.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def read_text(path: Path) -> str | None:
-    """The text of ``path`` with its line ends as they are, or None if there is no such file.
+def read_bytes(root: Path, path: str) -> bytes | None:
+    """The content of the file ``root/path``, or None if there is none.
 
     Raises:
-        RefusedError: it cannot be read, or is not UTF-8.
+        RefusedError: it cannot be read, is no regular file, or ``path`` leads through a symbolic link.
     """
+    folder, name = _split(path)
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return stream.read()
+        with _opened(root, folder) as where:
+            handle = _open(where, name, path, _READ)
+            with os.fdopen(handle, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise RefusedError(f"{path} is not a regular file", "put a file in its place")
+                return stream.read()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise refused_by_system(f"cannot read {path}", error) from None
+
+
+def read_text(root: Path, path: str) -> str | None:
+    """The text of the file ``root/path`` with its line ends as they are, or None if there is no such file.
+
+    Raises:
+        RefusedError: it cannot be read, is not UTF-8, or ``path`` leads through a symbolic link.
+    """
+    content = read_bytes(root, path)
+    try:
+        return None if content is None else content.decode()
     except UnicodeDecodeError:
         raise RefusedError(f"{path} is not UTF-8 text", "convert it, then run again") from None
-    except OSError as error:
-        raise RefusedError(f"cannot read {path}: {error.strerror}") from None
 
 
 def write_text(root: Path, path: str, text: str) -> None:
@@ -32,52 +58,123 @@ def write_text(root: Path, path: str, text: str) -> None:
     Missing folders are made; the mode of an existing file is kept.
 
     Raises:
-        RefusedError: the folder or disk refuses, or the path leads out of ``root`` through a link.
+        RefusedError: the folder or disk refuses, or ``path`` leads through a symbolic link, or is one.
     """
-    target = root / path
-    check_inside(root, path)
+    folder, name = _split(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # What a killed run left; the lock keeps other runs away.
-        for stale in target.parent.glob(f".{target.name}.*.tmp"):
-            stale.unlink(missing_ok=True)
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-            Path(beside).chmod(mode)
-            # A link inside the repository stays a link; its target gets the new text.
-            Path(beside).replace(target.resolve())
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
+        with _opened(root, folder, make=True) as where:
+            # What a killed run left; the lock keeps other runs away.
+            for stale in os.listdir(where):  # noqa: PTH208  # a handle is no path
+                if stale.startswith(f".{name}.") and stale.endswith(".tmp"):
+                    os.unlink(stale, dir_fd=where)
+            mode = _mode(where, name, path)
+            beside = f".{name}.{token_hex(6)}.tmp"
+            # The umask decides on a new file; an existing one's readers are not widened in between.
+            handle = os.open(beside, _CREATE, 0o666 if mode is None else 0o600, dir_fd=where)
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    if mode is not None:
+                        os.fchmod(handle, mode)
+                    stream.write(text.encode())
+                # Over the name itself: had it become a link meanwhile, the link would go, not its target.
+                os.rename(beside, name, src_dir_fd=where, dst_dir_fd=where)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(beside, dir_fd=where)
+                raise
     except OSError as error:
-        raise RefusedError(
-            f"cannot write {path}: {error.strerror}", "check the folder's owner, mode and free space"
-        ) from None
+        raise refused_by_system(f"cannot write {path}", error) from None
 
 
-def check_inside(root: Path, path: str) -> None:
-    """Check that ``path`` does not lead out of ``root`` through a link.
+def expanded(path: str | Path) -> Path:
+    """``path`` with a home folder in the place of ``~``.
 
     Raises:
-        RefusedError: it does, or its links go round in a circle.
+        RefusedError: nobody knows of a home folder, as in a container for a user without a name.
     """
     try:
-        inside = (root / path).resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):
-        inside = False
-    if not inside:
-        raise RefusedError(
-            f"{path} leads out of the repository through a link", "replace the link by a folder or file"
-        )
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise RefusedError(f"there is no home folder for {path}", "set HOME") from None
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def refuse_links(root: Path, path: str) -> None:
+    """Check that ``path`` neither leads through a symbolic link nor is one; it need not exist.
+
+    Raises:
+        RefusedError: it does, and which part of it is the link.
+    """
+    folder, name = _split(path)
+    here = root
+    for part in (*folder, name):
+        here /= part
+        if here.is_symlink():
+            raise _link_error(here.relative_to(root).as_posix())
+
+
+def _link_error(path: str) -> RefusedError:
+    # Flux too: what is a link in a git repository is left out of the artifact that it applies
+    # (source-controller, internal/controller/storage.go, Archive).
+    return RefusedError(
+        f"{path} is a symbolic link, and links are never followed (nor does Flux)",
+        "put the folder or file itself in its place, and commit that",
+    )
+
+
+def _split(path: str) -> tuple[tuple[str, ...], str]:
+    """The folders of ``path``, and its last part.
+
+    Raises:
+        RefusedError: it leads upwards, or starts at the top of the disk.
+    """
+    if path.startswith("/") or ".." in path.split("/"):
+        raise RefusedError(f"{path} leads out of the repository", "name a path below its top folder")
+    *folder, name = (part for part in path.split("/") if part not in ("", "."))
+    return tuple(folder), name
+
+
+@contextmanager
+def _opened(root: Path, folder: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
+    """The folder below ``root`` as a handle, reached step by step, so that no link can come between.
+
+    Raises:
+        RefusedError: a step is a symbolic link.
+    """
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for number, part in enumerate(folder, 1):
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=handle)
+            below = _open(handle, part, "/".join(folder[:number]), _FOLDER)
+            os.close(handle)
+            handle = below
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _open(where: int, name: str, path: str, flags: int) -> int:
+    try:
+        return os.open(name, flags, dir_fd=where)
+    except OSError as error:
+        # For a link it is one or the other, depending on the system and on what was asked for.
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK) and stat.S_ISLNK(
+            os.stat(name, dir_fd=where, follow_symlinks=False).st_mode
+        ):
+            raise _link_error(path) from None
+        raise
+
+
+def _mode(where: int, name: str, path: str) -> int | None:
+    """The mode of the file that will be replaced; None if there is none yet."""
+    try:
+        found = os.stat(name, dir_fd=where, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(found):
+        raise _link_error(path)
+    return stat.S_IMODE(found)
 
 
 @dataclass(frozen=True)
@@ -106,8 +203,10 @@ class WriteFile(Change):
         Raises:
             RefusedError: somebody changed the file since the plan was made, or the disk refuses.
         """
-        if read_text(self.root / self.path) != self.before:
-            raise RefusedError(f"{self.path} was changed since the plan was shown", "run the same again")
+        if read_text(self.root, self.path) != self.before:
+            raise RefusedError(
+                f"{self.path} was changed since the plan was shown", "run the same command again"
+            )
         write_text(self.root, self.path, self.after)
 
 
@@ -126,10 +225,11 @@ class MakeFolder(Change):
         """Make it, with the folders above it.
 
         Raises:
-            RefusedError: the disk refuses, or the path leads out of the repository.
+            RefusedError: the disk refuses, or the path leads through a symbolic link.
         """
-        check_inside(self.root, self.path)
         try:
-            (self.root / self.path).mkdir(parents=True, exist_ok=True)
+            folder, name = _split(self.path)
+            with _opened(self.root, (*folder, name), make=True):
+                pass
         except OSError as error:
-            raise RefusedError(f"cannot create {self.path}: {error.strerror}") from None
+            raise refused_by_system(f"cannot create {self.path}", error) from None

@@ -1,9 +1,9 @@
 """git verbs on the GitOps repository: what it is in, what HEAD holds, commit and push of our own paths."""
 
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError, SettingsError
 from tasks.effects import shell
+from tasks.effects.files import read_bytes, read_text
+from tasks.yaml.documents import same_documents
 
 _HINT = "install git (Debian: apt-get install git)"
 # Files and folders in the git directory that an operation in progress leaves (gitrepository-layout(5)).
@@ -21,6 +23,38 @@ _IN_PROGRESS = {
     "CHERRY_PICK_HEAD": "a cherry-pick",
     "REVERT_HEAD": "a revert",
 }
+# What git may be told by the environment: who commits, how a remote is reached, where git's programs and the
+# user's own configuration are. All else is dropped. Inside a hook or `git rebase --exec` GIT_DIR,
+# GIT_INDEX_FILE and the like (`git rev-parse --local-env-vars`) lead to another repository than the one
+# meant, and GIT_CONFIG_PARAMETERS, GIT_CONFIG_COUNT hold settings for that one; what GIT_TRACE writes would
+# be taken for what git says.
+_KEPT = re.compile(
+    r"GIT_(?:AUTHOR|COMMITTER)_(?:NAME|EMAIL|DATE)"
+    r"|GIT_(?:SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|ALLOW_PROTOCOL|PROTOCOL|PROTOCOL_FROM_USER)"
+    r"|GIT_(?:SSL|HTTP|PROXY)_\w+"
+    r"|GIT_EXEC_PATH|GIT_CONFIG_(?:GLOBAL|SYSTEM|NOSYSTEM)|GIT_ATTR_NOSYSTEM"
+)
+# Contents are held in memory: no more than this at once, but for a file that is larger by itself.
+_AT_ONCE = 32 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file or link that a commit holds: ``mode`` as git has it, ``blob`` its content's name."""
+
+    mode: str
+    blob: str
+    size: int
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link, whose content is its target."""
+        return self.mode == "120000"
+
+    @property
+    def is_executable(self) -> bool:
+        """Whether it may be run."""
+        return self.mode == "100755"
 
 
 class Git:
@@ -36,69 +70,31 @@ class Git:
         if not path.is_dir():
             raise SettingsError(f"no folder {path}", "give the GitOps repository with --repo or gitops.path")
         self.root = path.resolve()
-        found = self._run("rev-parse", "--show-toplevel", "--absolute-git-dir", "HEAD")
+        found = _run(self.root, "rev-parse", "--show-toplevel", "--absolute-git-dir", "HEAD")
         if found.code != 0:
             if "dubious ownership" in found.stderr:
                 raise RefusedError(f"git refuses {path}: it belongs to another user", found.said)
             if "unknown revision" in found.stderr:
                 raise RefusedError(f"{path} has no commit yet", "commit what is there, then run again")
+            if (self.root / ".git").exists():
+                raise RefusedError(f"git cannot read the repository {path}", found.said)
             raise RefusedError(f"{path} is not a git repository", "clone the GitOps repository, or git init")
         answers = found.text.splitlines()
         if Path(answers[0]) != self.root:
             raise SettingsError(f"{path} is not the top of its repository", f"use --repo {answers[0]}")
         self.directory = Path(answers[1])
 
-    def _run(self, *arguments: str, stdin: bytes = b"", index: Path | None = None) -> shell.Result:
-        # Without a terminal prompt a missing password is an error to show, not a run that hangs.
-        return shell.run(
-            ("git", *arguments),
-            cwd=self.root,
-            stdin=stdin,
-            environment={
-                "GIT_TERMINAL_PROMPT": "0",
-                "LC_ALL": "C",
-                **({} if index is None else {"GIT_INDEX_FILE": str(index)}),
-            },
-            missing_hint=_HINT,
-        )
-
-    @contextmanager
-    def exported(self, files: Iterable[str]) -> Iterator["Git"]:
-        """A repository of its own with what HEAD holds, and ``files`` as they are in the work tree.
-
-        That is what a commit of ``files`` would give to those who get it, whatever else lies about here.
-
-        Raises:
-            RefusedError: git refused.
-        """
-        with tempfile.TemporaryDirectory(prefix="parseable-playbook-") as name:
-            folder = Path(name).resolve()
-            root, index = folder / "repository", folder / "index"
-            root.mkdir()
-            steps = [
-                self._run("read-tree", "HEAD", index=index),
-                self._run("checkout-index", "--all", f"--prefix={root}/", index=index),
-            ]
-            for file in files:
-                if (self.root / file).is_file():
-                    (root / file).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(self.root / file, root / file)
-            author = ("-c", "user.name=x", "-c", "user.email=x", "-c", "commit.gpgsign=false")
-            steps += [
-                shell.run(("git", *arguments), cwd=root, missing_hint=_HINT)
-                for arguments in (
-                    ("init", "--quiet"),
-                    ("add", "--all", "--force"),
-                    (*author, "commit", "--quiet", "--allow-empty", "--no-verify", "--message=x"),
-                )
-            ]
-            failed = next((step for step in steps if step.code != 0), None)
-            if failed is not None:
-                raise RefusedError(f"git cannot export HEAD of {self.root}: {failed.said}", "run git fsck")
-            yield Git(root)
+    def _run(self, *arguments: str, stdin: bytes = b"", **environment: str) -> shell.Result:
+        # Here or nowhere: were .git gone, a repository around this one would be found. (--git-dir would do
+        # too, but reach the user's hooks as GIT_DIR, and mislead the git calls in them.)
+        here = {"GIT_CEILING_DIRECTORIES": str(self.root.parent), **environment}
+        return _run(self.root, *arguments, stdin=stdin, environment=here)
 
     def yaml_files(self) -> tuple[str, ...]:
-        """Paths of the YAML files that are there, and tracked or at least not ignored, sorted."""
+        """Paths of the YAML files that are there, and tracked or at least not ignored, sorted.
+
+        Symbolic links, and what lies behind one, are not among them: Flux does not see them either.
+        """
         listed = self._run(
             "ls-files",
             "-z",
@@ -114,27 +110,94 @@ class Git:
             raise RefusedError(
                 f"git cannot list the files of {self.root}: {listed.said}", "git status says more"
             )
-        names = {name for name in listed.stdout.decode(errors="surrogateescape").split("\0") if name}
-        return tuple(sorted(name for name in names if (self.root / name).is_file()))
+        names = {name for name in os.fsdecode(listed.stdout).split("\0") if name}
+        return tuple(_without_links(self.root, sorted(names)))
 
     def head_texts(self, paths: Iterable[str]) -> dict[str, str | None]:
         """For each path its text in HEAD, or None where HEAD has no such file."""
         wanted = list(paths)
-        request = "".join(f"HEAD:{path}\n" for path in wanted).encode()
-        stream = self._run("cat-file", "--batch", stdin=request).stdout
-        texts: dict[str, str | None] = {}
-        position = 0
-        for path in wanted:
-            end = stream.index(b"\n", position)
-            header = stream[position:end].split()
-            position = end + 1
-            if header[-1] == b"missing":
-                texts[path] = None
+        contents = self._contents([f"HEAD:{path}" for path in wanted])
+        return {
+            path: None if content is None else content.decode(errors="replace")
+            for path, content in zip(wanted, contents, strict=True)
+        }
+
+    def head_entries(self) -> dict[str, Entry]:
+        """All files and links of HEAD by their paths; submodules are left out.
+
+        Raises:
+            RefusedError: git cannot read them.
+        """
+        listed = self._run("ls-tree", "-r", "-l", "-z", "--full-tree", "HEAD")
+        if listed.code != 0:
+            raise RefusedError(f"git cannot read HEAD of {self.root}: {listed.said}", "git fsck says more")
+        entries = {}
+        for line in os.fsdecode(listed.stdout).split("\0"):
+            about, _, path = line.partition("\t")
+            if path and " commit " not in about:
+                mode, _, blob, size = about.split()
+                entries[path] = Entry(mode, blob, int(size))
+        return entries
+
+    def contents(self, entries: Mapping[str, Entry]) -> Iterator[tuple[str, Entry, bytes]]:
+        """``entries`` with what they hold, byte for byte as it was committed: no filter, no conversion.
+
+        Raises:
+            RefusedError: one of them cannot be read.
+        """
+        for group in _groups(entries):
+            found = self._contents([entry.blob for _, entry in group])
+            for (path, entry), content in zip(group, found, strict=True):
+                if content is None:
+                    raise RefusedError(f"git cannot read {path} of HEAD", "git fsck says more")
+                yield path, entry, content
+
+    def _contents(self, names: Sequence[str]) -> Iterator[bytes | None]:
+        """The content of each blob, None for what is missing or something else than a blob."""
+        # One name a line. A path with a line end in it, which nothing of ours has, is asked for by itself.
+        request = "".join(f"{name}\n" for name in names if "\n" not in name)
+        # What a replacement (git replace) shows here, others do not get.
+        answer = self._run("cat-file", "--batch", stdin=os.fsencode(request), GIT_NO_REPLACE_OBJECTS="1")
+        # A damaged object counts as missing, and leaves a word on standard error only.
+        if answer.code != 0 or re.search(r"(?m)^(?:error|fatal):", answer.stderr):
+            raise RefusedError(f"git cannot read HEAD of {self.root}: {answer.stderr}", "git fsck says more")
+        stream, position = answer.stdout, 0
+        for name in names:
+            if "\n" in name:
+                alone = self._run("cat-file", "blob", name, GIT_NO_REPLACE_OBJECTS="1")
+                yield alone.stdout if alone.code == 0 else None
                 continue
-            size = int(header[-1])
-            texts[path] = stream[position : position + size].decode(errors="replace")
-            position += size + 1
-        return texts
+            end = stream.index(b"\n", position)
+            about = stream[position:end]
+            position = end + 1
+            found = _FOUND.fullmatch(about)
+            if found is None:
+                yield None
+                continue
+            start, position = position, position + int(found[2]) + 1
+            yield stream[start : position - 1] if found[1] == b"blob" else None
+
+    def stores_alike(self, path: str, one: str, other: str) -> bool:
+        """Whether two texts of ``path`` would be the same once committed: git may convert line ends."""
+        if one == other:
+            return True
+        stored = [
+            self._run("hash-object", f"--path={path}", "--stdin", stdin=text.encode())
+            for text in (one, other)
+        ]
+        return all(done.code == 0 for done in stored) and stored[0].text == stored[1].text
+
+    def staged_apart(self, paths: Iterable[str]) -> list[str]:
+        """Those of ``paths`` for which something is staged that neither HEAD nor the file has."""
+        # Without its lock the index is only read.
+        arguments = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--")
+        found = self._run(*arguments, *map(_literal, paths), GIT_OPTIONAL_LOCKS="0")
+        if found.code != 0:
+            raise RefusedError(
+                f"git cannot compare {self.root} with HEAD: {found.said}", "git status says more"
+            )
+        lines = os.fsdecode(found.stdout).split("\0")
+        return [line[3:] for line in lines if re.match(r"[MTA][MT] ", line)]
 
     def branch(self) -> str:
         """The branch that is checked out.
@@ -147,12 +210,13 @@ class Git:
                 raise RefusedError(
                     f"{operation} is in progress in {self.root}", "finish or abort it, then run again"
                 )
-        found = self._run("symbolic-ref", "--quiet", "--short", "HEAD")
+        # In full: the short form of main is heads/main where there is a tag main.
+        found = self._run("symbolic-ref", "--quiet", "HEAD")
         if found.code != 0:
             raise RefusedError(
                 f"HEAD is detached in {self.root}", "check the branch out that Flux follows: git switch main"
             )
-        return found.text
+        return found.text.removeprefix("refs/heads/")
 
     def check_not_ignored(self, paths: Iterable[str]) -> None:
         """Check that git would take ``paths``.
@@ -176,15 +240,15 @@ class Git:
         for variable in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
             if self._run("-c", "user.useConfigOnly=true", "var", variable).code != 0:
                 raise RefusedError(
-                    "git does not know who commits (user.name and user.email)",
+                    "git has no author identity (user.name and user.email)",
                     "git config user.name 'Your Name' && git config user.email you@example.com",
                 )
 
     @cached_property
     def _config(self) -> dict[str, str]:
         """The settings of remotes and branches: ``branch.main.remote`` -> ``origin``."""
-        listed = self._run("config", "--null", "--get-regexp", r"^(remote|branch|push)\.").stdout.decode()
-        pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+        listed = self._run("config", "--null", "--get-regexp", r"^(remote|branch|push)\.").stdout
+        pairs = (entry.partition("\n") for entry in os.fsdecode(listed).split("\0") if entry)
         return {key: value for key, _, value in pairs}
 
     def remote(self, branch: str, chosen: str | None) -> str:
@@ -200,7 +264,10 @@ class Git:
                 "the repository has no remote to push to", "git remote add origin URL, or run with --no-push"
             )
         if chosen is not None and chosen not in remotes:
-            raise RefusedError(f"no remote '{chosen}', but {', '.join(remotes)}", "correct gitops.remote")
+            raise RefusedError(
+                f"there is no remote '{chosen}' (found: {', '.join(remotes)})",
+                "set gitops.remote to one of these",
+            )
         only = remotes[0] if len(remotes) == 1 else None
         of_git = (f"branch.{branch}.pushremote", "remote.pushdefault", f"branch.{branch}.remote")
         for name in (chosen, *map(self._config.get, of_git), only, "origin"):
@@ -230,34 +297,64 @@ class Git:
         )
 
     def unpushed(self, remote: str, target: str, marker: str) -> tuple[int, int]:
-        """How many commits of HEAD ``remote/target`` was not seen to have, and how many hold ``marker``."""
+        """How many commits of HEAD would be new on ``remote/target``, and how many of them hold ``marker``.
+
+        Where that branch was never seen, those count that no branch of ``remote`` was seen to have.
+
+        Raises:
+            RefusedError: git cannot tell.
+        """
         known = f"refs/remotes/{remote}/{target}"
-        waiting = self._run("log", "--format=%x00%B", "HEAD", f"^{known}")
+        is_known = self._run("rev-parse", "--verify", "--quiet", known).code == 0
+        limits = (f"^{known}",) if is_known else ("--not", f"--remotes={remote}")
+        # Not `git log`: the user's settings for it (log.showSignature) change what it writes.
+        waiting = self._run("rev-list", "--format=%x00%B", "HEAD", *limits)
         if waiting.code != 0:
-            # Never pushed there, as far as is known here.
-            waiting = self._run("log", "--format=%x00%B", "HEAD")
+            raise RefusedError(
+                f"git cannot list the commits of {self.root}: {waiting.said}", "git fsck says more"
+            )
         messages = waiting.text.split("\0")[1:]
         return len(messages), sum(marker in message for message in messages)
 
     def commit(self, paths: Sequence[str], message: str) -> None:
         """Commit exactly ``paths`` as they are in the work tree; what else is staged stays staged.
 
+        A hook that formats the files and refuses once, so that they are looked at, is asked a second time.
+
         Raises:
             RefusedError: a hook of the repository, or git, refused; with what it said.
         """
-        added = self._run("add", "--", *paths)
-        if added.code != 0:
-            raise RefusedError("git add refused", added.said)
-        done = self._run("commit", "--quiet", "--only", "--file=-", "--", *paths, stdin=message.encode())
+        before = {path: read_bytes(self.root, path) for path in paths}
+        done = self._commit(paths, message)
+        if done.code != 0 and self._are_formatted(before):
+            done = self._commit(paths, message)
         if done.code != 0:
             hook = self._hook("pre-commit", "prepare-commit-msg", "commit-msg")
             who = f"git, or the repository's {hook} hook," if hook else "git"
             raise RefusedError(
                 f"{who} refused the commit; the files are written, nothing is pushed",
-                f"mend what it names, then run again. It said:\n{done.said}",
+                f"fix what it reports and run again. Its output:\n{done.said}",
             )
         # A hook that formatted and added files did so in an index of its own; ours has the text before it.
-        self._run("reset", "--quiet", "--", *paths)
+        self._run("reset", "--quiet", "--", *map(_literal, paths))
+
+    def _commit(self, paths: Sequence[str], message: str) -> shell.Result:
+        files = [_literal(path) for path in paths]
+        # Never --force: what is ignored is not to be committed.
+        added = self._run("add", "--", *files)
+        if added.code != 0:
+            raise RefusedError("git add refused", added.said)
+        return self._run("commit", "--quiet", "--only", "--file=-", "--", *files, stdin=message.encode())
+
+    def _are_formatted(self, before: Mapping[str, bytes | None]) -> bool:
+        """Whether files differ from what they were ``before``, and all of them say the same as then."""
+        after = {path: read_bytes(self.root, path) for path in before}
+        return before != after and all(
+            content is not None
+            and (old := before[path]) is not None
+            and same_documents(old.decode(errors="replace"), content.decode(errors="replace"))
+            for path, content in after.items()
+        )
 
     def last_commit(self) -> str:
         """HEAD as a person reads it: id, message and the files with their sizes."""
@@ -269,7 +366,9 @@ class Git:
         Raises:
             RefusedError: the remote has other commits, a hook refused, or it cannot be reached.
         """
-        pushed = self._run("push", "--quiet", remote, f"refs/heads/{branch}:refs/heads/{target}")
+        # The branch and nothing else, whatever push.followTags says.
+        refs = f"refs/heads/{branch}:refs/heads/{target}"
+        pushed = self._run("push", "--quiet", "--no-follow-tags", remote, refs)
         if pushed.code == 0:
             return
         said = pushed.said
@@ -278,17 +377,88 @@ class Git:
                 f"{remote} has commits on {target} that this clone has not; the commit stays here, unpushed",
                 f"git pull --rebase {remote} {target}, then run again (nothing is ever forced)",
             )
-        if "hook declined" in said:
-            raise RefusedError(f"a hook on {remote} refused the push; the commit stays here, unpushed", said)
+        undo = "To undo the commit while it is the last one, and keep its files: git reset --soft HEAD~1"
+        if "[remote rejected]" in said:
+            # A protected branch (GH006, "protected branch hook declined"), a rule, or a hook of the server.
+            raise RefusedError(
+                f"{remote} refused the push to {target}; the commit stays on your local branch {branch}",
+                f"If {target} takes pull requests only: git push {remote} HEAD:refs/heads/parseable, then "
+                f"open one from that branch. {undo}. {remote} said:\n{said}",
+            )
         if self._hook("pre-push") and "error: failed to push some refs" in said and "rejected" not in said:
             raise RefusedError(
-                "the repository's pre-push hook refused; the commit stays here, unpushed", said
+                "the repository's pre-push hook refused the push; "
+                f"the commit stays on your local branch {branch}",
+                f"Mend what it names, then run again. {undo}. It said:\n{said}",
             )
-        raise RefusedError(f"pushing to {remote} failed; the commit stays here, unpushed", said)
+        raise RefusedError(
+            f"pushing to {remote} failed; the commit stays on your local branch {branch}",
+            f"Running the same again pushes it. git said:\n{said}",
+        )
 
     def _hook(self, *names: str) -> str | None:
         folder = self.root / self._run("rev-parse", "--git-path", "hooks").text
         return next((name for name in names if (folder / name).exists()), None)
+
+
+_FOUND = re.compile(rb"[0-9a-f]{40,64} (\w+) (\d+)")
+
+
+def _run(
+    root: Path, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str | None] | None = None
+) -> shell.Result:
+    foreign = [name for name in os.environ if name.startswith("GIT_") and not _KEPT.fullmatch(name)]
+    # Without a terminal prompt a missing password is an error to show, not a run that hangs.
+    own = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(environment or {})}
+    return shell.run(
+        ("git", *arguments),
+        cwd=root,
+        stdin=stdin,
+        environment={**dict.fromkeys(foreign), **own},
+        # Credential helpers and hooks may need any login; the keys of S3 and sops are for neither.
+        withheld=shell.is_key,
+        missing_hint=_HINT,
+    )
+
+
+def _literal(path: str) -> str:
+    """``path`` for git as a path and nothing else: no pattern, even with a star or a bracket in it."""
+    return f":(literal){path}"
+
+
+def _without_links(root: Path, paths: Iterable[str]) -> Iterator[str]:
+    """Those of ``paths`` that are regular files and do not lie behind a symbolic link."""
+    real: dict[str, bool] = {"": True}
+
+    def is_real(folder: str) -> bool:
+        if folder not in real:
+            real[folder] = is_real(folder.rpartition("/")[0]) and not (root / folder).is_symlink()
+        return real[folder]
+
+    for path in paths:
+        if is_real(path.rpartition("/")[0]) and _is_regular(root / path):
+            yield path
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _groups(entries: Mapping[str, Entry]) -> Iterator[list[tuple[str, Entry]]]:
+    """``entries`` in groups that are small enough to be held in memory."""
+    group: list[tuple[str, Entry]] = []
+    size = 0
+    for item in entries.items():
+        if group and size + item[1].size > _AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += item[1].size
+    if group:
+        yield group
 
 
 def start_repository(root: Path, remote: Path, author: tuple[str, str]) -> None:
@@ -301,29 +471,50 @@ def start_repository(root: Path, remote: Path, author: tuple[str, str]) -> None:
     """
     name, address = author
     root.mkdir(parents=True, exist_ok=True)
+    own = [
+        argument
+        for folder in (root / ".git", remote)
+        for key, value in {
+            "user.name": name,
+            "user.email": address,
+            "core.hooksPath": str(folder / "hooks"),
+            **_OWN_SETTINGS,
+        }.items()
+        for argument in [("config", f"--file={folder / 'config'}", key, value)]
+    ]
     for arguments in (
-        ("init", "--quiet", "--bare", "--initial-branch=main", str(remote)),
-        ("init", "--quiet", "--initial-branch=main"),
-        ("config", "user.name", name),
-        ("config", "user.email", address),
-        ("config", "commit.gpgsign", "false"),
+        ("init", "--quiet", "--template=", "--bare", "--initial-branch=main", str(remote)),
+        ("init", "--quiet", "--template=", "--initial-branch=main"),
+        *own,
         ("remote", "add", "origin", str(remote)),
         ("add", "--all"),
         ("commit", "--quiet", "--message=Start the cluster"),
         ("push", "--quiet", "--set-upstream", "origin", "main"),
     ):
-        done = shell.run(("git", *arguments), cwd=root, missing_hint=_HINT)
+        done = _run(root, *arguments)
         if done.code != 0:
             raise RefusedError(f"git {arguments[0]} failed in {root}", done.said)
 
 
+# In place of the user's own: no hooks, templates, signatures, filters or patterns reach such a repository.
+_OWN_SETTINGS = {
+    "commit.gpgSign": "false",
+    "core.attributesFile": os.devnull,
+    "core.autocrlf": "false",
+    "core.excludesFile": os.devnull,
+    "core.fsmonitor": "false",
+    "push.gpgSign": "false",
+}
+
+
 @dataclass(frozen=True)
 class Commit(Change):
-    """Commit ``files`` with ``message``."""
+    """Commit ``files`` with ``message``. ``texts`` are theirs as the plan has them, as far as it can know."""
 
     git: Git = field(repr=False)
     files: tuple[str, ...]
     message: str
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def summary(self) -> str:
@@ -338,7 +529,16 @@ class Commit(Change):
         return "\n".join(f"  {path}" for path in self.files)
 
     def apply(self) -> None:
-        """Make the commit."""
+        """Make the commit.
+
+        Raises:
+            RefusedError: somebody changed a file since the plan was made; git or a hook refuses.
+        """
+        for path, text in self.texts.items():
+            if read_text(self.git.root, path) != text:
+                raise RefusedError(
+                    f"{path} was changed since the plan was shown", "run the same command again"
+                )
         self.git.commit(self.files, self.message)
 
 
@@ -354,7 +554,7 @@ class Push(Change):
 
     @property
     def summary(self) -> str:
-        along = f" (with {self.others} unpushed of yours)" if self.others else ""
+        along = f" (with {self.others} of your own unpushed commits)" if self.others else ""
         return f"push {self.branch} to {self.remote}/{self.target}{along}"
 
     @property

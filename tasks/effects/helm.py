@@ -4,24 +4,25 @@ import hashlib
 import json
 import os
 import re
-import tarfile
-import tempfile
 import threading
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from tasks.core.errors import RefusedError
-from tasks.effects import http, shell
+from tasks.core.console import told_if_slow
+from tasks.core.errors import OfflineError, RefusedError, UnavailableError, refused_by_system
+from tasks.effects import archives, http, shell
+from tasks.effects.scratch import scratch_folder
 
 _HINT = "install helm (https://helm.sh)"
 _SECONDS = 120.0  # a large chart over a slow line
+# Flux takes an index of 50 MiB (source-controller, internal/helm/helm.go: MaxIndexSize), for which helm needs
+# about 1.1 GB; an index or a template without end is not to take all there is.
+_MEMORY = 2 << 30
 _UNREACHABLE = "check the network, or name a mirror of it in charts.mirrors"
 _EXACT = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*", re.ASCII)
@@ -36,8 +37,10 @@ _TEMPLATE = re.compile(r'.*template: (\S+/\S+?:\d+)(?::\d+)?: (?:executing "[^"]
 # The same as newer versions write it, on lines of their own.
 _FRAME = re.compile(r"\S+/\S+:\d+:\d+")
 _EXECUTING = re.compile(r'executing "[^"]*" ')
-# Helm quotes all of the text, which may be a whole configuration.
-_QUOTED = re.compile(r'cannot parse template ".*": template: ', re.DOTALL)
+# Helm quotes all of the text between these, which may be a whole configuration.
+_QUOTED = ('cannot parse template "', '": template: ')
+# A chart may write anything into its error.
+_MOST_LINES, _LONGEST_LINE = 50, 1000
 _RAISED = re.compile(r"(?:execution|parse) error at \((\S+?:\d+)(?::\d+)?\): *")
 # What is wrong with helm, not with the chart or its values.
 _ITS_OWN = re.compile(
@@ -104,10 +107,10 @@ class Helm:
         is_folder = "://" not in target
         if self.offline and not is_folder:
             raise _offline(chart)
-        with _scratch() as scratch:
+        with scratch_folder("helm-") as scratch:
             if is_folder:
                 _check_folder(Path(target), chart)
-                with _served(Path(target), scratch) as url:
+                with _served(Path(target), chart, scratch) as url:
                     archive = self._pull(chart, url, target, scratch)
             else:
                 archive = self._pull(chart, target, target, scratch)
@@ -120,7 +123,7 @@ class Helm:
             ChartError: the chart does not render with these values.
             RefusedError: it cannot be known: no helm, or the archive cannot be read.
         """
-        with _scratch() as scratch:
+        with scratch_folder("helm-") as scratch:
             done = _helm(
                 scratch,
                 "template",
@@ -141,16 +144,23 @@ class Helm:
     def _pull(self, chart: Chart, url: str, target: str, scratch: Path) -> Path:
         folder = scratch / "pulled"
         folder.mkdir()
-        done = _helm(scratch, "pull", f"--destination={folder}", *_where(chart, url))
-        archives = list(folder.glob("*.tgz"))
         place = _shown(chart.repository)
         if target != chart.repository:
             place += f" (mirror {_shown(target)})"
-        if done.code == 0 and archives:
-            if tarfile.is_tarfile(archives[0]):
-                return archives[0]
-            # The page of a proxy or a login, say; an index without digests lets it pass.
-            raise RefusedError(f"{place} gives something else than an archive for {chart}", _UNREACHABLE)
+        with told_if_slow(f"fetching {chart} from {place} …"):
+            done = _helm(scratch, "pull", f"--destination={folder}", *_where(chart, url))
+        pulled = list(folder.glob("*.tgz"))
+        if done.code == 0 and pulled:
+            try:
+                archives.unpacked(archives.read(pulled[0]))
+            except archives.IllegalArchiveError as error:
+                raise ChartError(
+                    f"{place} has {chart}, which cannot be loaded: {error}", "choose another version"
+                ) from None
+            except archives.ArchiveError as error:
+                # The page of a proxy or a login, say; an index without digests lets it pass.
+                raise OfflineError(f"{place} gives no archive for {chart}: {error}", _UNREACHABLE) from None
+            return pulled[0]
         said = shorten(done.said).replace(url, _shown(url))
         if _NOT_LISTED.search(said) or _is_missing_tag(chart, url, said, scratch):
             version = f"version {chart.version} of " if chart.version else ""
@@ -158,20 +168,19 @@ class Helm:
                 f"{place} does not list {version}chart {chart.name}",
                 f"see what it lists: {_listing(chart)}",
             )
-        raise RefusedError(f"cannot get {chart} from {place}: {said}", _UNREACHABLE)
+        raise OfflineError(f"cannot get {chart} from {place}: {said}", _UNREACHABLE)
 
     def _keep(self, archive: Path, kept: Path) -> Path:
         # Written beside its place first: whoever looks meanwhile finds a whole archive or none.
         try:
             self.cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self.cache, prefix=".new-") as beside:
-                fresh = Path(beside) / kept.name
+            with scratch_folder("chart-", self.cache / ".new") as beside:
+                fresh = beside / kept.name
                 fresh.write_bytes(archive.read_bytes())
                 fresh.replace(kept)
         except OSError as error:
-            raise RefusedError(
-                f"cannot write to {self.cache}: {error.strerror}", "make the folder of the cache writable"
-            ) from None
+            refused = refused_by_system(f"cannot keep the chart in {self.cache}", error)
+            raise UnavailableError(refused.summary, refused.hint) from None
         return kept
 
 
@@ -182,8 +191,14 @@ def shorten(said: str) -> str:
     told = lines[starts[0] :] if starts else lines
     # After an empty line comes advice about helm's own flags.
     end = told.index("") if "" in told else len(told)
-    told = _QUOTED.sub("cannot parse template: ", "\n".join(told[:end])).splitlines()
-    told = [_NOISE.sub("", line) for line in told]
+    text = "\n".join(told[:end])
+    opening, closing = text.find(_QUOTED[0]), text.rfind(_QUOTED[1])
+    if 0 <= opening < closing:
+        text = f"{text[:opening]}cannot parse template: {text[closing + len(_QUOTED[1]) :]}"
+    told = text.splitlines()
+    if len(told) > _MOST_LINES:
+        told = [told[0], "…", *told[2 - _MOST_LINES :]]
+    told = [_NOISE.sub("", line[:_LONGEST_LINE]) for line in told]
     frames = [number for number, line in enumerate(told) if _FRAME.fullmatch(line)]
     if frames:
         place = told[frames[-1]].rpartition(":")[0]
@@ -204,6 +219,7 @@ def _helm(scratch: Path, *arguments: str, stdin: bytes = b"") -> shell.Result:
         environment=_environment(scratch),
         missing_hint=_HINT,
         seconds=_SECONDS,
+        memory=_MEMORY,
     )
 
 
@@ -243,21 +259,21 @@ def _is_missing_tag(chart: Chart, url: str, said: str, scratch: Path) -> bool:
 def _render_error(archive: Path, release: str, done: shell.Result) -> RefusedError:
     said = shorten(done.said)
     if done.code < 0 or _ITS_OWN.search(said) or not _is_whole(archive):
-        return RefusedError(f"cannot render {archive.name}: {said}", f"delete {archive} and try again")
+        return UnavailableError(f"cannot render {archive.name}: {said}", f"delete {archive} and try again")
     if "incompatible with Kubernetes" in said:
         # Helm compares with a version built into it, which says nothing of the cluster's.
-        return RefusedError(f"cannot render release {release}: {said}", "use a newer helm")
+        return UnavailableError(f"cannot render release {release}: {said}", "use a newer helm")
     return ChartError(f"release {release} does not render: {said}", "correct the values of the HelmRelease")
 
 
-def _offline(chart: Chart) -> RefusedError:
+def _offline(chart: Chart) -> OfflineError:
     if not chart.is_pinned:
         asked = f"the range {chart.version}" if chart.version else "the newest version"
-        return RefusedError(
+        return OfflineError(
             f"cannot resolve {asked} of chart {chart.name} without the network",
             "pin the version to one release, or name a folder with it in charts.mirrors",
         )
-    return RefusedError(
+    return OfflineError(
         f"{chart} from {_shown(chart.repository)} is not in the cache, and the network is not to be used",
         "run once with the network, or name a folder with it in charts.mirrors",
     )
@@ -278,26 +294,26 @@ def _shown(url: str) -> str:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="helm-") as folder:
-        yield Path(folder)
-
-
-@contextmanager
-def _served(folder: Path, scratch: Path) -> Iterator[str]:
-    """The URL of a repository with the archives of ``folder``, so that helm itself picks the version."""
+def _served(folder: Path, chart: Chart, scratch: Path) -> Iterator[str]:
+    """The URL of a repository with the chart's archives in ``folder``: helm itself picks the version."""
     if not folder.is_dir():
-        raise RefusedError(f"the mirror {folder} is not a folder", "name a folder of .tgz archives, or a URL")
+        raise OfflineError(f"the mirror {folder} is not a folder", "name a folder of .tgz archives, or a URL")
     root = scratch / "repository"
     root.mkdir()
-    for archive in folder.glob("*.tgz"):
+    for archive in folder.glob(f"{chart.name}-*.tgz"):
         (root / archive.name).symlink_to(archive.absolute())
     done = _helm(scratch, "repo", "index", str(root))
     if done.code != 0:
-        raise RefusedError(
+        raise OfflineError(
             f"the mirror {folder} cannot be indexed: {shorten(done.said)}", "keep only charts in it"
         )
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root))) as server:
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root))) as server:
         thread = threading.Thread(target=partial(server.serve_forever, poll_interval=0.02), daemon=True)
         thread.start()
         try:
@@ -309,29 +325,21 @@ def _served(folder: Path, scratch: Path) -> Iterator[str]:
 
 def _check_folder(folder: Path, chart: Chart) -> None:
     """Check that a folder of archives can say something of ``chart``: it has some, and all can be read."""
-    archives = list(folder.glob(f"{chart.name}-*.tgz"))
-    if folder.is_dir() and not archives:
-        raise RefusedError(
+    found = list(folder.glob(f"{chart.name}-*.tgz"))
+    if folder.is_dir() and not found:
+        raise OfflineError(
             f"the mirror {folder} has no chart {chart.name}", "put its archive into the folder"
         )
-    for archive in archives:
-        if not _is_whole(archive):
-            raise RefusedError(f"{archive} is damaged", "put the archive there again")
+    for archive in found:
+        try:
+            archives.unpacked(archives.read(archive))
+        except archives.ArchiveError as error:
+            raise OfflineError(f"{archive} cannot be used: {error}", "put the archive there again") from None
 
 
 def _is_whole(archive: Path) -> bool:
     try:
-        with tarfile.open(archive) as packed:
-            for member in packed:
-                if member.isfile():
-                    content = packed.extractfile(member)
-                    while content is not None and content.read(1 << 20):
-                        pass
-    except (tarfile.TarError, OSError, EOFError, zlib.error):
+        archives.unpacked(archives.read(archive))
+    except archives.ArchiveError:
         return False
     return True
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
-        pass

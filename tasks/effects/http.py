@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request, UnknownHandler
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import OfflineError
 
 SECONDS = 10.0  # of silence
 BODY_BYTES = 1 << 20  # of a body that are read
@@ -33,7 +33,7 @@ _LONGEST = 200  # characters of somebody else's text in one line of ours
 _PUNCTUATION = "!#$%&'()*+,/:;=?@[]~"  # what a URL may have beside letters and digits
 
 
-class NoAnswerError(RefusedError):
+class NoAnswerError(OfflineError):
     """The server could not be asked, or did not answer: there is no use in asking it again now."""
 
 
@@ -65,7 +65,7 @@ def ask(
 
     Raises:
         NoAnswerError: no network, no such host, a certificate that is not trusted, silence, or no HTTP.
-        RefusedError: ``url`` or a redirect is no address that can be asked, or redirects do not end.
+        OfflineError: ``url`` or a redirect is no address that can be asked, or redirects do not end.
     """
     opener = _opener()
     sent = {"User-Agent": _AGENT, **headers}
@@ -81,20 +81,20 @@ def ask(
         url = _target(answer)
         before, parts = parts, address(url)
         if (before.scheme, parts.scheme) == ("https", "http"):
-            raise RefusedError(
+            raise OfflineError(
                 f"{before.netloc} redirects from https to http, at {parts.netloc}",
                 "use an address that is served by https to the end",
             )
         if _origin(before) != _origin(parts):
             sent = {name: value for name, value in sent.items() if name.lower() in _HARMLESS}
-    raise RefusedError(f"{parts.netloc} redirects without end", "correct the address")
+    raise OfflineError(f"{parts.netloc} redirects without end", "correct the address")
 
 
 def address(url: str) -> SplitResult:
     """The parts of ``url``, which has a host that can be asked; a user name and password are never sent.
 
     Raises:
-        RefusedError: it is no address of the web, or holds a user name.
+        OfflineError: it is no address of the web, or holds a user name.
     """
     try:
         parts = urlsplit(url)
@@ -103,7 +103,7 @@ def address(url: str) -> SplitResult:
         known = False
     if not known or not parts.hostname or "@" in parts.netloc or _UNPRINTABLE.search(url):
         shown = re.split(r"[?#]", url)[0].rpartition("@")[2][:_LONGEST]
-        raise RefusedError(
+        raise OfflineError(
             f"{shown!r} is no address that can be asked",
             "it has the form https://host/path, without a user name or password",
         )

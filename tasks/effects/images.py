@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import OfflineError
 from tasks.effects import http
 
 # All in one header: a registry may say 404 where it has the image in a form that was not asked for
@@ -33,6 +33,7 @@ _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::[0-9]
 _COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _LONGEST_REPOSITORY = 255
+_LONGEST = 1000  # of the whole; a host, a repository, a tag and a digest have less
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 # Those of https://github.com/opencontainers/go-digest; a runtime refuses others.
@@ -67,6 +68,8 @@ class Image:
         Raises:
             ValueError: it is none, with the part that is wrong.
         """
+        if len(text) > _LONGEST:
+            raise ValueError(f"image '{text[:40]}…' is longer than any can be")
         name, at, digest = text.partition("@")
         if at and not _DIGEST.fullmatch(digest):
             raise ValueError(f"image {text!r} has the digest {digest!r}, which is none")
@@ -103,7 +106,7 @@ def exists(image: Image) -> bool:
 
     Raises:
         NoAnswerError: the registry, or the server of its tokens, does not answer.
-        RefusedError: it cannot be known for another reason: private or not there, too many questions, a
+        OfflineError: it cannot be known for another reason: private or not there, too many questions, a
             server's error, or no registry.
     """
     place = http.address(f"https://{image.host}/v2/{image.repository}/manifests/{image.reference}")
@@ -123,7 +126,7 @@ def exists(image: Image) -> bool:
         and answer.headers.get_content_type() not in _MEDIA_TYPES
     ):
         # The page of a proxy or a login, say.
-        raise RefusedError(f"{image.host} does not answer as a registry", f"check the name {image}")
+        raise OfflineError(f"{image.host} does not answer as a registry", f"check the name {image}")
     return True
 
 
@@ -141,14 +144,14 @@ def _token(image: Image, refusal: http.Answer) -> str:
     """A token for nobody in particular, from the place that the registry's refusal names."""
     challenge = _bearer(refusal.headers.get_all("WWW-Authenticate", []))
     if "realm" not in challenge:
-        raise RefusedError(
+        raise OfflineError(
             f"{image.host} wants a login for {image}, and does not say where anybody gets a token",
             _by_hand(image),
         )
     realm = http.address(challenge["realm"])
     # Plain HTTP is for a registry on this computer; no other may lead there.
     if realm.scheme != "https" and not (http.is_loopback(realm) and http.is_loopback(urlsplit(refusal.url))):
-        raise RefusedError(
+        raise OfflineError(
             f"{image.host} gives out tokens at {realm.netloc} without TLS",
             "let the registry's administrator correct it",
         )
@@ -165,7 +168,7 @@ def _token(image: Image, refusal: http.Answer) -> str:
         content = None
     found = (content.get("token") or content.get("access_token")) if isinstance(content, dict) else None
     if not isinstance(found, str) or not _TOKEN.fullmatch(found):
-        raise RefusedError(f"{realm.netloc} gives no token for {image.host}", "try again later")
+        raise OfflineError(f"{realm.netloc} gives no token for {image.host}", "try again later")
     return found
 
 
@@ -190,20 +193,20 @@ def _bearer_in(text: str) -> Mapping[str, str]:
     return found
 
 
-def _unknown(image: Image, answer: http.Answer) -> RefusedError:
+def _unknown(image: Image, answer: http.Answer) -> OfflineError:
     if answer.status in {401, 403}:
         return _hidden(image)
     asked = urlsplit(answer.url).netloc
     if answer.status == 429:
-        return RefusedError(
+        return OfflineError(
             f"{asked} answers no more questions for now (HTTP 429), so {image} is not looked up",
             "try again later",
         )
-    return RefusedError(f"{asked} answered HTTP {answer.status} when asked for {image}", "try again later")
+    return OfflineError(f"{asked} answered HTTP {answer.status} when asked for {image}", "try again later")
 
 
-def _hidden(image: Image) -> RefusedError:
-    return RefusedError(
+def _hidden(image: Image) -> OfflineError:
+    return OfflineError(
         f"{image.host} does not show {image} without an account: it is private, or not there", _by_hand(image)
     )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import RefusedError, refused_by_system
 
 _NAME = "parseable-playbook.lock"
 
@@ -26,18 +26,18 @@ def locked(directory: Path, command: str) -> Iterator[None]:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise RefusedError(f"cannot lock the repository: {path}: {error.strerror}") from None
+        raise refused_by_system(f"cannot lock the repository: {path}", error) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(handle, 0)
+            os.write(handle, json.dumps(_self(command)).encode())
         except BlockingIOError:
             raise RefusedError(
                 f"another run works on this repository: {_holder(path)}", "wait for it, or end it"
             ) from None
         except OSError as error:
-            raise RefusedError(f"cannot lock the repository: {path}: {error.strerror}") from None
-        os.ftruncate(handle, 0)
-        os.write(handle, json.dumps(_self(command)).encode())
+            raise refused_by_system(f"cannot lock the repository: {path}", error) from None
         try:
             yield
         finally:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
+from typing import Protocol
 
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
@@ -10,12 +12,28 @@ from tasks.effects.git import Git
 from tasks.yaml.documents import same_documents
 
 
-class Repository:
-    """Reads files through a cache. Paths are relative to the top folder, with forward slashes."""
+class FileTree(Protocol):
+    """A folder with what was committed there: a work tree, or a copy of what a commit holds."""
 
-    def __init__(self, git: Git) -> None:
+    root: Path
+
+    def yaml_files(self) -> tuple[str, ...]:
+        """Paths of the YAML files that are there, sorted."""
+
+    def head_texts(self, paths: Iterable[str]) -> dict[str, str | None]:
+        """For each path its text as it was committed, or None where there is no such file."""
+
+
+class Repository:
+    """Reads files through a cache. Paths are relative to the top folder, with forward slashes.
+
+    The files are those of the work tree of ``git``, or of ``files`` where that is given.
+    """
+
+    def __init__(self, git: Git, files: FileTree | None = None) -> None:
         self.git = git
-        self.root = git.root
+        self._files: FileTree = files or git
+        self.root = self._files.root
         self._texts: dict[str, str | None] = {}
         self._heads: dict[str, str | None] = {}
         self._unknown: set[str] = set()
@@ -23,15 +41,15 @@ class Repository:
     @cached_property
     def yaml_files(self) -> tuple[str, ...]:
         """Paths of all YAML files of the work tree that git tracks or would track."""
-        return self.git.yaml_files()
+        return self._files.yaml_files()
 
     def read(self, path: str) -> str | None:
         """The text of ``path`` as it would be after the planned changes; None if there is no such file."""
         if path not in self._texts:
-            self._texts[path] = read_text(self.root / path)
+            self._texts[path] = read_text(self.root, path)
         return self._texts[path]
 
-    def glance(self, path: str) -> str:
+    def text(self, path: str) -> str:
         """The text of ``path``, empty where it cannot be read: for a look at files that may be anything."""
         try:
             return self.read(path) or ""
@@ -48,7 +66,7 @@ class Repository:
         """Read many paths of HEAD with one call of git; ``head`` then answers from memory."""
         missing = [path for path in paths if path not in self._heads]
         if missing:
-            self._heads.update(self.git.head_texts(missing))
+            self._heads.update(self._files.head_texts(missing))
 
     def plan(self, changes: Iterable[Change]) -> None:
         """Lay planned changes over the tree. The text of an encrypted file is not known beforehand."""
@@ -70,8 +88,13 @@ class Repository:
             return text is not None
         return not same_text(text, head) and not same_documents(text, head)
 
+    def known_texts(self, paths: Iterable[str]) -> dict[str, str]:
+        """What ``paths`` hold after the planned changes, those left out of which that is not known."""
+        texts = {path: self.read(path) for path in paths if path not in self._unknown}
+        return {path: text for path, text in texts.items() if text is not None}
+
     def forget(self) -> None:
-        """Drop what was read and planned, after the world has changed."""
+        """Drop what was read and planned, after something was changed."""
         self._texts.clear()
         self._heads.clear()
         self._unknown.clear()

@@ -11,22 +11,27 @@ import logging
 import os
 import re
 import secrets
+import ssl
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
-from tasks.core.changes import Change, unified_diff
-from tasks.core.credentials import S3Credentials, checked
+from tasks.core.changes import Change
+from tasks.core.console import told_if_slow
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, checked
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects import s3_errors
 from tasks.effects.lifecycle import LifecycleRule, document, parse_rules
 from tasks.effects.s3_errors import NamedRefusalError, UnreachableError
+from tasks.yaml.diff import unified_diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from boto3.session import Session
     from mypy_boto3_s3.client import S3Client
 
     from tasks.core.settings import S3
@@ -34,11 +39,8 @@ if TYPE_CHECKING:
     Answer = TypeVar("Answer")
 
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 30.0
+READ_SECONDS = 15.0
 ATTEMPTS = 3  # of a request that the server answered with "try again"
-
-_ACCESS_VARIABLE = "S3_ACCESS_KEY_ID"
-_SECRET_VARIABLE = "S3_SECRET_ACCESS_KEY"  # noqa: S105 (a name)
 
 
 # --- credentials -----------------------------------------------------------------------------------------
@@ -55,13 +57,11 @@ def find_credentials(
     Raises:
         SettingsError: there is no key pair, half of one, a malformed or a temporary one.
     """
-    access, secret = environment.get(_ACCESS_VARIABLE, ""), environment.get(_SECRET_VARIABLE, "")
+    access, secret = environment.get(ACCESS_KEY, ""), environment.get(SECRET_KEY, "")
     if access and secret:
-        return checked(access, secret, f"{_ACCESS_VARIABLE} and {_SECRET_VARIABLE}")
+        return checked(access, secret, f"{ACCESS_KEY} and {SECRET_KEY}")
     if access or secret:
-        there, missing = (
-            (_ACCESS_VARIABLE, _SECRET_VARIABLE) if access else (_SECRET_VARIABLE, _ACCESS_VARIABLE)
-        )
+        there, missing = (ACCESS_KEY, SECRET_KEY) if access else (SECRET_KEY, ACCESS_KEY)
         raise SettingsError(f"{there} is set, but {missing} is not", "set both, or neither")
     usual = _usual_credentials()
     if usual is not None:
@@ -73,8 +73,7 @@ def find_credentials(
             pass  # Nobody is there to answer.
     raise SettingsError(
         "no S3 credentials",
-        f"set {_ACCESS_VARIABLE} and {_SECRET_VARIABLE}, or AWS_PROFILE, "
-        "or run on a terminal to be asked for them",
+        f"set {ACCESS_KEY} and {SECRET_KEY}, or AWS_PROFILE, or run on a terminal to be asked for them",
     )
 
 
@@ -101,12 +100,12 @@ def _usual_credentials() -> S3Credentials | None:
     if hasattr(found, "refresh_needed") or found.token:
         raise SettingsError(
             f"the AWS credentials found ({found.method}) are temporary: they would expire in the Secret",
-            f"use a permanent key pair: set {_ACCESS_VARIABLE} and {_SECRET_VARIABLE}",
+            f"use a permanent key pair: set {ACCESS_KEY} and {SECRET_KEY}",
         )
     return checked(found.access_key or "", found.secret_key or "", f"the AWS configuration ({found.method})")
 
 
-_CREDENTIALS_HINT = f"correct it, or set {_ACCESS_VARIABLE} and {_SECRET_VARIABLE}"
+_CREDENTIALS_HINT = f"correct it, or set {ACCESS_KEY} and {SECRET_KEY}"
 
 
 # --- the bucket ------------------------------------------------------------------------------------------
@@ -223,16 +222,23 @@ class Bucket:
         bucket, name = self.settings.bucket, f".parseable-playbook-probe-{secrets.token_hex(8)}"
         body = secrets.token_bytes(32)
         checksum = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        self._ask(
-            s3_errors.WRITE, lambda s3: s3.put_object(Bucket=bucket, Key=name, Body=body, ContentMD5=checksum)
-        )
+        is_written = True
         try:
+            try:
+                self._ask(
+                    s3_errors.WRITE,
+                    lambda s3: s3.put_object(Bucket=bucket, Key=name, Body=body, ContentMD5=checksum),
+                )
+            except RefusedError:
+                is_written = False
+                raise
             found = self._ask(
                 s3_errors.READ, lambda s3: s3.get_object(Bucket=bucket, Key=name)["Body"].read()
             )
-        except RefusedError:
-            with suppress(RefusedError):
-                self._delete_probe(name)
+        except BaseException:
+            if is_written:  # or nobody knows, after an interrupt
+                with suppress(RefusedError):
+                    self._delete_probe(name)
             raise
         self._delete_probe(name)
         if found != body:
@@ -267,8 +273,11 @@ class Bucket:
 
         problem: PlaybookError
         client = self._client
+        through = f" through the proxy {self._words.proxy}" if self._words.proxy else ""
+        waiting = f"asking {self.settings.endpoint} for bucket '{self.settings.bucket}'{through} …"
         try:
-            return call(client)
+            with told_if_slow(waiting):
+                return call(client)
         except ClientError as error:
             problem = self._words.refusal(action, error.response)
         except (BotoCoreError, ResponseParserError, ValueError) as error:  # the last of figures that are none
@@ -296,7 +305,13 @@ class Bucket:
         )
         problem: PlaybookError
         try:
-            client = Session().client(
+            self._words = replace(self._words, proxy=_proxy(self.settings.endpoint))
+            session = Session()
+            self._check_bundle(session)
+            # botocore would look into the folders of all services to find that it knows this one.
+            loader = session._session.get_component("data_loader")
+            loader.list_available_services = lambda _: ["s3"]
+            client = session.client(
                 "s3",
                 region_name=self.settings.region,
                 endpoint_url=self.settings.endpoint,
@@ -315,6 +330,29 @@ class Bucket:
             return client
         raise problem
 
+    def _check_bundle(self, session: Session) -> None:
+        """Check the file of authorities that the AWS configuration names, before it spoils every request.
+
+        Raises:
+            SettingsError: it is not there, or holds no certificates.
+        """
+        path = session._session.get_config_variable("ca_bundle")
+        if not path or not self.settings.endpoint.startswith("https:"):
+            return
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+        except ssl.SSLError:
+            problem = "it holds no certificate in the PEM format"
+        except OSError as error:
+            problem = str(error.strerror)
+        else:
+            return
+        name = "AWS_CA_BUNDLE" if "AWS_CA_BUNDLE" in os.environ else "ca_bundle in the AWS configuration"
+        raise SettingsError(
+            f"{name} names {path}, which cannot be used: {problem}",
+            "name a PEM file with the certificate of the server's authority, or unset it",
+        )
+
     def _keep_rules_verbatim(self, client: S3Client) -> None:
         """Let lifecycle rules pass as text: botocore drops elements that Amazon's model does not have."""
 
@@ -330,6 +368,14 @@ class Bucket:
 
         client.meta.events.register("after-call.s3.GetBucketLifecycleConfiguration", receive)
         client.meta.events.register("before-call.s3.PutBucketLifecycleConfiguration", send)
+
+
+def _proxy(endpoint: str) -> str:
+    """The host and port of the proxy that requests to ``endpoint`` go through; empty if there is none."""
+    from botocore.utils import get_environ_proxies
+
+    url: str = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
+    return url.rpartition("://")[2].rpartition("@")[2].strip("/")
 
 
 def _stop_at_final_answers(

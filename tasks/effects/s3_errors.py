@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.core.errors import PlaybookError, RefusedError, SettingsError
+from tasks.core.errors import OfflineError, PlaybookError, RefusedError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ REGION_CODES = frozenset(
 """Codes of a server that wants requests signed for, or sent to, another region."""
 
 
-class UnreachableError(RefusedError):
+class UnreachableError(OfflineError):
     """The server could not be asked, or not answer: nothing is known about the bucket (exit code 4)."""
 
 
@@ -52,17 +52,17 @@ def _action(verb: str, permission: str) -> Action:
     return Action(
         verb,
         f"this S3 key may not {verb} bucket '{{bucket}}' at {{endpoint}}",
-        f"allow it {permission} on the bucket",
+        f"grant it {permission} on the bucket",
     )
 
 
 LIST = Action(
     "list",
     "{endpoint} denies bucket '{bucket}': it belongs to another account, or this key may not list it",
-    "use a key of the bucket's account, allow the key s3:ListBucket, or set s3.bucket to another name",
+    "use a key of the bucket's account, grant the key s3:ListBucket, or set s3.bucket to another name",
 )
 CREATE = _action("create", "")._replace(
-    remedy="let the server's administrator create it, or allow the key s3:CreateBucket; then run again"
+    remedy="let the server's administrator create it, or grant the key s3:CreateBucket; then run again"
 )
 READ_RULES = _action("read the lifecycle rules of", "s3:GetLifecycleConfiguration")
 SET_RULES = _action("set the lifecycle rules of", "s3:PutLifecycleConfiguration")
@@ -77,12 +77,12 @@ _KNOWN = {
         "check that the key is of this server and not disabled",
     ),
     "SignatureDoesNotMatch": (
-        "the S3 secret key (from {origin}) is not the one that {endpoint} has for the access key",
+        "the S3 secret key (from {origin}) does not match the access key, says {endpoint}",
         "check the secret key; if it is right, a proxy before the server changes the Host header",
     ),
     "RequestTimeTooSkewed": (
         "{endpoint} refused the request because its clock and this computer's differ",
-        "set both by a time server (NTP)",
+        "synchronise both clocks (NTP)",
     ),
     "BucketAlreadyExists": (
         "bucket '{bucket}' at {endpoint} belongs to another account",
@@ -93,15 +93,17 @@ _DENIED = frozenset({"AccessDenied", "AccessForbidden", "AllAccessDisabled", "Fo
 _NOT_IMPLEMENTED = frozenset({"MethodNotAllowed", "NotImplemented", "UnsupportedOperation"})
 _PASSING = frozenset({429, 500, 502, 503, 504})
 _REACH = "check s3.endpoint, the network and the name server"
+_PROXY_VARIABLES = "HTTPS_PROXY, HTTP_PROXY"
 _LONGEST = 200  # characters of somebody else's text in one line of ours
 
 
 @dataclass(frozen=True)
 class Words:
-    """Puts errors into words for one bucket and key pair."""
+    """Puts errors into words for one bucket and key pair; ``proxy`` is what the requests go through."""
 
     settings: S3
     credentials: S3Credentials
+    proxy: str = ""
 
     def refusal(self, action: Action, response: Mapping[str, Any]) -> PlaybookError:
         """Describe an error answer of the server, as botocore parsed it."""
@@ -124,14 +126,29 @@ class Words:
 
     def silence(self, error: Exception) -> PlaybookError:
         """Describe botocore's failure to ask, or to understand the answer."""
+        cause = self._clean(str(getattr(error, "kwargs", {}).get("error") or error))
         for kind in type(error).__mro__:
+            if kind.__name__ == "ProxyConnectionError":
+                return self._no_proxy(cause)
             if kind.__name__ in _SILENCES:
-                cause = getattr(error, "kwargs", {}).get("error") or error
-                return _SILENCES[kind.__name__](self.settings, self._clean(str(cause)))
+                return self._with_proxy(_SILENCES[kind.__name__](self.settings, cause))
         return SettingsError(
             f"the S3 client cannot be used: {self._clean(str(error))}",
             "correct the AWS configuration (AWS_* variables, AWS_PROFILE, its files)",
         )
+
+    def _no_proxy(self, cause: str) -> UnreachableError:
+        return UnreachableError(
+            f"the proxy {self.proxy} does not lead to {self.settings.endpoint}: {_essence(cause)}",
+            f"check the proxy ({_PROXY_VARIABLES}), or name the server in NO_PROXY to ask it directly",
+        )
+
+    def _with_proxy(self, error: PlaybookError) -> PlaybookError:
+        """``error`` with the proxy named, which may be at fault as well as the server."""
+        if not self.proxy or not isinstance(error, RefusedError):
+            return error
+        summary = f"{error.summary} (asked through the proxy {self.proxy})"
+        return type(error)(summary, f"check the proxy ({_PROXY_VARIABLES}); {error.hint}")
 
     def _known(self, action: Action, code: str) -> tuple[str, str] | None:
         if code in _KNOWN:
@@ -140,8 +157,8 @@ class Words:
             return action.denied, action.remedy
         if code in _NOT_IMPLEMENTED and action in {READ_RULES, SET_RULES}:
             return (
-                f"{{endpoint}} has no lifecycle rules ({code}): nothing would delete old logs",
-                "use a server or version that implements them",
+                f"{{endpoint}} does not support lifecycle rules ({code}), so old logs would never be deleted",
+                "use a server or version that supports them",
             )
         return None
 
@@ -153,7 +170,7 @@ class Words:
             code,
         )
 
-    def _foreign(self, status: int, location: str) -> RefusedError:
+    def _foreign(self, status: int, location: str) -> PlaybookError:
         endpoint, phrase = self.settings.endpoint, f"HTTP {status}"
         if status in set(HTTPStatus):
             phrase += f" {HTTPStatus(status).phrase}"
@@ -164,10 +181,13 @@ class Words:
                 "set s3.endpoint to where the server itself answers",
             )
         if status in _PASSING:
-            return UnreachableError(
-                f"{endpoint} answered {phrase}: the S3 server behind it does not answer", "try again later"
+            return self._with_proxy(
+                UnreachableError(
+                    f"{endpoint} answered {phrase}: the S3 server behind it does not answer",
+                    "try again later",
+                )
             )
-        return _not_s3(self.settings, phrase)
+        return self._with_proxy(_not_s3(self.settings, phrase))
 
     def _filled(self, text: str) -> str:
         values = {"endpoint": self.settings.endpoint, "bucket": self.settings.bucket}
@@ -221,24 +241,35 @@ def _tls(settings: S3, cause: str) -> UnreachableError:
 
 
 def _no_connection(settings: S3, cause: str) -> UnreachableError:
-    essence = cause  # urllib3's text begins with the connection's description
-    for words in ("Connection refused", "Network is unreachable", "No route to host"):
+    return UnreachableError(f"{settings.endpoint} cannot be reached: {_essence(cause)}", _REACH)
+
+
+def _essence(cause: str) -> str:
+    """The point of what urllib3 says, whose text begins with the connection's description."""
+    for words in ("Connection refused", "Network is unreachable", "No route to host", "timed out"):
         if words in cause:
-            essence = words.lower()
+            return words.lower()
     if "resolve" in cause or "Name or service not known" in cause:
-        essence = "its name cannot be resolved"
-    return UnreachableError(f"{settings.endpoint} cannot be reached: {essence}", _REACH)
+        return "its name cannot be resolved"
+    tunnel = re.search(r"Tunnel connection failed: (\d+ [\w ]*\w)", cause)
+    return f"it answers {tunnel[1]}" if tunnel else cause
 
 
-def _no_connection_in_time(settings: S3, _: str) -> UnreachableError:
-    return UnreachableError(f"{settings.endpoint} cannot be reached: the connection timed out", _REACH)
+def _no_connection_in_time(settings: S3, cause: str) -> UnreachableError:
+    return UnreachableError(f"{settings.endpoint} cannot be reached: no connection{_within(cause)}", _REACH)
 
 
-def _no_answer_in_time(settings: S3, _: str) -> UnreachableError:
+def _no_answer_in_time(settings: S3, cause: str) -> UnreachableError:
     return UnreachableError(
-        f"{settings.endpoint} accepted the connection, but did not answer in time",
+        f"{settings.endpoint} accepted the connection, but did not answer{_within(cause)}",
         "the server may be overloaded, or another program may listen there",
     )
+
+
+def _within(cause: str) -> str:
+    """How long was waited, as urllib3 says it."""
+    found = re.search(r"timeout=([\d.]+)", cause)
+    return f" within {float(found[1]):g} s" if found else " in time"
 
 
 def _closed(settings: S3, _: str) -> UnreachableError:
@@ -264,7 +295,6 @@ _SILENCES: dict[str, Callable[[S3, str], PlaybookError]] = {
     "ConnectTimeoutError": _no_connection_in_time,
     "ReadTimeoutError": _no_answer_in_time,
     "EndpointConnectionError": _no_connection,
-    "ProxyConnectionError": _no_connection,
     "ConnectionClosedError": _closed,
     "HTTPClientError": _transport,
     "IncompleteReadError": _transport,

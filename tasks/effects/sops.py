@@ -3,7 +3,10 @@
 import json
 import os
 import posixpath
+import re
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +17,16 @@ from tasks.core.changes import Change
 from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
-from tasks.effects.files import read_text, write_text
-from tasks.yaml.documents import load_documents
+from tasks.effects.encrypted import VALUES, EncryptedFile, Readers, inspect, kind_of, oddity
+from tasks.effects.files import expanded, read_text, refuse_links, write_text
+
+__all__ = ["EncryptSecret", "EncryptedFile", "Readers", "Sops", "inspect", "oddity", "secret_document"]
 
 _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
 _CONFIG = ".sops.yaml"
 # What sops exits with when no key at hand opens the file (cmd/sops/codes: CouldNotRetrieveKey).
 _NO_KEY = 128
+_LONGEST = 300
 # Variables that win over the creation rules (sops's flags for master keys, cmd/sops/main.go).
 _OVERRIDES = (
     "SOPS_AGE_RECIPIENTS",
@@ -31,18 +37,10 @@ _OVERRIDES = (
     "SOPS_AZURE_KEYVAULT_URLS",
     "SOPS_VAULT_URIS",
 )
-_CLEAR = ("apiVersion", "kind", "metadata")
-
-
-@dataclass(frozen=True)
-class EncryptedFile:
-    """What an encrypted Secret shows without any key: its names, its value keys, who can read it."""
-
-    name: str
-    namespace: str
-    keys: frozenset[str]
-    recipients: frozenset[str]
-    plain_keys: frozenset[str]
+# A PGP key that sops and gpg do not have, in the words of sops (pgp/keysource.go).
+_NO_PGP_KEY = re.compile(r"key with fingerprint '([^']*)' is not available in keyring")
+# Where sops finds its own keys and the logins to key services (README of sops, "Usage").
+_NEEDED = ("SOPS_", "AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "VAULT_", "HUAWEICLOUD_")
 
 
 class Sops:
@@ -50,9 +48,23 @@ class Sops:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._started: dict[tuple[str, str], Future[shell.Result]] = {}
 
-    def recipients(self, path: str, document: Mapping[str, Any]) -> frozenset[str]:
-        """The age recipients that the creation rules give a Secret at ``path``.
+    def start(self, path: str, document: Mapping[str, Any], *, is_there: bool) -> None:
+        """Start what `readers`, and `decrypt` where ``is_there``, will wait for: the next call of each.
+
+        Raises:
+            RefusedError: there is no ``.sops.yaml``.
+        """
+        config = self.rules_file(path)
+        pool = ThreadPoolExecutor()
+        self._started["encrypt", path] = pool.submit(self._encrypt, path, config, document)
+        if is_there:
+            self._started["decrypt", path] = pool.submit(self._decrypt, path)
+        pool.shutdown(wait=False)
+
+    def readers(self, path: str, document: Mapping[str, Any]) -> Readers:
+        """Who can read a Secret at ``path`` by the creation rules.
 
         sops itself is asked, by encrypting ``document``, whose values must be harmless: no second
         implementation of its rules, and a rule that would leave a value readable is found before it matters.
@@ -62,9 +74,10 @@ class Sops:
                 one that would encrypt too little or too much of a Secret.
         """
         config = self.rules_file(path)
-        done = self._encrypt(path, config, document)
+        started = self._started.pop(("encrypt", path), None)
+        done = self._encrypt(path, config, document) if started is None else started.result()
         if done.code != 0:
-            raise _rule_error(path, config, done.said)
+            raise self._rule_error(path, config, done.said)
         seen = inspect(done.stdout.decode())
         if seen is None:
             raise RefusedError(
@@ -80,7 +93,7 @@ class Sops:
             raise RefusedError(
                 f"the rule for {path} in {config} has no age recipients", "add age: age1… to that rule"
             )
-        return seen.recipients
+        return seen.readers
 
     def encrypt(self, path: str, document: Mapping[str, Any]) -> str:
         """``document`` encrypted as the rule for ``path`` says.
@@ -101,9 +114,8 @@ class Sops:
         Raises:
             RefusedError: the file was changed after encryption, or sops cannot read it.
         """
-        done = shell.run(
-            ("sops", "decrypt", "--output-type", "json", path), cwd=self.root, missing_hint=_HINT
-        )
+        started = self._started.pop(("decrypt", path), None)
+        done = self._decrypt(path) if started is None else started.result()
         if done.code == _NO_KEY:
             return None
         if done.code != 0:
@@ -112,18 +124,19 @@ class Sops:
                 f"sops cannot decrypt {path}: {said[0]}",
                 "it was edited or damaged after it was encrypted; restore it (git checkout) or delete it",
             )
-        return _values(json.loads(done.stdout))
+        return _values(path, done.stdout)
 
     def rules_file(self, path: str) -> str:
         """The ``.sops.yaml`` whose creation rules count for ``path``: the nearest above it.
 
         Raises:
-            RefusedError: there is none.
+            RefusedError: there is none, or it lies behind a symbolic link.
         """
         folder = posixpath.dirname(path)
         while True:
             candidate = posixpath.join(folder, _CONFIG)
             if (self.root / candidate).is_file():
+                refuse_links(self.root, candidate)
                 return candidate
             if not folder:
                 raise RefusedError(
@@ -138,89 +151,95 @@ class Sops:
             cwd=self.root,
             stdin=yaml.safe_dump(dict(document), sort_keys=False).encode(),
             environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg()},
+            withheld=_is_needless,
             missing_hint=_HINT,
         )
+
+    def _decrypt(self, path: str) -> shell.Result:
+        # Handed over, not opened by sops, which would follow a link.
+        return shell.run(
+            ("sops", "decrypt", "--input-type", "yaml", "--output-type", "json", "/dev/stdin"),
+            cwd=self.root,
+            stdin=(read_text(self.root, path) or "").encode(),
+            withheld=_is_needless,
+            missing_hint=_HINT,
+        )
+
+    def _rule_error(self, path: str, config: str, said: str) -> RefusedError:
+        if "no matching creation rules" in said:
+            return RefusedError(
+                f"no creation rule in {config} matches {path}",
+                "add a rule whose path_regex matches it, such as "
+                f"{posixpath.dirname(path)}/.*\\.sops\\.ya?ml",
+            )
+        if "has no creation rules" in said:
+            return RefusedError(f"{config} has no creation rules", "add one for *.sops.yaml with age: age1…")
+        missing = _NO_PGP_KEY.findall(said)
+        if missing:
+            keys = f"the PGP key{'s' if len(missing) > 1 else ''} {', '.join(dict.fromkeys(missing))}"
+            has_age = "age1" in (read_text(self.root, config) or "")
+            without = "take the fingerprint out of the rule"
+            if not has_age:
+                without = "give the rule age: age1… in place of the fingerprint"
+            return RefusedError(
+                f"the rule for {path} in {config} names {keys}, which the keyring does not have"
+                + ("" if has_age else ", and no rule there names an age recipient"),
+                f"gpg --import the public key (often in the repository), or {without}",
+            )
+        if "empty key group" in said:
+            return RefusedError(
+                f"the rule for {path} in {config} has no age recipients", "add age: age1… to that rule"
+            )
+        return RefusedError(
+            f"sops refuses the rules of {config} for {path}", " ".join(said.split())[:_LONGEST]
+        )
+
+
+def _is_needless(variable: str) -> bool:
+    return shell.is_private(variable) and not variable.startswith(_NEEDED)
 
 
 def _without_gnupg() -> dict[str, str]:
     """Keep gpg, which sops asks about PGP keys, from making itself a home folder only to find none."""
-    if "GNUPGHOME" in os.environ or Path("~/.gnupg").expanduser().exists():
-        return {}
+    with suppress(RefusedError, OSError):  # of a user without a home, or one that cannot be looked into
+        if "GNUPGHOME" in os.environ or expanded("~/.gnupg").exists():
+            return {}
     return {"GNUPGHOME": os.devnull}
 
 
-def _rule_error(path: str, config: str, said: str) -> RefusedError:
-    if "no matching creation rules" in said:
-        return RefusedError(
-            f"no creation rule in {config} matches {path}",
-            f"add a rule whose path_regex matches it, such as {posixpath.dirname(path)}/.*\\.sops\\.ya?ml",
+def _values(path: str, decrypted: bytes) -> dict[str, Secret]:
+    """The values in what sops made of the file ``path``."""
+    try:
+        document = json.loads(decrypted)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise RefusedError(
+            f"sops decrypts {path} to something else than a Secret", "restore it (git checkout)"
         )
-    if "has no creation rules" in said:
-        return RefusedError(f"{config} has no creation rules", "add one for *.sops.yaml with age: age1…")
-    if "PGP" in said and "age1" not in said:
-        return RefusedError(
-            f"the rule for {path} in {config} has PGP keys that are not here, and no age recipients",
-            "add age: age1… to that rule, or a rule of its own for the path before it",
-        )
-    if "empty key group" in said:
-        return RefusedError(
-            f"the rule for {path} in {config} has no age recipients", "add age: age1… to that rule"
-        )
-    return RefusedError(f"sops refuses the rules of {config} for {path}", said)
+    values: dict[str, Secret] = {}
+    for name in VALUES:
+        entries = document.get(name)
+        for key, value in entries.items() if isinstance(entries, dict) else ():
+            if not isinstance(value, str):
+                raise RefusedError(
+                    f"{name}.{key} of the encrypted Secret {path} is {kind_of(value)}, not a text",
+                    f"make it a text: sops edit {path}",
+                )
+            values[key] = Secret(value) if name == "stringData" else _decoded(path, key, value)
+    return values
 
 
-def inspect(text: str) -> EncryptedFile | None:
-    """What an encrypted Secret shows in clear; None if ``text`` is not one (or not readable as one)."""
-    documents = load_documents(text)
-    document = documents[0] if len(documents) == 1 else None
-    if not isinstance(document, dict) or not isinstance(document.get("sops"), dict):
-        return None
-    metadata = document.get("metadata")
-    if document.get("kind") != "Secret" or not isinstance(metadata, dict):
-        return None
-    if any(_is_encrypted(value) for key in _CLEAR for value in _leaves(document.get(key))):
-        return None
-    values = {**(document.get("data") or {}), **(document.get("stringData") or {})}
-    sops = document["sops"]
-    groups = [sops, *(group for group in sops.get("key_groups") or [] if isinstance(group, dict))]
-    return EncryptedFile(
-        name=str(metadata.get("name")),
-        namespace=str(metadata.get("namespace")),
-        keys=frozenset(values),
-        recipients=frozenset(
-            str(entry["recipient"])
-            for group in groups
-            for entry in group.get("age") or []
-            if "recipient" in entry
-        ),
-        plain_keys=frozenset(key for key, value in values.items() if not _is_encrypted(value)),
-    )  # fmt: skip
-
-
-def _is_encrypted(value: object) -> bool:
-    return isinstance(value, str) and value.startswith("ENC[") and value.endswith("]")
-
-
-def _leaves(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return [leaf for item in value.values() for leaf in _leaves(item)]
-    return [value]
-
-
-def _values(document: Mapping[str, Any]) -> dict[str, Secret]:
+def _decoded(path: str, key: str, value: str) -> Secret:
     import base64
     import binascii
 
-    values: dict[str, Secret] = {}
-    for key, value in (document.get("data") or {}).items():
-        try:
-            values[key] = Secret(base64.b64decode(str(value), validate=True).decode())
-        except (binascii.Error, UnicodeDecodeError):
-            raise RefusedError(
-                f"key {key} of the encrypted Secret is not base64 text", "keep text values in stringData"
-            ) from None
-    values.update({key: Secret(str(value)) for key, value in (document.get("stringData") or {}).items()})
-    return values
+    try:
+        return Secret(base64.b64decode(value, validate=True).decode())
+    except (binascii.Error, ValueError):
+        raise RefusedError(
+            f"data.{key} of the encrypted Secret {path} is not base64 text", "keep text values in stringData"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -257,8 +276,10 @@ class EncryptSecret(Change):
         """
         from secrets import token_hex
 
-        if read_text(self.sops.root / self.path) != self.before:
-            raise RefusedError(f"{self.path} was changed since the plan was shown", "run the same again")
+        if read_text(self.sops.root, self.path) != self.before:
+            raise RefusedError(
+                f"{self.path} was changed since the plan was shown", "run the same command again"
+            )
         made = {key: token_hex(24) for key in self.generate}
         document = secret_document(
             self.name, self.namespace, {key: value.reveal() for key, value in self.values.items()} | made

@@ -3,23 +3,23 @@
 What a template could reach in a way that is not plain from its text counts as known.
 """
 
-import io
-import posixpath
 import re
-import tarfile
-import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.yaml.documents import load_documents
+from tasks.effects import archives
+from tasks.yaml.documents import load_documents, merged
 
 Path = tuple[str, ...]
 
-_VALUES = re.compile(r"[\w$.)]*\.Values\b((?:\.[^\W\d]\w*)*)")
+# None of these is to take more than one look at each sign, whatever the text: a word is looked at from its
+# start only, and what is not closed goes on to the end of the text.
+_VALUES = re.compile(r"(?<![\w$.)])[\w$.)]*\.Values\b((?:\.[^\W\d]\w*)*)")
 _FIELD = re.compile(r"\.([^\W\d]\w*)")
-_LITERAL = re.compile(r"\"((?:\\.|[^\"\\])*)\"|`([^`]*)`")
-_COMMENT = re.compile(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", re.DOTALL)
+_LITERAL = re.compile(r"\"((?:\\.|[^\"\\])*+)(?:\"|\\?\Z)|`([^`]*+)(?:`|\Z)", re.DOTALL)
+_COMMENT = re.compile(r"\{\{-?\s*/\*.*?(?:(\*/\s*-?\}\})|\Z)", re.DOTALL)
 _DEFINED = re.compile(r"\b(?:define|block)\s+[\"`]([^\"`]+)[\"`]")
 # A chart's own files are included by the path of its templates.
 _INCLUDED = re.compile(
@@ -28,9 +28,13 @@ _INCLUDED = re.compile(
 _NAMED = re.compile(r"\b(?:include|template|define|block)\s+(?:\"[^\"]*\"|`[^`]*`)")
 # An action may hold "}}" in a string, or a quote that opens none: what either reading sees counts as read.
 _ACTIONS = (
-    re.compile(r"\{\{.*?\}\}", re.DOTALL),
-    re.compile(r"\{\{(?>\"(?:\\.|[^\"\\])*+\"|`[^`]*+`|(?!\}\}).)*+\}\}", re.DOTALL),
+    re.compile(r"\{\{.*?(?:\}\}|\Z)", re.DOTALL),
+    re.compile(r"\{\{(?>\"(?:\\.|[^\"\\])*+(?:\"|\\?\Z)|`[^`]*+(?:`|\Z)|(?!\}\}).)*+(?:\}\}|\Z)", re.DOTALL),
 )
+_LONGEST_TEST = 1000
+_DEEPEST_PATH = 100
+# Charts that are in use have some MiB of them, with all CRDs, dashboards and subcharts.
+_MOST_TEMPLATES = 16 << 20
 _TEST_WORDS = {"and", "or", "not", "(", ")"}
 # Helm hands these to every chart, or reads them itself.
 _ALWAYS_KNOWN = {"global", "tags", "exports"}
@@ -78,13 +82,16 @@ def read_chart(archive: bytes) -> ChartFiles:
     """The chart in a packed ``archive`` (.tgz).
 
     Raises:
-        ValueError: It is no packed chart.
+        ValueError: It is no packed chart, or one that takes too much to read.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-            files = dict(_members(packed))
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        files = archives.unpacked(archive)
+    except archives.ArchiveError as error:
         raise ValueError(f"not a packed chart: {error}") from error
+    if sum(len(content) for path, content in files.items() if _may_be_template(path)) > _MOST_TEMPLATES:
+        raise ValueError(
+            f"it has more than {_MOST_TEMPLATES >> 20} MiB of templates, too much to look through"
+        )
     if "Chart.yaml" not in files:
         raise ValueError("not a packed chart: it holds no Chart.yaml")
     return _chart(files)
@@ -93,15 +100,6 @@ def read_chart(archive: bytes) -> ChartFiles:
 def unknown_values(chart: ChartFiles, values: Mapping[str, Any]) -> list[UnknownValue]:
     """The highest of the ``values`` that the ``chart`` would ignore; None only removes a default."""
     return list(_unknown_in_chart(chart, chart.defaults, values, _reads(_strings(values)), ()))
-
-
-def _members(packed: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    """The files of the archive, by their paths inside the chart's folder."""
-    for member in packed:
-        _, _, path = posixpath.normpath(member.name).partition("/")
-        content = packed.extractfile(member) if member.isfile() and path else None
-        if content:
-            yield path, content.read()
 
 
 def _chart(files: Mapping[str, bytes]) -> ChartFiles:
@@ -132,8 +130,6 @@ def _subcharts(files: Mapping[str, bytes]) -> Iterator[ChartFiles]:
         name, _, inner = rest.partition("/")
         if head == "charts" and inner:
             folders.setdefault(name, {})[inner] = content
-        elif head == "charts" and name.endswith((".tgz", ".tar.gz")):
-            yield read_chart(content)
     yield from (_chart(inner) for inner in folders.values() if "Chart.yaml" in inner)
 
 
@@ -167,9 +163,10 @@ def _unknown_in_chart(
         subchart = subcharts.get(key)
         if subchart is None or not isinstance(value, dict):
             continue
-        merged = _merged(subchart.defaults, defaults.get(key))
+        over = defaults.get(key)
+        its = merged(subchart.defaults, over) if isinstance(over, dict) else subchart.defaults
         inner = _join(_within(reads, key), given)
-        yield from _unknown_in_chart(subchart, merged, value, inner, (*prefix, key))
+        yield from _unknown_in_chart(subchart, its, value, inner, (*prefix, key))
 
 
 def _subchart_keys(chart: ChartFiles) -> dict[str, ChartFiles | None]:
@@ -186,7 +183,7 @@ def _subchart_keys(chart: ChartFiles) -> dict[str, ChartFiles | None]:
 def _conditions(chart: ChartFiles) -> _Reads:
     """What Helm itself reads to decide which subcharts it renders."""
     paths = {
-        tuple(path.strip().split("."))
+        tuple(path.strip().split(".")[:_DEEPEST_PATH])
         for item in chart.dependencies
         for path in str(item.get("condition") or "").split(",")
         if path.strip()
@@ -197,20 +194,21 @@ def _conditions(chart: ChartFiles) -> _Reads:
 def _rendered_with(chart: ChartFiles) -> tuple[str, ...]:
     """The chart's templates, and those of its subcharts that may be rendered with the chart's own values."""
     texts = list(chart.templates)
-    others = list(_templates_below(chart))
-    while True:
-        wanted = {
-            match.group(1)
-            for text in texts
+    others = [(text, set(_DEFINED.findall(text))) for text in _templates_below(chart)]
+    wanted: set[str | None] = set()
+    fresh = texts
+    while fresh and others:
+        wanted |= {
+            match[1]
+            for text in fresh
             for action in _ACTIONS[0].findall(text)
             for match in _INCLUDED.finditer(action)
         }
         # A name that is put together may be any.
-        found = [text for text in others if None in wanted or wanted & set(_DEFINED.findall(text))]
-        if not found:
-            return tuple(texts)
-        texts += found
-        others = [text for text in others if text not in found]
+        fresh = [text for text, defined in others if None in wanted or wanted & defined]
+        others = [(text, defined) for text, defined in others if None not in wanted and not wanted & defined]
+        texts = texts + fresh
+    return tuple(texts)
 
 
 def _templates_below(chart: ChartFiles) -> Iterator[str]:
@@ -224,12 +222,14 @@ def _reads(texts: tuple[str, ...]) -> _Reads:
     whole: set[Path] = set()
     names: set[str] = set()
     for commented in texts:
-        text = _COMMENT.sub("", commented)
+        text = _COMMENT.sub(lambda comment: "" if comment[1] else comment[0], commented)
         tests = [match.span() for match in _ACTIONS[0].finditer(text) if _is_test(match.group())]
+        starts = [start for start, _ in tests]
         for match in _VALUES.finditer(text):
-            path = tuple(match.group(1).split(".")[1:])
+            path = tuple(match.group(1).split(".")[1 : _DEEPEST_PATH + 1])
             used.add(path)
-            if not any(start <= match.start() < end for start, end in tests):
+            before = bisect_right(starts, match.start())
+            if not before or match.start() >= tests[before - 1][1]:
                 whole.add(path)
         actions = {action for pattern in _ACTIONS for action in pattern.findall(text)}
         for action in actions:
@@ -243,6 +243,8 @@ def _reads(texts: tuple[str, ...]) -> _Reads:
 
 def _is_test(action: str) -> bool:
     """Whether an action only asks whether values are set, so that nothing below them is read."""
+    if len(action) > _LONGEST_TEST:
+        return False
     words = re.findall(r"[()]|[^\s()]+", action.strip("{}").strip("-"))
     if words[:1] == ["else"]:
         words = words[1:]
@@ -317,16 +319,6 @@ def _places(defaults: Mapping[str, Any], at: Path) -> Iterator[Path]:
         yield (*at, str(key))
         if isinstance(value, dict):
             yield from _places(value, (*at, str(key)))
-
-
-def _merged(defaults: Mapping[str, Any], over: object) -> Mapping[str, Any]:
-    if not isinstance(over, dict):
-        return defaults
-    merged = dict(defaults)
-    for key, value in over.items():
-        before = merged.get(key)
-        merged[key] = _merged(before, value) if isinstance(before, dict) else value
-    return merged
 
 
 def _strings(value: object) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def find_grafana(
     return RefusedError(
         f"no Grafana: {wanted} does not exist, and no HelmRelease of the charts "
         f"{' or '.join(_LEVELS)} was found in {len(texts)} YAML files",
-        "set grafana.path to Grafana's HelmRelease (a Grafana run by the operator has none)",
+        "set grafana.path to Grafana's HelmRelease (Grafana installed by grafana-operator is not supported)",
     )
 
 

@@ -6,7 +6,7 @@ A setting at its documented value yields to what the repository shows; a setting
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -83,6 +83,11 @@ class Layout:
     apis: Mapping[str, str]
 
 
+def charts_file(repositories: str, name: str) -> str:
+    """The file for the HelmRepository of chart ``name`` in the folder ``repositories``."""
+    return f"{repositories}/{name}.yaml"
+
+
 def need(found: T | MissingError) -> T:
     """The value that was found.
 
@@ -111,9 +116,8 @@ def need_all(*found: object) -> None:
         )
 
 
-def discover(settings: Settings, paths: Sequence[str], read: Callable[[str], str]) -> Layout:
-    """Read the layout from the YAML files ``paths`` of a repository; ``read`` gives a file's text."""
-    tree = Tree(paths, read)
+def discover(settings: Settings, tree: Tree) -> Layout:
+    """Read the layout from the parts of a repository."""
     grafana = find_grafana(settings, tree.texts, tree.is_reconciled)
     apps = _find_apps(settings, tree, grafana)
     siblings = [
@@ -305,7 +309,7 @@ def _find_repositories(settings: Settings, tree: Tree) -> str | MissingError:
 def _find_charts(
     tree: Tree, name: str, url: str, repositories: str | MissingError, flux_namespace: str
 ) -> HelmSource | MissingError:
-    ours = f"{repositories}/{name}.yaml"
+    ours = charts_file(str(repositories), name)
     existing = [item for item in tree.of_kind("HelmRepository") if tree.is_applied(item.path)]
     for item in existing:
         if str(item.spec.get("url", "")).rstrip("/") == url.rstrip("/"):
@@ -350,8 +354,8 @@ def newest_apis(texts: Iterable[str]) -> Mapping[str, str]:
 
 
 def api_age(api: str) -> tuple[int, bool, int]:
-    """Sort key of API versions ("GROUP/VERSION"): v2 after v2beta2 after v2beta1 after v1."""
-    found = re.fullmatch(r"v(\d+)(?:(?:alpha|beta)(\d+))?", api.split("/")[1])
+    """Sort key of API versions ("GROUP/VERSION"): v2 after v2beta2 after v2beta1 after v1, odd ones first."""
+    found = re.fullmatch(r"v(\d+)(?:(?:alpha|beta)(\d+))?", api.partition("/")[2])
     if found is None:
         return (0, False, 0)
     return (int(found[1]), found[2] is None, int(found[2] or 0))

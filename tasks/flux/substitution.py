@@ -14,7 +14,8 @@ from typing import Any
 _KEY = "kustomize.toolkit.fluxcd.io/substitute"
 _NAME = re.compile(r"[_A-Za-z][_A-Za-z0-9]*")
 _WORD = re.compile(r"\w+")
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+# Longer ones are none to Go (strconv.Atoi).
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _OPERATOR = re.compile(r":[=?+-]|=|,,|,\^|\^\^|\^,|,|\^|##?|%%?|/[/#%]?|:")
 # Text of an argument: up to the brace, or a sign of its own; "${" starts an expression inside.
 _UNTIL = {stop: re.compile(rf"(?:(?!\$\{{)[^{re.escape(stop)}])+") for stop in ("}", ":}")}
@@ -29,6 +30,9 @@ _PLAIN: dict[str, Callable[[str], str]] = {
     "^": lambda value: value[:1].upper() + value[1:],
     "^^": str.upper,
 }
+
+# No API server takes an object of more than about 1.5 MiB; a few lines can ask for terabytes.
+_LONGEST = 16 << 20
 
 Find = Callable[[str, str], Mapping[str, Any] | None]
 
@@ -118,7 +122,10 @@ def substitute(text: str, variables: Variables) -> str:
     Raises:
         SubstitutionError: Flux cannot parse it.
     """
-    return _Reader(text, variables).whole()
+    try:
+        return _Reader(text, variables).whole()
+    except RecursionError:
+        raise SubstitutionError("variables are nested too deeply") from None
 
 
 def _data(source: Mapping[str, Any]) -> list[tuple[str, str | None]]:
@@ -154,6 +161,7 @@ class _Reader:
         self._text = text
         self._variables = variables
         self._at = 0
+        self._made = 0
 
     def whole(self) -> str:
         parts: list[str] = []
@@ -185,7 +193,11 @@ class _Reader:
         value = self._variables.value(name)
         if value is None:
             return self._text[start : self._at]
-        return _apply(operator, value, arguments)
+        result = _apply(operator, value, arguments)
+        self._made += len(result)
+        if self._made > _LONGEST:
+            raise SubstitutionError("its variables make it longer than any object can be")
+        return result
 
     def _operation(self) -> tuple[str, list[str]]:
         found = _OPERATOR.match(self._text, self._at)
@@ -286,6 +298,8 @@ def _sliced(value: str, arguments: list[str]) -> str:
 
 def _replaced(operator: str, value: str, old: str, new: str | None = None) -> str:
     if operator in ("/", "//"):
+        if value.count(old) * len(new or "") > _LONGEST:
+            raise SubstitutionError("a replacement makes it longer than any object can be")
         return value.replace(old, new or "", 1 if operator == "/" else -1)
     # Unlike bash, a prefix or suffix stays where there is nothing to put in its place.
     if operator == "/#" and new is not None and value.startswith(old):
@@ -296,20 +310,45 @@ def _replaced(operator: str, value: str, old: str, new: str | None = None) -> st
 
 
 def _trimmed(value: str, pattern: str, *, longest: bool) -> int:
-    """How many signs at the start of ``value`` the pattern matches; a malformed one matches nothing."""
+    """How many signs at the start of ``value`` the pattern matches; a malformed one matches nothing.
+
+    It is a pattern of file names, in which ``*`` matches any sign, a slash too. All its positions are
+    followed at once, as bits of a number: a regular expression would need ages for ``*a*a*a*a*b``.
+    """
+    parts = re.findall(r"\\.|\[\^?.[^\]]*\]|.", pattern, re.DOTALL)
     try:
-        wanted = re.compile(_expression_of(pattern), re.DOTALL)
+        classes = {part: re.compile(part, re.DOTALL) for part in parts if len(part) > 2}
     except re.error:
         return 0
-    lengths = [length for length in range(1, len(value) + 1) if wanted.fullmatch(value, 0, length)]
-    return (max(lengths) if longest else min(lengths)) if lengths else 0
+    stars = sum(1 << at for at, part in enumerate(parts) if part == "*")
 
+    def matching(sign: str) -> int:
+        """The positions whose part matches ``sign``."""
+        found = 0
+        for at, part in enumerate(parts):
+            if part in classes:
+                is_match = classes[part].fullmatch(sign) is not None
+            else:
+                is_match = sign != "/" if part == "?" else part != "*" and part[-1] == sign
+            found |= is_match << at
+        return found
 
-def _expression_of(pattern: str) -> str:
-    """A pattern of file names as a regular expression; ``*`` matches any sign, a slash too."""
-    parts = re.findall(r"\\.|\[\^?.[^\]]*\]|.", pattern, re.DOTALL)
-    plain = {"*": ".*", "?": "[^/]"}
-    return "".join(
-        part if len(part) > 2 else re.escape(part[-1:]) if part not in plain else plain[part]
-        for part in parts
-    )
+    def opened(positions: int) -> int:
+        """``positions``, and those behind a star, which may match nothing."""
+        while (more := positions | ((positions & stars) << 1)) != positions:
+            positions = more
+        return positions
+
+    known: dict[str, int] = {}
+    positions, found = opened(1), 0
+    for length, sign in enumerate(value, 1):
+        if sign not in known:
+            known[sign] = matching(sign)
+        positions = opened(((positions & known[sign]) << 1) | (positions & stars))
+        if positions >> len(parts):
+            found = length
+            if not longest:
+                break
+        if not positions:
+            break
+    return found

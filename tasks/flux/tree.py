@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.yaml.documents import load_documents
+from tasks.kube.rules import Fault
+from tasks.kube.shapes import KUSTOMIZATION, fitted, shaped
+from tasks.yaml.documents import load_documents, syntax_error
 from tasks.yaml.templates import MARKER
 
 _NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -15,13 +17,14 @@ _FLUX_OBJECT = re.compile(r"(?m)^apiVersion:\s*[\"']?(?:kustomize|source|fluxcd\
 
 @dataclass(frozen=True)
 class FluxObject:
-    """A Flux object with the file that defines it."""
+    """A Flux object with the file that defines it; ``faults`` are what was odd in it and left out."""
 
     path: str
     kind: str
     name: str
     namespace: str | None
     data: Mapping[str, Any]
+    faults: tuple[Fault, ...] = ()
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -31,19 +34,39 @@ class FluxObject:
 
 
 class Tree:
-    """The parts of the repository that the layout is read from."""
+    """The parts of the repository that the layout is read from.
+
+    ``broken`` maps files of these parts that are not YAML to where and why, as "LINE:COLUMN: reason";
+    ``odd`` kustomizations to what was left out of them because of its shape.
+    """
 
     def __init__(self, paths: Sequence[str], read: Callable[[str], str]) -> None:
         self.texts = {path: read(path) for path in paths}
+        self.broken: dict[str, str] = {}
+        self.odd: dict[str, tuple[Fault, ...]] = {}
+        self.kustomizations = {
+            posixpath.dirname(path): path for path in paths if posixpath.basename(path) in _NAMES
+        }
+        self._listings = {folder: self._listing(path) for folder, path in self.kustomizations.items()}
         self.objects = [
             item
             for path, text in self.texts.items()
             if _FLUX_OBJECT.search(text)
-            for item in _parse(path, text)
+            for item in _parse(path, self._documents(path))
         ]
-        self.kustomizations = {
-            posixpath.dirname(path): path for path in paths if posixpath.basename(path) in _NAMES
-        }
+
+    def _documents(self, path: str) -> list[Any]:
+        documents = load_documents(self.texts[path])
+        if not documents and (reason := syntax_error(self.texts[path])):
+            self.broken[path] = reason
+        return documents
+
+    def _listing(self, path: str) -> Mapping[str, Any]:
+        documents = self._documents(path)
+        if not documents or not isinstance(documents[0], dict):
+            return {}
+        listing, self.odd[path] = fitted(documents[0], KUSTOMIZATION)
+        return listing
 
     def of_kind(self, *kinds: str) -> Iterator[FluxObject]:
         """The objects of these kinds, in the order of their files."""
@@ -76,14 +99,12 @@ class Tree:
 
     def kustomization(self, folder: str) -> Mapping[str, Any]:
         """The first document of the kustomization in ``folder``; empty where there is none."""
-        path = self.kustomizations.get(folder)
-        documents = load_documents(self.texts[path]) if path else []
-        return documents[0] if documents and isinstance(documents[0], dict) else {}
+        return self._listings.get(folder, {})
 
-    def entries(self, folder: str) -> list[str]:
-        """The resources that the kustomization in ``folder`` lists."""
-        resources = self.kustomization(folder).get("resources")
-        return [entry for entry in resources if isinstance(entry, str)] if isinstance(resources, list) else []
+    def entries(self, folder: str, *lists: str) -> list[str]:
+        """What the kustomization in ``folder`` lists: its resources, or all of the ``lists`` named."""
+        listing = self.kustomization(folder)
+        return [entry for name in lists or ("resources",) for entry in listing.get(name, ()) if entry]
 
     def lists(self, folder: str, path: str) -> bool:
         """Whether the kustomization in ``folder`` lists the file ``path``."""
@@ -103,8 +124,8 @@ class Tree:
         return item.namespace
 
 
-def _parse(path: str, text: str) -> Iterator[FluxObject]:
-    for document in load_documents(text):
+def _parse(path: str, documents: Sequence[Any]) -> Iterator[FluxObject]:
+    for document in documents:
         if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
             continue
         if (
@@ -112,14 +133,10 @@ def _parse(path: str, text: str) -> Iterator[FluxObject]:
             and document.get("kind") != "FluxInstance"
         ):
             continue
-        metadata = document["metadata"]
-        namespace = metadata.get("namespace")
+        data, faults = shaped(document)
+        metadata = data["metadata"]
         yield FluxObject(
-            path,
-            str(document.get("kind")),
-            str(metadata.get("name")),
-            namespace if isinstance(namespace, str) else None,
-            document,
+            path, str(data.get("kind")), str(metadata.get("name")), metadata.get("namespace"), data, faults
         )
 
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import UnavailableError
 from tasks.kube.rules import Fault
 from tasks.kube.rules import Path as Place
 
@@ -56,7 +56,7 @@ def knows(item: Mapping[str, Any]) -> bool:
     There is none for custom resources, nor for versions that the newest Kubernetes no longer serves.
 
     Raises:
-        RefusedError: the package is not installed.
+        UnavailableError: the package is not installed.
     """
     return _key(item) in _kinds()
 
@@ -71,7 +71,7 @@ def schema_faults(item: Mapping[str, Any]) -> list[Fault]:
     faults repeat no values.
 
     Raises:
-        RefusedError: the package is not installed.
+        UnavailableError: the package is not installed.
     """
     name = _kinds().get(_key(item))
     if name is None:
@@ -106,7 +106,7 @@ def _definitions() -> dict[str, Schema]:
         if (match := _FOLDER.fullmatch(path.name))
     ]
     if not found:
-        raise RefusedError("the schemas of Kubernetes (kubernetes-validate) are not installed", _HINT)
+        raise UnavailableError("the schemas of Kubernetes (kubernetes-validate) are not installed", _HINT)
     text = (max(found)[2] / "_definitions.json").read_text(encoding="utf-8")
     schemas: dict[str, Schema] = json.loads(text)["$defs"]
     return {name: {**schema, "required": _needed(name, schema)} for name, schema in schemas.items()}

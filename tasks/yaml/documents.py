@@ -1,9 +1,12 @@
 """Parsed YAML: the documents of a text as plain data."""
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
+
+from tasks.yaml import limits
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -29,15 +32,21 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in _Base.yaml_implicit_resolvers.items()
 }
 
+# What reading a text may raise: after the first, what PyYAML makes of a value that its tag does not fit
+# (!!bool maybe).
+UNREADABLE = (yaml.YAMLError, AttributeError, LookupError, ValueError)
+
 
 def load_documents(text: str) -> list[Any]:
     """The documents of ``text``; none at all if it is not YAML that plain data can stand for.
 
     Other people's files (templates, unknown tags) lie in the same folders: they are nobody's error here.
+    Nor is what stands for too much: see ``limits``. Whatever comes out can be walked through.
     """
     try:
+        limits.check(text)
         return list(yaml.load_all(text, Loader=_Loader))
-    except (yaml.YAMLError, ValueError):
+    except UNREADABLE:
         return []
 
 
@@ -50,14 +59,51 @@ def same_documents(one: str, other: str) -> bool:
 
 
 def syntax_error(text: str) -> str:
-    """Where and why ``text`` is not YAML, as "LINE:COLUMN: reason"; empty if it is."""
+    """Where and why ``text`` is not YAML that can be read, as "LINE:COLUMN: reason"; empty if it is.
+
+    An alias without its anchor, say, is seen only when something is made of the text.
+    """
     try:
-        for _ in yaml.parse(text, Loader=_Loader):
+        limits.check(text)
+        for _ in yaml.load_all(text, Loader=_Loader):
             pass
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         return f"{place}: {error.problem or 'not YAML'}"
-    except (yaml.YAMLError, ValueError):
+    except UNREADABLE:
         return "1:1: not YAML"
     return ""
+
+
+def dig(data: Any, *path: str | int) -> Any:
+    """The value at ``path`` in nested mappings and lists; None where the path ends early."""
+    for key in path:
+        if isinstance(data, dict):
+            data = data.get(key)
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            data = data[key]
+        else:
+            return None
+    return data
+
+
+def items(data: Any, *path: str | int) -> Sequence[Any]:
+    """The list at ``path``; an empty one where there is none."""
+    found = dig(data, *path)
+    return found if isinstance(found, list) else ()
+
+
+def mapping(data: Any, *path: str | int) -> Mapping[Any, Any]:
+    """The mapping at ``path``; an empty one where there is none."""
+    found = dig(data, *path)
+    return found if isinstance(found, dict) else {}
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``over`` laid on ``under``, mapping by mapping, as Helm merges values."""
+    found = dict(under)
+    for key, value in over.items():
+        before = found.get(key)
+        found[key] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return found

@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from tasks.yaml import limits
+
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -14,6 +16,7 @@ def line_of(text: str, kind: str, name: str, *path: str | int) -> int:
     A build may have changed its name: the only object of its kind is taken for it then.
     """
     try:
+        limits.check(text)
         documents = list(yaml.compose_all(text, Loader=_Loader))
     except (yaml.YAMLError, ValueError):
         return 1

@@ -9,6 +9,8 @@ from typing import Final
 
 import yaml
 
+from tasks.yaml.documents import UNREADABLE
+
 MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 
 # The first comment of every manifest: how the playbook knows its own files again.
@@ -22,6 +24,8 @@ class Absent:
 
 
 ABSENT: Final = Absent()
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 # A line whose whole value is one placeholder: there the value must stay the scalar it is.
 _WHOLE_VALUE = re.compile(r"^(?P<lead>\s*(?:- )?(?:[\w./-]+:\s+)?(?:&\w+\s+)?)\$\{(?P<name>\w+)\}\s*$")
@@ -61,7 +65,8 @@ def scalar(value: Value) -> str:
     if value is None or isinstance(value, int):
         return json.dumps(value)
     try:
-        plain = yaml.safe_load(f"k: {value}") == {"k": value}
-    except yaml.YAMLError:
+        # All of YAML 1.1, which makes a date of 2025-01-11: what some reader takes for no text is quoted.
+        plain = yaml.load(f"k: {value}", Loader=_LOADER) == {"k": value}  # noqa: S506 (both are safe)
+    except UNREADABLE:
         plain = False
     return value if plain and "\n" not in value else json.dumps(value)

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from checks.links.cluster import Cluster, clusters
-from checks.model import Outcome
-from checks.objects import linked
+from checks.model import Check, Outcome, Stage, judge
 from tasks.core.outcomes import Status
 from tasks.core.settings import DOCUMENTED, Settings
 from tasks.demo.sandbox import make_repository
 from tasks.effects.files import MakeFolder, WriteFile
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
+from tasks.flux.cluster import Cluster
+from tasks.model import Model
 from tasks.steps import STEPS
-from tasks.workspace import Permissions, World
+from tasks.workspace import Permissions, Workspace
 from tests import shapes
 
+Run = Callable[[Model], Outcome | Iterable[Outcome]]
 APPS = "kubernetes/apps/monitoring"
 KS = f"{APPS}/parseable/ks.yaml"
 RELEASE = f"{APPS}/parseable/app/helmrelease.yaml"
@@ -45,13 +46,13 @@ def deploy(root: Path, shape: shapes.Shape = shapes.documented, settings: Settin
     shape(root)
     for arguments in (("add", "--all"), ("commit", "-q", "--allow-empty", "-m", "Another layout")):
         subprocess.run(("git", *arguments), cwd=root, check=True)
-    world = world_of(root, settings)
+    workspace = workspace_of(root, settings)
     for name, step in STEPS.items():
         if name not in ("TASK-001", "TASK-004"):
-            for change in step.plan(world, step.facts(world)):
+            for change in step.plan(workspace, step.facts(workspace)):
                 if isinstance(change, MakeFolder | WriteFile):
                     change.apply()
-            world.refresh()
+            workspace.refresh()
     (release,) = root.rglob(f"{settings.parseable.name}/app/helmrelease.yaml")
     release.with_name("secret.sops.yaml").write_text(SECRET)
 
@@ -70,19 +71,29 @@ def root(deployed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(deployed, tmp_path / "repository", symlinks=True))
 
 
-def world_of(root: Path, settings: Settings = DOCUMENTED) -> World:
-    """The world of a repository, read anew."""
-    return World(settings, Repository(Git(root)), permissions=Permissions(push=False))
+def workspace_of(root: Path, settings: Settings = DOCUMENTED) -> Workspace:
+    """The workspace of a repository, read anew."""
+    return Workspace(settings, Repository(Git(root)), permissions=Permissions(push=False))
 
 
 def clusters_of(root: Path) -> tuple[Cluster, ...]:
     """The clusters that get our files."""
-    return clusters(world_of(root))
+    return model_of(root).clusters
 
 
-def found(check: Callable[[World], Iterable[Outcome]], root: Path) -> list[tuple[Status, str, str]]:
-    """What a link does not pass, or that all passes: status, evidence and place of each."""
-    outcomes = linked(check, world_of(root))
+def model_of(root: Path, *, whole: bool = False) -> Model:
+    """The model of a repository, read anew."""
+    return Model(workspace_of(root), whole_repository=whole)
+
+
+def answers(run: Run, model: Model) -> list[Outcome]:
+    """What a check answers."""
+    return [one.outcome for one in judge([Check("any", "", Stage.WRITTEN, run)], model)]
+
+
+def found(run: Run, root: Path) -> list[tuple[Status, str, str]]:
+    """What a check does not pass, or that all passes: status, evidence and place of each."""
+    outcomes = answers(run, model_of(root))
     assert all(one.evidence for one in outcomes)
     assert all(one.consequence and one.remedy for one in outcomes if one.status is Status.FAIL)
     return [(one.status, one.evidence, one.place) for one in outcomes]

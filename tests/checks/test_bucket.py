@@ -1,33 +1,33 @@
 """The four answers about the bucket, with what the server must have for each."""
 
-from collections.abc import Callable
-
 import pytest
 
 from checks import bucket as checks
 from checks.model import Outcome, Status
-from checks.objects import answered
 from tasks.core.errors import SettingsError
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.s3 import Bucket, BucketFacts
-from tasks.workspace import World
+from tasks.model import Model
+from tasks.workspace import Workspace
+from tests.checks.deployed import Run, answers
 from tests.s3_double import Minio, serving
-from tests.storage import Storage, prefix, rule, world_of
+from tests.storage import Storage, prefix, rule, workspace_of
 
 ALL = (checks.bucket_exists, checks.access_is_path_style, checks.old_logs_expire, checks.retention_applies)
 OURS = rule(RULE_ID, prefix("kubernetes/date="), "30")
 TAG = "<Tag><Key>env</Key><Value>x</Value></Tag>"
 
 
-def world_with(*rules: LifecycleRule) -> World:
-    """A world whose bucket has ``rules``; its server need not be asked."""
-    world = world_of(Storage("http://127.0.0.1:1", "").bucket("parseable-logs"))
-    world.bucket_facts = BucketFacts(exists=True, rules=rules)
-    return world
+def workspace_with(*rules: LifecycleRule) -> Workspace:
+    """A workspace whose bucket has ``rules``; its server need not be asked."""
+    workspace = workspace_of(Storage("http://127.0.0.1:1", "").bucket("parseable-logs"))
+    workspace.bucket_facts = BucketFacts(exists=True, rules=rules)
+    return workspace
 
 
-def ask(check: Callable[[World], Outcome], world: World) -> Outcome:
-    return answered(check, world)
+def ask(check: Run, workspace: Workspace) -> Outcome:
+    (outcome,) = answers(check, Model(workspace))
+    return outcome
 
 
 def created(storage: Storage, name: str) -> Bucket:
@@ -39,7 +39,7 @@ def created(storage: Storage, name: str) -> Bucket:
 def test_everything_holds(storage: Storage, bucket_name: str) -> None:
     bucket = created(storage, bucket_name)
     bucket.put_rules([OURS])
-    outcomes = [ask(check, world_of(bucket, probe=True)) for check in ALL]
+    outcomes = [ask(check, workspace_of(bucket, probe=True)) for check in ALL]
     assert [item.status for item in outcomes] == [Status.PASS] * 4
     assert outcomes[0].evidence == f"bucket '{bucket_name}' exists at {storage.endpoint}"
     assert outcomes[1].evidence == (
@@ -53,7 +53,7 @@ def test_everything_holds(storage: Storage, bucket_name: str) -> None:
 
 def test_without_a_bucket_nothing_holds(storage: Storage, bucket_name: str) -> None:
     for check in ALL:
-        outcome = ask(check, world_of(storage.bucket(bucket_name)))
+        outcome = ask(check, workspace_of(storage.bucket(bucket_name)))
         assert outcome.status is Status.FAIL
         assert outcome.evidence == f"bucket '{bucket_name}' does not exist at {storage.endpoint}"
         assert outcome.remedy == "invoke task-001"
@@ -64,7 +64,7 @@ def test_without_a_bucket_nothing_holds(storage: Storage, bucket_name: str) -> N
 def test_refused_credentials_fail(storage: Storage, bucket_name: str, account: str) -> None:
     created(storage, bucket_name)
     for check in ALL:
-        outcome = ask(check, world_of(storage.bucket(bucket_name, account)))
+        outcome = ask(check, workspace_of(storage.bucket(bucket_name, account)))
         assert outcome.status is Status.FAIL
         assert storage.endpoint in outcome.evidence
         assert outcome.remedy
@@ -73,7 +73,7 @@ def test_refused_credentials_fail(storage: Storage, bucket_name: str, account: s
 def test_a_refused_region_fails() -> None:
     with serving(Minio("home-1", {"parseable-logs": ""})) as double:
         outcome = ask(
-            checks.access_is_path_style, world_of(Storage(double.endpoint, "").bucket("parseable-logs"))
+            checks.access_is_path_style, workspace_of(Storage(double.endpoint, "").bucket("parseable-logs"))
         )
     assert outcome.status is Status.FAIL
     assert outcome.evidence.endswith("refused region 'minio': it wants 'home-1'")
@@ -82,30 +82,30 @@ def test_a_refused_region_fails() -> None:
 
 def test_an_unreachable_server_is_unknown(storage: Storage, bucket_name: str) -> None:
     for endpoint in ("http://127.0.0.1:1", "http://s3.invalid", storage.tls_endpoint):
-        world = world_of(storage.bucket(bucket_name, endpoint=endpoint))
+        workspace = workspace_of(storage.bucket(bucket_name, endpoint=endpoint))
         for check in ALL:
-            outcome = ask(check, world)
+            outcome = ask(check, workspace)
             assert outcome.status is Status.UNKNOWN
             assert endpoint in outcome.evidence
             assert outcome.remedy
 
 
 def test_a_server_lost_between_listing_and_probe_fails() -> None:
-    world = world_with(OURS)
-    world.probe = True
-    assert ask(checks.access_is_path_style, world).status is Status.FAIL
+    workspace = workspace_with(OURS)
+    workspace.probe = True
+    assert ask(checks.access_is_path_style, workspace).status is Status.FAIL
 
 
 def test_missing_credentials_are_unknown() -> None:
-    class Keyless(World):
+    class Keyless(Workspace):
         @property
         def bucket_facts(self) -> BucketFacts:
             raise SettingsError("no S3 credentials", "set them")
 
-    world = world_with()
-    world.__class__ = Keyless
+    workspace = workspace_with()
+    workspace.__class__ = Keyless
     for check in ALL:
-        outcome = ask(check, world)
+        outcome = ask(check, workspace)
         assert (outcome.status, outcome.evidence) == (Status.UNKNOWN, "no S3 credentials")
         assert outcome.remedy == "set them"
 
@@ -113,25 +113,25 @@ def test_missing_credentials_are_unknown() -> None:
 def test_a_failed_probe_fails(storage: Storage, bucket_name: str) -> None:
     created(storage, bucket_name)
     reader = storage.bucket(bucket_name, "reader")
-    assert ask(checks.access_is_path_style, world_of(reader)).status is Status.PASS
-    outcome = ask(checks.access_is_path_style, world_of(reader, probe=True))
+    assert ask(checks.access_is_path_style, workspace_of(reader)).status is Status.PASS
+    outcome = ask(checks.access_is_path_style, workspace_of(reader, probe=True))
     assert outcome.status is Status.FAIL
     assert outcome.evidence.startswith(f"this S3 key may not write to bucket '{bucket_name}'")
     assert outcome.consequence
-    assert outcome.remedy == "allow it s3:PutObject on the bucket"
+    assert outcome.remedy == "grant it s3:PutObject on the bucket"
 
 
 def test_without_permission_nothing_is_written(storage: Storage, bucket_name: str) -> None:
     created(storage, bucket_name)
     lister = storage.bucket(bucket_name, "lister")  # could not write
-    assert ask(checks.access_is_path_style, world_of(lister)).status is Status.PASS
+    assert ask(checks.access_is_path_style, workspace_of(lister)).status is Status.PASS
 
 
 def test_unreadable_rules_fail_where_rules_matter(storage: Storage, bucket_name: str) -> None:
     created(storage, bucket_name)
-    world = world_of(storage.bucket(bucket_name, "lister"))
-    assert [ask(check, world).status for check in ALL] == ["pass", "pass", "fail", "fail"]
-    assert "may not read the lifecycle rules" in ask(checks.old_logs_expire, world).evidence
+    workspace = workspace_of(storage.bucket(bucket_name, "lister"))
+    assert [ask(check, workspace).status for check in ALL] == ["pass", "pass", "fail", "fail"]
+    assert "may not read the lifecycle rules" in ask(checks.old_logs_expire, workspace).evidence
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_unreadable_rules_fail_where_rules_matter(storage: Storage, bucket_name:
 )
 def test_logs_that_are_not_deleted_in_time_fail(rules: tuple[LifecycleRule, ...], told: str) -> None:
     for check in (checks.old_logs_expire, checks.retention_applies):
-        outcome = ask(check, world_with(*rules))
+        outcome = ask(check, workspace_with(*rules))
         assert outcome.status is Status.FAIL
         assert outcome.evidence == (
             "no lifecycle rule of bucket 'parseable-logs' deletes kubernetes/date=… after 30 days" + told
@@ -178,24 +178,26 @@ def test_logs_that_are_not_deleted_in_time_fail(rules: tuple[LifecycleRule, ...]
     ],
 )
 def test_a_rule_that_deletes_parseables_metadata_fails(where: str, lost: str) -> None:
-    outcome = ask(checks.old_logs_expire, world_with(OURS, rule("theirs", where, "60")))
+    outcome = ask(checks.old_logs_expire, workspace_with(OURS, rule("theirs", where, "60")))
     assert outcome.status is Status.FAIL
     assert "'theirs'" in outcome.evidence
     assert "about 60 days after the push Parseable loses" in outcome.consequence
     assert lost in outcome.consequence
     assert outcome.remedy.startswith("remove rule 'theirs', or limit it")
-    assert ask(checks.retention_applies, world_with(OURS, rule("theirs", where, "60"))).status is Status.PASS
+    assert (
+        ask(checks.retention_applies, workspace_with(OURS, rule("theirs", where, "60"))).status is Status.PASS
+    )
 
 
 def test_a_rule_that_deletes_everything_on_a_date_fails() -> None:
     by_date = "<Expiration><Date>2030-01-01T00:00:00Z</Date></Expiration>"
-    outcome = ask(checks.old_logs_expire, world_with(OURS, rule("theirs", prefix(""), by_date)))
+    outcome = ask(checks.old_logs_expire, workspace_with(OURS, rule("theirs", prefix(""), by_date)))
     assert outcome.status is Status.FAIL
     assert "from 2030-01-01T00:00:00Z on Parseable loses" in outcome.consequence
 
 
 def test_the_documented_rule_fails_and_says_all_that_is_wrong_with_it() -> None:
-    outcome = ask(checks.old_logs_expire, world_with(rule("all", prefix(""), "30")))
+    outcome = ask(checks.old_logs_expire, workspace_with(rule("all", prefix(""), "30")))
     assert outcome.status is Status.FAIL
     assert outcome.evidence == (
         "no lifecycle rule of bucket 'parseable-logs' deletes kubernetes/date=… after 30 days; "
@@ -234,7 +236,7 @@ def test_the_documented_rule_fails_and_says_all_that_is_wrong_with_it() -> None:
     ids=lambda item: item.xml[15:90],
 )
 def test_no_false_alarm(harmless: LifecycleRule) -> None:
-    outcome = ask(checks.old_logs_expire, world_with(harmless, OURS))
+    outcome = ask(checks.old_logs_expire, workspace_with(harmless, OURS))
     assert outcome.status is Status.PASS
     assert "'x'" not in outcome.evidence
 
@@ -250,7 +252,7 @@ def test_no_false_alarm(harmless: LifecycleRule) -> None:
     ],
 )
 def test_a_limited_rule_is_noted_but_no_failure(where: str, limit: str) -> None:
-    outcome = ask(checks.old_logs_expire, world_with(OURS, rule("x", where, "1")))
+    outcome = ask(checks.old_logs_expire, workspace_with(OURS, rule("x", where, "1")))
     assert outcome.status is Status.PASS
     assert f"rule 'x' also deletes objects, but only those {limit}" in outcome.evidence
 
@@ -258,12 +260,12 @@ def test_a_limited_rule_is_noted_but_no_failure(where: str, limit: str) -> None:
 def test_logs_that_are_deleted_early_fail() -> None:
     early = rule("early", prefix("kubernetes/d"), "7")
     for check in (checks.old_logs_expire, checks.retention_applies):
-        outcome = ask(check, world_with(OURS, early))
+        outcome = ask(check, workspace_with(OURS, early))
         assert outcome.status is Status.FAIL
         assert "rule 'early' deletes kubernetes/d… after 7 days, before the 30 days" in outcome.evidence
 
 
 def test_one_day_is_one_day() -> None:
-    world = world_of(Storage("http://127.0.0.1:1", "").bucket("parseable-logs"), days=1)
-    world.bucket_facts = BucketFacts(exists=True, rules=(rule(RULE_ID, prefix("kubernetes/date="), "1"),))
-    assert ask(checks.retention_applies, world).evidence.endswith("after 1 day")
+    workspace = workspace_of(Storage("http://127.0.0.1:1", "").bucket("parseable-logs"), days=1)
+    workspace.bucket_facts = BucketFacts(exists=True, rules=(rule(RULE_ID, prefix("kubernetes/date="), "1"),))
+    assert ask(checks.retention_applies, workspace).evidence.endswith("after 1 day")

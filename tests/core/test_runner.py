@@ -8,8 +8,16 @@ import pytest
 from tasks.core.catalogue import CATALOGUE, TaskSpec
 from tasks.core.changes import Change, Remark
 from tasks.core.errors import PlaybookError, PrerequisiteError, RefusedError, SettingsError, StepFailedError
-from tasks.core.outcomes import Outcome, Verdict, failed, passed, unknown
-from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans, obstacles
+from tasks.core.outcomes import Cause, Outcome, Verdict, failed, passed, unknown
+from tasks.core.runner import (
+    Step,
+    TaskPlan,
+    carry_out,
+    check_plans,
+    check_prerequisites,
+    make_plans,
+    obstacles,
+)
 
 Log = list[str]
 
@@ -39,7 +47,7 @@ class Write(Change):
 
 @dataclass
 class Place:
-    """A world, and whoever is told of the progress."""
+    """A workspace, and whoever is told of the progress."""
 
     log: Log
 
@@ -60,22 +68,17 @@ class Place:
         self.log.append(f"proved {plan.spec.id} by {len(verdicts)}")
 
 
-@dataclass
-class Step:
+def step(
+    task: TaskSpec, items: tuple[Change | Remark, ...] = (), error: PlaybookError | None = None
+) -> Step[Place, Place]:
     """A step that yields what it was given."""
 
-    SPEC: TaskSpec
-    items: tuple[Change | Remark, ...] = ()
-    error: PlaybookError | None = None
+    def plan(found: Place) -> Iterator[Change | Remark]:
+        if error is not None:
+            raise error
+        yield from items
 
-    def facts(self, world: Place) -> Place:
-        return world
-
-    def plan(self, world: Place, found: Place) -> Iterator[Change | Remark]:
-        assert found is world
-        if self.error is not None:
-            raise self.error
-        yield from self.items
+    return Step(task, lambda place: place, lambda place, found: plan(found))
 
 
 def spec(number: int) -> TaskSpec:
@@ -97,9 +100,9 @@ def test_each_task_is_planned_as_if_those_before_it_were_done() -> None:
     log: Log = []
     one, two, three = Write("one"), Write("two"), Write("three")
     steps = {
-        "TASK-001": Step(spec(1), (one, Remark("look here"), two)),
-        "TASK-002": Step(spec(2), (three,)),
-        "TASK-003": Step(spec(3)),
+        "TASK-001": step(spec(1), (one, Remark("look here"), two)),
+        "TASK-002": step(spec(2), (three,)),
+        "TASK-003": step(spec(3)),
     }
     plans = make_plans(steps, Place(log), steps)
     assert plans == [
@@ -108,22 +111,22 @@ def test_each_task_is_planned_as_if_those_before_it_were_done() -> None:
         TaskPlan(spec(3)),
     ]
     assert [plan.state for plan in plans] == ["changes", "changes", "done"]
-    assert log == ["lay over one, two", "lay over three", "lay over ", "refresh"]
+    assert log == ["lay over one, two", "lay over three", "refresh"]
 
 
 def test_only_what_is_asked_for_is_planned() -> None:
-    steps = {"TASK-001": Step(spec(1), error=RefusedError("no")), "TASK-006": Step(spec(6))}
+    steps = {"TASK-001": step(spec(1), error=RefusedError("no")), "TASK-006": step(spec(6))}
     assert make_plans(steps, Place([]), ["TASK-006"]) == [TaskPlan(spec(6))]
 
 
 def test_a_task_that_cannot_run_blocks_those_that_need_it() -> None:
     first, third = RefusedError("no bucket"), RefusedError("no chart")
     steps = {
-        "TASK-001": Step(spec(1), error=first),
-        "TASK-002": Step(spec(2), (Write("a"),)),
-        "TASK-003": Step(spec(3), error=third),
-        "TASK-004": Step(spec(4), (Write("b"),)),
-        "TASK-006": Step(spec(6), (Write("c"),)),
+        "TASK-001": step(spec(1), error=first),
+        "TASK-002": step(spec(2), (Write("a"),)),
+        "TASK-003": step(spec(3), error=third),
+        "TASK-004": step(spec(4), (Write("b"),)),
+        "TASK-006": step(spec(6), (Write("c"),)),
     }
     plans = make_plans(steps, Place([]), steps)
     assert [plan.error for plan in plans] == [first, None, third, None, None]
@@ -158,7 +161,7 @@ def test_several_things_in_the_way_are_told_together_and_once() -> None:
     with pytest.raises(SettingsError) as caught:
         check_plans(plans)
     assert caught.value.summary.splitlines() == [
-        "2 things are in the way; nothing was written",
+        "2 problems found; nothing was written",
         "- no key (TASK-001, TASK-004)",
         "  hint: give one",
         "- no folder (TASK-005)",
@@ -182,7 +185,7 @@ def test_prerequisites_that_are_done_and_hold() -> None:
 
     def verify(task: str) -> Sequence[Verdict]:
         asked.append(task)
-        return [GOOD, verdict(unknown("no cluster"))]
+        return [GOOD, verdict(unknown("no cluster", Cause.CLUSTER))]
 
     plans = [TaskPlan(spec(n)) for n in (1, 2)]
     others = [TaskPlan(spec(n), (Write("left to do"),)) for n in (3, 6, 9)]
@@ -207,7 +210,7 @@ def test_a_prerequisite_whose_check_fails() -> None:
             "TASK-003",
             lambda task: [GOOD, BAD] if task == "TASK-002" else [GOOD],
         )
-    assert caught.value.summary == "TASK-003 needs TASK-002, whose DoD-bad fails: it is wrong"
+    assert caught.value.summary == "TASK-003 needs TASK-002, which failed check DoD-bad: it is wrong"
     assert caught.value.hint == "mend it"
 
 
@@ -268,7 +271,7 @@ def test_a_check_that_fails_stops_all_that_comes_after() -> None:
     with pytest.raises(StepFailedError) as caught:
         carried(plans, log, verify=lambda task: [GOOD, BAD] if task == "TASK-001" else [GOOD])
     assert log == ["started TASK-001", "apply change 1", "changed change 1", "refresh"]
-    assert caught.value.summary == ("TASK-001 stops: DoD-bad fails: it is wrong (a.yaml:3); it would break")
+    assert caught.value.summary == ("TASK-001 failed check DoD-bad: it is wrong (a.yaml:3); it would break")
     assert caught.value.hint == (
         "mend it; not done: TASK-002 to TASK-003. Running the same again continues here"
     )
@@ -279,13 +282,13 @@ def test_of_several_failures_the_first_is_told_and_the_others_counted() -> None:
     with pytest.raises(StepFailedError) as caught:
         carried([TaskPlan(spec(1)), TaskPlan(spec(2))], [], verify=lambda task: [placeless, BAD, BAD])
     assert caught.value.summary == (
-        "TASK-001 stops: DoD-bad fails: it is wrong; it would break; 2 more: invoke verify shows all"
+        "TASK-001 failed check DoD-bad: it is wrong; it would break; 2 more: invoke verify shows all"
     )
     assert caught.value.hint == "not done: TASK-002. Running the same again continues here"
 
 
 def test_what_is_unknown_stops_nothing() -> None:
-    verdicts = [verdict(unknown("no cluster"))]
+    verdicts = [verdict(unknown("no cluster", Cause.CLUSTER))]
     assert carried([TaskPlan(spec(1), (Write("a"),))], [], verify=lambda task: verdicts) == verdicts
 
 
@@ -327,7 +330,7 @@ def test_a_change_in_between_has_all_proved_again() -> None:
 def test_what_fails_anywhere_keeps_it_from_leaving() -> None:
     log: Log = []
     plans = [TaskPlan(spec(10)), TaskPlan(spec(11), (Write("commit", log, leaves=True),))]
-    with pytest.raises(StepFailedError, match="TASK-011 stops: DoD-bad fails") as caught:
+    with pytest.raises(StepFailedError, match="TASK-011 failed check DoD-bad") as caught:
         carried(plans, log, verify_all=lambda change: [GOOD, BAD])
     assert caught.value.hint == "mend it"
     assert "apply commit" not in log

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from tasks.core.errors import SettingsError
-from tasks.core.settings import DOCUMENTED, ENVIRONMENT, Layer, Settings, check_environment, load
+from tasks.core.settings import DOCUMENTED, ENVIRONMENT, Layer, Settings, environment, load
 
 ROOT = Path(__file__).resolve().parents[2]
 INVOKE_YAML = (ROOT / "invoke.yaml").read_text(encoding="utf-8")
@@ -21,6 +21,11 @@ def from_file(data: object) -> Settings:
 def test_the_file_of_defaults_says_what_the_code_says() -> None:
     documented = yaml.safe_load(INVOKE_YAML)
     assert {section: vars(fields) for section, fields in vars(DOCUMENTED).items()} == documented
+
+
+def test_the_file_of_defaults_can_be_read_in_every_locale() -> None:
+    # Invoke reads it in that of the terminal.
+    assert INVOKE_YAML.isascii()
 
 
 def test_every_default_has_a_comment() -> None:
@@ -81,16 +86,35 @@ def test_wrong_settings(case: dict[str, object]) -> None:
 )
 def test_wrong_environment(variable: str, value: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        check_environment({variable: value})
+        environment({variable: value})
     assert caught.value.summary == message
 
 
 def test_right_environment() -> None:
-    check_environment({"INVOKE_S3_RETENTION_DAYS": "7", "INVOKE_RUN_ECHO": "1", "PATH": "/bin"})
+    given = {"INVOKE_S3_RETENTION_DAYS": "7", "INVOKE_GITOPS_ISSUE": "12", "INVOKE_S3_BUCKET": "abc"}
+    assert environment({**given, "INVOKE_RUN_ECHO": "1", "PATH": "/bin"}) == {
+        "s3": {"retention_days": 7, "bucket": "abc"},
+        "gitops": {"issue": 12},
+    }
 
 
-def test_a_number_from_the_environment_for_an_empty_default() -> None:
-    assert load([Layer(ENVIRONMENT, {"gitops": {"issue": "12"}})]).gitops.issue == 12
+def test_a_wrong_value_from_the_environment_names_its_variable() -> None:
+    with pytest.raises(SettingsError) as caught:
+        load([Layer(ENVIRONMENT, environment({"INVOKE_S3_BUCKET": "Logs"}))])
+    assert caught.value.summary.startswith("s3.bucket in the environment (INVOKE_S3_BUCKET) must be")
+
+
+def test_names_that_meet_are_told_with_their_layers() -> None:
+    layers = [Layer("a.yaml", {"vector": {"name": "parseable"}}), Layer(ENVIRONMENT, {})]
+    with pytest.raises(SettingsError) as caught:
+        load(layers)
+    assert "are both 'parseable' (vector.name from a.yaml)" in caught.value.summary
+
+
+@pytest.mark.parametrize("data", [{5: {}}, {None: {}}, {"s3": {5: "x"}}, {"charts": {"mirrors": {5: "x"}}}])
+def test_keys_that_are_no_text(data: dict[object, object]) -> None:
+    with pytest.raises(SettingsError):
+        from_file(data)
 
 
 def test_chosen_means_different_from_documented() -> None:

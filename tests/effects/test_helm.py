@@ -1,18 +1,24 @@
+import contextlib
+import gzip
 import hashlib
+import io
 import json
 import os
+import tarfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
 import yaml
 
 from tasks.core.errors import RefusedError
+from tasks.effects import helm as helm_module
 from tasks.effects import shell
 from tasks.effects.helm import Chart, ChartError, Helm, shorten
 from tests.charts import write_charts
@@ -262,7 +268,8 @@ def test_a_name_that_is_none(helm: Helm, name: str) -> None:
 def test_a_pinned_version_is_kept(helm: Helm) -> None:
     archive = helm.fetch(PARSEABLE)
     assert Helm(helm.cache, {}, offline=True).fetch(PARSEABLE) == archive
-    assert list(helm.cache.iterdir()) == [archive]
+    assert list(helm.cache.glob("*.tgz")) == [archive]
+    assert not list((helm.cache / ".new").iterdir())
 
 
 def test_offline_with_a_cold_cache(tmp_path: Path) -> None:
@@ -422,3 +429,100 @@ def test_a_login_in_a_url_is_not_used(helm: Helm) -> None:
     with pytest.raises(RefusedError, match=r"the URL of https://charts\.test holds a login") as caught:
         helm.fetch(Chart("https://me:hidden@charts.test", "parseable", "1.6.5"))
     assert "hidden" not in str(caught.value)
+
+
+def test_a_cache_that_cannot_be_written_to(helm: Helm, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(RefusedError, match=r"cannot keep the chart in .*cache: File exists"):
+        helm.fetch(PARSEABLE)
+
+
+def bomb() -> bytes:
+    """A chart of some kilobytes with a file of 1.2 GB."""
+    about = b"apiVersion: v2\nname: bomb\nversion: 1.0.0\n"
+    files = []
+    for name, size in (("bomb/Chart.yaml", len(about)), ("bomb/values.yaml", 1200 << 20)):
+        header = tarfile.TarInfo(name)
+        header.size = size
+        files.append(gzip.compress(header.tobuf()))
+    block = gzip.compress(bytes(1 << 20))
+    return b"".join([files[0], gzip.compress(about.ljust(512, b"\0")), files[1], block * 1200])
+
+
+def test_a_chart_that_unpacks_to_more_than_helm_takes(tmp_path: Path) -> None:
+    folder = tmp_path / "charts"
+    folder.mkdir()
+    (folder / "bomb-1.0.0.tgz").write_bytes(bomb())
+    entry = {"name": "bomb", "version": "1.0.0", "apiVersion": "v2", "urls": ["bomb-1.0.0.tgz"]}
+    (folder / "index.yaml").write_text(yaml.safe_dump({"apiVersion": "v1", "entries": {"bomb": [entry]}}))
+    start = monotonic()
+    reason = "its file 'bomb/values.yaml' has more than 5 MiB, which Helm refuses"
+    with serving(partial(Files, directory=str(folder))) as host, pytest.raises(ChartError, match=reason):
+        Helm(tmp_path / "cache", {}).fetch(Chart(f"http://{host}", "bomb", "1.0.0"))
+    with pytest.raises(RefusedError, match=rf"bomb-1\.0\.0\.tgz cannot be used: {reason}"):
+        Helm(tmp_path / "cache", {URL: str(folder)}).fetch(Chart(URL, "bomb", "1.0.0"))
+    assert monotonic() - start < 30
+    assert not list(tmp_path.glob("cache/*"))
+
+
+def test_another_archive_in_the_folder_does_not_matter(helm: Helm, charts: Path) -> None:
+    (charts / "bomb-1.0.0.tgz").write_bytes(bomb())
+    (charts / "broken-1.0.0.tgz").write_bytes(b"broken")
+    assert helm.fetch(PARSEABLE).is_file()
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ('a: {{ repeat 3000000000 "x" }}', "out of memory"),
+        ('{{ range until 2000000 }}a: {{ repeat 1000 "x" }}\n{{ end }}', "out of memory|wrote more than"),
+    ],
+)
+def test_a_template_without_end(tmp_path: Path, template: str, reason: str) -> None:
+    path = tmp_path / "endless-1.0.0.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in (
+            ("endless/Chart.yaml", "apiVersion: v2\nname: endless\nversion: 1.0.0\n"),
+            ("endless/templates/a.yaml", template),
+        ):
+            header = tarfile.TarInfo(name)
+            header.size = len(text)
+            archive.addfile(header, io.BytesIO(text.encode()))
+    with pytest.raises(RefusedError, match=reason) as caught:
+        Helm(tmp_path / "cache", {}).render(path, "x", "y", {})
+    assert not isinstance(caught.value, ChartError)
+
+
+def test_an_index_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while True:
+                    self.wfile.write(b"# " + b"x" * 65_536 + b"\n")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    monkeypatch.setattr(helm_module, "_MEMORY", 512 << 20)
+    with serving(Endless) as host, pytest.raises(RefusedError, match="out of memory") as caught:
+        Helm(tmp_path / "cache", {}).fetch(Chart(f"http://{host}", "parseable", "1.6.5"))
+    assert not isinstance(caught.value, ChartError)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error: " + "template: " + "/" * 500_000,
+        "Error: " + "template: a/" * 50_000,
+        "Error: " + 'cannot parse template "' * 50_000,
+        "Error: " + "execution error at (" * 50_000,
+        "Error: " + "a/b:" * 200_000 + "\n" + "\n".join(["a/b:1:1x"] * 100_000),
+        "\n" * 500_000,
+    ],
+)
+def test_no_words_of_a_chart_take_ages(said: str) -> None:
+    start = monotonic()
+    assert len(shorten(said)) < 100_000
+    assert monotonic() - start < 20

@@ -1,8 +1,10 @@
 """The door to registries, against one that speaks their protocol on loopback."""
 
+import contextlib
 import re
 import threading
 from pathlib import Path
+from time import monotonic
 
 import pytest
 import trustme
@@ -434,3 +436,15 @@ def test_what_is_no_token(body: bytes) -> None:
         found = refusal(f"{server.host}/a:1")
     assert found.summary == f"{server.host} gives no token for {server.host}"
     assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("piece", ["a", "a.", "a__", "a-", "a/", "a:", "@", "sha256:", "[", "A"])
+def test_no_name_takes_ages_or_fills_the_screen(piece: str) -> None:
+    start = monotonic()
+    for text in (piece * 1_000_000, piece * 400, f"{piece * 300}!"):
+        with contextlib.suppress(ValueError):
+            Image.parse(text)
+    with pytest.raises(ValueError, match="is longer than any can be") as caught:
+        Image.parse(piece * 1_000_000)
+    assert len(str(caught.value)) < 200
+    assert monotonic() - start < 20

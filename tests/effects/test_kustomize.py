@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import json
 import os
 import threading
@@ -5,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -358,3 +361,70 @@ def test_a_program_that_fails_itself_says_nothing(
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
     with pytest.raises(kustomize.FetchError, match="kustomize itself failed"):
         kustomize.patch("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", {})
+
+
+ODD = [
+    {"components": 5},
+    {"components": "../component"},
+    {"components": [5], "ignoreMissingComponents": True},
+    {"components": ["\0"], "ignoreMissingComponents": True},
+    {"patches": "x"},
+    {"patches": [5]},
+    {"images": 5},
+    {"images": [5, {"name": ["a"], "newTag": "x"}, {"newTag": 5}]},
+    {"targetNamespace": 5, "namePrefix": ["x"]},
+]
+
+
+@pytest.mark.parametrize("spec", ODD, ids=str)
+def test_an_odd_kustomization_of_flux_is_no_error_of_ours(root: Path, spec: dict[str, Any]) -> None:
+    with contextlib.suppress(RefusedError):
+        build(root, "apps", spec)
+
+
+def test_an_odd_list_of_images_is_no_error_of_ours(root: Path) -> None:
+    odd: list[list[Any]] = [[5], [{"name": {"a": "b"}}], [[]]]
+    for images in odd:
+        write(root, "apps/kustomization.yaml", listing("own.yaml", more=f"images: {json.dumps(images)}\n"))
+        with contextlib.suppress(RefusedError):
+            build(root, "apps", {"images": [{"name": "a", "newTag": "b"}]})
+
+
+def test_a_kustomization_that_is_a_folder(root: Path) -> None:
+    (root / "apps/kustomization.yaml").unlink()
+    (root / "apps/kustomization.yaml").mkdir()
+    with pytest.raises(BuildError, match="apps has no kustomization that can be read"):
+        build(root, "apps", {})
+
+
+def test_a_disk_without_space(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "symlink_to", full)
+    with pytest.raises(RefusedError, match="No space left on device"):
+        build(root, "apps", {})
+
+
+@pytest.mark.parametrize("metadata", ["5", "[a]", "{annotations: 5}", "{annotations: [a]}"])
+def test_metadata_that_substitution_made_something_else(metadata: str) -> None:
+    found = parse(f"kind: A\nmetadata: {metadata}\n", None)
+    assert found is not None
+    assert found.faults
+
+
+@pytest.mark.parametrize(
+    "piece", ["x", "couldn't make target for path '", "recursed accumulation of path 'a", "': "]
+)
+def test_no_words_of_kustomize_take_ages(root: Path, piece: str) -> None:
+    long = (
+        "resources: [own.yaml]\nnamePrefix: '" + (piece * (500_000 // len(piece))).replace("'", "''") + "'\n"
+    )
+    write(root, "apps/kustomization.yaml", long + "nothing: x\n")
+    start = monotonic()
+    with pytest.raises(BuildError):
+        build(root, "apps", {})
+    write(root, "apps/kustomization.yaml", listing(piece * (500_000 // len(piece))))
+    with pytest.raises((BuildError, FetchError)):
+        build(root, "apps", {})
+    assert monotonic() - start < 40

@@ -1,4 +1,5 @@
 import multiprocessing
+import resource
 from pathlib import Path
 
 import pytest
@@ -41,4 +42,18 @@ def test_it_is_free_again_afterwards(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="cannot lock the repository"), locked(tmp_path / "gone", "x"):
+        pass
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    # As on a full disk, the file can be made, but nothing written to it.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(RefusedError, match=r"cannot lock the repository: .*too large") as caught:
+            locked(tmp_path, "invoke all").__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "free some space" in caught.value.hint
+    with locked(tmp_path, "invoke all"):
         pass

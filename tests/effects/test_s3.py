@@ -20,6 +20,7 @@ import trustme
 from botocore.exceptions import IncompleteReadError
 from invoke.exceptions import Exit
 
+from tasks.core import console
 from tasks.core.credentials import S3Credentials, Secret
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.core.settings import S3, Layer, load
@@ -27,6 +28,7 @@ from tasks.demo.s3_server import Identity
 from tasks.effects import s3
 from tasks.effects.s3 import Bucket, CreateBucket, PutLifecycle, find_credentials
 from tasks.effects.s3_errors import READ, UnreachableError
+from tests import registry_double as web
 from tests.s3_double import Minio, Reply, Request, error, listing, serving
 from tests.storage import ACCOUNTS, Storage, credentials, prefix, rule
 
@@ -184,7 +186,7 @@ def test_a_wrong_secret_key(storage: Storage, bucket_name: str) -> None:
     keys = replace(credentials("owner"), secret_key=Secret("not-this-one"))
     found = refusal(Bucket(replace(S3(), endpoint=storage.endpoint, bucket=bucket_name), keys).facts)
     assert found.summary == (
-        f"the S3 secret key (from the test) is not the one that {storage.endpoint} has for the access key"
+        f"the S3 secret key (from the test) does not match the access key, says {storage.endpoint}"
     )
 
 
@@ -249,6 +251,66 @@ def test_a_certificate_that_is_not_trusted_until_its_authority_is_named(
     bucket.put_rules(FOREIGN)
     bucket.probe()
     assert bucket.facts().known_rules() == FOREIGN
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("none.pem", "No such file or directory"),
+        ("text.pem", "it holds no certificate in the PEM format"),
+        ("folder", "Is a directory"),
+    ],
+)
+@pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "ca_bundle in the AWS configuration"])
+def test_a_file_of_authorities_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, name: str, problem: str
+) -> None:
+    (tmp_path / "text.pem").write_text("no certificate\n")
+    (tmp_path / "folder").mkdir()
+    if where == "AWS_CA_BUNDLE":
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / name))
+    else:
+        (tmp_path / "config").write_text(f"[default]\nca_bundle = {tmp_path / name}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    found = refusal(door("https://127.0.0.1:1").facts, SettingsError)
+    assert found.summary == f"{where} names {tmp_path / name}, which cannot be used: {problem}"
+    # It is of no use, and no harm, without TLS.
+    assert "cannot be reached" in refusal(door("http://127.0.0.1:1").facts, UnreachableError).summary
+
+
+# --- proxies ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_is_not_there(unused_port: int, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv(f"{scheme}_proxy", f"http://me:hidden@127.0.0.1:{unused_port}/")
+    found = refusal(door(f"{scheme}://s3.example.test").facts, UnreachableError)
+    assert found.summary == (
+        f"the proxy 127.0.0.1:{unused_port} does not lead to {scheme}://s3.example.test: connection refused"
+    )
+    assert "HTTPS_PROXY" in found.hint
+    assert "hidden" not in found.summary + found.hint
+
+
+def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with web.serving(lambda _: web.Reply(403, b"no")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        found = refusal(door("https://s3.example.test").facts, UnreachableError)
+        assert found.summary == (
+            f"the proxy {proxy.host} does not lead to https://s3.example.test: it answers 403 Forbidden"
+        )
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        found = refusal(door("http://s3.example.test").facts)
+    assert "http://s3.example.test does not answer as an S3 server: HTTP 403 Forbidden" in found.summary
+    assert found.summary.endswith(f"(asked through the proxy {proxy.host})")
+
+
+def test_a_server_that_is_asked_around_the_proxy(unused_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    endpoint = f"http://127.0.0.1:{unused_port}"
+    found = refusal(door(endpoint).facts, UnreachableError)
+    assert found.summary == f"{endpoint} cannot be reached: connection refused"
 
 
 def test_tls_where_there_is_none_and_none_where_there_is(storage: Storage, bucket_name: str) -> None:
@@ -380,7 +442,7 @@ def test_a_server_without_lifecycle_rules(reply: Reply) -> None:
     with serving(lambda request: reply if "lifecycle" in request.path else listing()) as double:
         facts = door(double.endpoint).facts()
         for call in (facts.known_rules, lambda: door(double.endpoint).put_rules(FOREIGN)):
-            assert f"{double.endpoint} has no lifecycle rules (" in refusal(call).summary
+            assert f"{double.endpoint} does not support lifecycle rules (" in refusal(call).summary
     assert facts.exists
 
 
@@ -431,10 +493,25 @@ def test_a_server_that_never_answers_is_asked_once(silent: socket.socket) -> Non
     endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
     bucket = door(endpoint)
     found = refusal(bucket.facts, UnreachableError)
-    assert found.summary == f"{endpoint} accepted the connection, but did not answer in time"
+    assert found.summary == f"{endpoint} accepted the connection, but did not answer within 0.3 s"
     began = time.monotonic()
     refusal(bucket.facts, UnreachableError)
     assert time.monotonic() - began < 0.2
+
+
+def test_what_takes_longer_is_told_meanwhile(
+    silent: socket.socket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "_MOMENT", 0.05)
+    endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    bucket = door(endpoint)
+    refusal(bucket.facts, UnreachableError)
+    assert capsys.readouterr() == ("", f"asking {endpoint} for bucket '{bucket.settings.bucket}' …\n")
+
+
+def test_what_is_quick_is_not(storage: Storage, bucket_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    storage.bucket(bucket_name).create()
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how full a backlog of 0 is differs")
@@ -442,7 +519,7 @@ def test_a_server_that_accepts_no_connection(silent: socket.socket) -> None:
     endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
     with socket.create_connection(silent.getsockname()):
         found = refusal(door(endpoint).facts, UnreachableError)
-    assert found.summary == f"{endpoint} cannot be reached: the connection timed out"
+    assert found.summary == f"{endpoint} cannot be reached: no connection within 0.3 s"
 
 
 def test_a_server_that_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:

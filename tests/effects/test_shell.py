@@ -1,12 +1,17 @@
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyrage import x25519
 
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
+from tasks.effects.git import Git
+from tasks.effects.sops import Sops, secret_document
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -92,3 +97,112 @@ def test_what_does_not_end_is_stopped(tmp_path: Path) -> None:
         shell.run(("sh", "-c", "echo $$ > pid; exec sleep 60"), cwd=tmp_path, seconds=0.5)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+# What a user may have in the environment: keys of S3 and sops, logins, and what only says where those are.
+VARIABLES = {
+    "S3_ACCESS_KEY_ID": "s3-key",
+    "S3_SECRET_ACCESS_KEY": "s3-key",
+    "AWS_ACCESS_KEY_ID": "aws-key",
+    "AWS_SECRET_ACCESS_KEY": "aws-key",
+    "AWS_SESSION_TOKEN": "aws-key",
+    "AWS_PROFILE": "place",
+    "SOPS_AGE_KEY": "age-key",
+    "SOPS_AGE_KEY_FILE": "place",
+    "VAULT_TOKEN": "vault-login",
+    "AZURE_CLIENT_SECRET": "azure-login",
+    "GOOGLE_APPLICATION_CREDENTIALS": "google-login",
+    "GITHUB_TOKEN": "git-login",
+    "MY_REGISTRY_PASSWORD": "login",
+    "KUBECONFIG": "path",
+    "HTTPS_PROXY": "proxy",
+}
+
+
+@pytest.fixture
+def handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[str]]:
+    """Put programs in place of all others that write down their environment; gives the values they saw."""
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    seen = tmp_path / "seen"
+    for name in ("git", "helm", "kubectl", "kustomize", "sops", "vector"):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nenv > {seen}\nexec {shutil.which(name) or "false"} "$@"\n')
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((str(folder), os.environ["PATH"])))
+
+    def values() -> set[str]:
+        lines = (line.partition("=") for line in seen.read_text().splitlines())
+        return {value for name, _, value in lines if name in VARIABLES}
+
+    return values
+
+
+def repository(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one commit and a rule for sops."""
+    root.mkdir()
+    (root / ".sops.yaml").write_text(f"creation_rules:\n  - age: {x25519.Identity.generate().to_public()}\n")
+    for variable in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{variable}_NAME", "x")
+        monkeypatch.setenv(f"GIT_{variable}_EMAIL", "x@host.test")
+    for command in (("init", "-q"), ("add", "--all"), ("commit", "-qm", "x")):
+        subprocess.run(("git", *command), cwd=root, check=True)
+    return root
+
+
+@pytest.mark.parametrize("program", ["helm", "kubectl", "kustomize", "vector"])
+def test_no_key_and_no_login_reaches_a_program(
+    program: str, tmp_path: Path, handed_on: Callable[[], set[str]]
+) -> None:
+    shell.run((program, "version"), cwd=tmp_path)
+    assert handed_on() == {"path", "proxy"}
+
+
+def test_git_and_its_hooks_get_logins_and_no_keys(
+    tmp_path: Path, handed_on: Callable[[], set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = Git(repository(tmp_path / "work", monkeypatch))
+    logins = {"git-login", "login", "vault-login", "azure-login", "google-login"}
+    assert handed_on() == {"path", "proxy", "place", *logins}
+    hook = git.root / ".git/hooks/pre-commit"
+    hook.write_text(f"#!/bin/sh\nenv > {tmp_path / 'hook'}\n")
+    hook.chmod(0o755)
+    (git.root / "new").touch()
+    git.commit(["new"], "new")
+    said = (tmp_path / "hook").read_text()
+    assert "GITHUB_TOKEN=git-login" in said
+    assert [line for line in said.splitlines() if line.endswith("-key")] == []
+
+
+def test_sops_gets_its_keys_and_not_those_of_s3(
+    tmp_path: Path, handed_on: Callable[[], set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOPS_AGE_KEY_FILE")
+    sops = Sops(repository(tmp_path / "work", monkeypatch))
+    needed = {"aws-key", "age-key", "place", "vault-login", "azure-login", "google-login", "path", "proxy"}
+    secret = secret_document("a", "b", {"c": "d"})
+    (sops.root / "a.sops.yaml").write_text(sops.encrypt("a.sops.yaml", secret))
+    assert handed_on() == needed
+    with pytest.raises(RefusedError, match="sops cannot decrypt no-such"):
+        sops.decrypt("no-such")
+    assert handed_on() == needed
+
+
+def test_what_takes_too_much_memory_is_refused_more(tmp_path: Path) -> None:
+    program = (sys.executable, "-c", "print(len(bytearray(300 << 20)))")
+    assert shell.run(program, cwd=tmp_path, memory=1 << 30).text == str(300 << 20)
+    done = shell.run(program, cwd=tmp_path, memory=200 << 20)
+    assert done.code == 1
+    assert "MemoryError" in done.stderr
+
+
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_what_writes_without_end_is_not_kept(
+    tmp_path: Path, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "_MOST_OUTPUT", 1 << 20)
+    assert shell.run(("sh", "-c", f"head -c 1000000 /dev/zero{stream}"), cwd=tmp_path).code == 0
+    with pytest.raises(shell.EndlessError, match="sh wrote more than 1 MiB"):
+        shell.run(("sh", "-c", f"head -c 3000000 /dev/zero{stream}"), cwd=tmp_path)

@@ -8,7 +8,7 @@ from pyrage import x25519
 from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
-from tasks.effects.sops import EncryptSecret, Sops, inspect, secret_document
+from tasks.effects.sops import EncryptSecret, Readers, Sops, inspect, secret_document
 
 PATH = "kubernetes/apps/monitoring/parseable/app/secret.sops.yaml"
 PLAIN = secret_document("name", "space", {"A": "canary-one", "B": "canary-two"})
@@ -50,6 +50,23 @@ def test_what_goes_in_comes_out(sops: Sops, identity: x25519.Identity) -> None:
     assert not seen.plain_keys
 
 
+def test_no_link_is_followed(sops: Sops, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    text = sops.encrypt(PATH, PLAIN)
+    (tmp_path / "outside/secret.sops.yaml").write_text(text)
+    (sops.root / PATH).symlink_to(tmp_path / "outside/secret.sops.yaml")
+    with pytest.raises(RefusedError, match=rf"{PATH} is a symbolic link"):
+        sops.decrypt(PATH)
+    change = EncryptSecret(sops, PATH, text, "name", "space", {"A": Secret("x")}, (), "new")
+    with pytest.raises(RefusedError, match=rf"{PATH} is a symbolic link"):
+        change.apply()
+    assert (tmp_path / "outside/secret.sops.yaml").read_text() == text
+    (sops.root / ".sops.yaml").rename(tmp_path / "outside/rules")
+    (sops.root / ".sops.yaml").symlink_to("outside/rules")
+    with pytest.raises(RefusedError, match=r"\.sops\.yaml is a symbolic link"):
+        sops.encrypt(PATH, PLAIN)
+
+
 @pytest.mark.parametrize("form", ["string", "string of two", "list", "key_groups"])
 def test_every_form_of_recipients(sops: Sops, form: str) -> None:
     one, two = recipient(), recipient()
@@ -60,13 +77,13 @@ def test_every_form_of_recipients(sops: Sops, form: str) -> None:
         "key_groups": {"key_groups": [{"age": [one, two]}]},
     }
     rules(sops.root, **age[form])
-    assert sops.recipients(PATH, PLAIN) == ({one} if form == "string" else {one, two})
+    assert sops.readers(PATH, PLAIN).recipients == ({one} if form == "string" else {one, two})
 
 
 def test_the_nearest_rules_count(sops: Sops) -> None:
     nearer = recipient()
     rules(sops.root, folder="kubernetes/apps", path_regex=r"^monitoring/.*", age=nearer)
-    assert sops.recipients(PATH, PLAIN) == {nearer}
+    assert sops.readers(PATH, PLAIN).recipients == {nearer}
 
 
 def test_no_private_key(sops: Sops, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,14 +117,14 @@ def test_rules_that_do_not_do(sops: Sops, keys: dict[str, object], message: str)
     kept = {key: value for key, value in rule.items() if value is not None}
     (sops.root / ".sops.yaml").write_text(yaml.safe_dump({"creation_rules": [kept]}))
     with pytest.raises(RefusedError, match=message) as caught:
-        sops.recipients(PATH, PLAIN)
+        sops.readers(PATH, PLAIN)
     assert caught.value.hint
 
 
 def test_no_rules_at_all(sops: Sops) -> None:
     (sops.root / ".sops.yaml").unlink()
     with pytest.raises(RefusedError, match=r"no \.sops\.yaml in the repository"):
-        sops.recipients(PATH, PLAIN)
+        sops.readers(PATH, PLAIN)
 
 
 @pytest.mark.parametrize("variable", ["SOPS_AGE_RECIPIENTS", "SOPS_PGP_FP"])
@@ -115,29 +132,70 @@ def test_the_rules_win_over_the_environment(
     sops: Sops, identity: x25519.Identity, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, recipient())
-    assert sops.recipients(PATH, PLAIN) == {str(identity.to_public())}
+    assert sops.readers(PATH, PLAIN).recipients == {str(identity.to_public())}
     seen = inspect(sops.encrypt(PATH, PLAIN))
     assert seen is not None
     assert seen.recipients == {str(identity.to_public())}
 
 
-def test_pgp_alone_is_refused_and_leaves_no_folder(sops: Sops) -> None:
-    rules(sops.root, pgp="0123456789ABCDEF0123456789ABCDEF01234567")
-    with pytest.raises(RefusedError, match="PGP keys that are not here, and no age recipients"):
-        sops.recipients(PATH, PLAIN)
+PGP = "0123456789ABCDEF0123456789ABCDEF01234567"
+OTHER_PGP = "1123456789ABCDEF0123456789ABCDEF01234567"
+
+
+@pytest.mark.parametrize("form", ["beside", "groups"])
+def test_pgp_keys_that_are_not_here_are_named(sops: Sops, form: str) -> None:
+    if form == "beside":
+        rules(sops.root, pgp=f"{PGP},{OTHER_PGP}", age=recipient())
+    else:
+        rules(sops.root, key_groups=[{"age": [recipient()]}, {"pgp": [PGP, OTHER_PGP]}])
+    with pytest.raises(RefusedError) as caught:
+        sops.readers(PATH, PLAIN)
+    assert caught.value.summary == (
+        f"the rule for {PATH} in .sops.yaml names the PGP keys {PGP}, {OTHER_PGP}, "
+        "which the keyring does not have"
+    )
+    assert caught.value.hint == (
+        "gpg --import the public key (often in the repository), or take the fingerprint out of the rule"
+    )
     assert not Path("~/.gnupg").expanduser().exists()
+
+
+def test_pgp_alone_is_refused_and_leaves_no_folder(sops: Sops) -> None:
+    rules(sops.root, pgp=PGP)
+    with pytest.raises(RefusedError, match="no rule there names an age recipient") as caught:
+        sops.readers(PATH, PLAIN)
+    assert "give the rule age: age1… in place of the fingerprint" in caught.value.hint
+    assert not Path("~/.gnupg").expanduser().exists()
+
+
+def test_readers_are_compared_group_by_group(sops: Sops) -> None:
+    one, two, three = recipient(), recipient(), recipient()
+
+    def readers(*groups: list[str], **more: Any) -> Readers:
+        rules(sops.root, key_groups=[{"age": group} for group in groups], **more)
+        seen = inspect(sops.encrypt(PATH, PLAIN))
+        assert seen is not None
+        assert seen.readers == sops.readers(PATH, PLAIN)
+        return seen.readers
+
+    both = readers([one, two], [three])
+    assert both.recipients == {one, two, three}
+    assert both == readers([three], [two, one])
+    moved, alone = readers([one], [two, three]), readers([one, two, three])
+    two_of_three = readers([one], [two], [three], shamir_threshold=2)
+    assert len({both, moved, alone, two_of_three, readers([one], [two], [three]), readers([one, two])}) == 6
 
 
 def test_rules_without_a_rule(sops: Sops) -> None:
     (sops.root / ".sops.yaml").write_text("stores: {}\n")
     with pytest.raises(RefusedError, match=r"\.sops\.yaml has no creation rules"):
-        sops.recipients(PATH, PLAIN)
+        sops.readers(PATH, PLAIN)
 
 
 def test_sops_is_not_installed(sops: Sops, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell, "find", lambda tool: None)
     with pytest.raises(RefusedError, match="sops is not installed") as caught:
-        sops.recipients(PATH, PLAIN)
+        sops.readers(PATH, PLAIN)
     assert "https://github.com/getsops/sops/releases" in caught.value.hint
 
 
@@ -148,33 +206,32 @@ def test_a_failing_encryption_quotes_nothing(sops: Sops) -> None:
     assert "canary" not in f"{caught.value.summary}{caught.value.hint}"
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "kind: Secret\nmetadata: {name: a}\nstringData: {A: b}\n",
-        "kind: ConfigMap\nmetadata: {name: a}\nsops: {age: []}\n",
-        "kind: Secret\nmetadata: {name: 'ENC[AES256_GCM,data:x]'}\nsops: {age: []}\n",
-        "kind: Secret\nmetadata: {name: a}\nsops: {age: []}\n---\nkind: Secret\n",
-        "{{ not yaml",
-    ],
-)
-def test_what_is_no_encrypted_secret(text: str) -> None:
-    assert inspect(text) is None
-
-
-def test_a_value_left_readable_is_seen() -> None:
-    seen = inspect(
-        "kind: Secret\nmetadata: {name: a}\ndata: {A: 'ENC[x]'}\nstringData: {B: c}\nsops: {age: []}\n"
-    )
-    assert seen is not None
-    assert (seen.keys, seen.plain_keys) == (frozenset("AB"), frozenset("B"))
-
-
 def test_values_under_data_are_decoded(sops: Sops) -> None:
     document = {**PLAIN, "stringData": {"B": "two"}, "data": {"A": "b25l"}}
     (sops.root / PATH).write_text(sops.encrypt(PATH, document))
     assert sops.decrypt(PATH) == {"A": Secret("one"), "B": Secret("two")}
+
+
+ODD_VALUES = [
+    (
+        {"stringData": {"A": 5, "B": "x"}},
+        f"stringData.A of the encrypted Secret {PATH} is a number, not a text",
+    ),
+    ({"data": {"A": {"B": "eA=="}}}, f"data.A of the encrypted Secret {PATH} is a map, not a text"),
+    ({"data": {"A": "no base64"}}, f"data.A of the encrypted Secret {PATH} is not base64 text"),
+    ({"data": {"A": "/w=="}}, f"data.A of the encrypted Secret {PATH} is not base64 text"),
+    ({"data": {"A": "é"}}, f"data.A of the encrypted Secret {PATH} is not base64 text"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), ODD_VALUES, ids=str)
+def test_values_that_no_secret_can_have(sops: Sops, fields: dict[str, Any], message: str) -> None:
+    document = {key: value for key, value in PLAIN.items() if key != "stringData"}
+    (sops.root / PATH).write_text(sops.encrypt(PATH, {**document, **fields}))
+    with pytest.raises(RefusedError) as caught:
+        sops.decrypt(PATH)
+    assert caught.value.summary == message
+    assert caught.value.hint
 
 
 def test_the_change_generates_what_is_to_be_made_up(sops: Sops) -> None:

@@ -1,5 +1,6 @@
 import io
 import tarfile
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -116,3 +117,58 @@ def test_a_helper_of_a_library_reads_the_values_of_its_caller() -> None:
 def test_what_is_no_chart_is_refused(archive: bytes) -> None:
     with pytest.raises(ValueError, match="not a packed chart"):
         read_chart(archive)
+
+
+def filled(piece: str) -> str:
+    return piece * ((1 << 19) // len(piece))
+
+
+AGES = {
+    "a word": filled("a"),
+    "dots": filled("a."),
+    "open actions": filled("{{ "),
+    "open quotes": filled('{{"'),
+    "quotes about ends": filled('{{"}}"'),
+    "open raw strings": filled("{{`"),
+    "open comments": filled("{{/*"),
+    "comments with no end": filled("{{/*") + "*/x",
+    "spaces": "{{" + filled(" ") + "x",
+    "values": "{{ if " + filled(".Values") + "! }}",
+    "a long path": "{{ .Values" + filled(".a") + " }}",
+    "many values": filled("{{ if .Values.a }}{{ .Values.b }}"),
+    "escapes": '{{ "' + filled('\\"'),
+    "includes": "{{" + filled('include "') + "}}",
+    "definitions": filled('{{ define "a'),
+}
+
+
+@pytest.mark.parametrize("name", AGES)
+def test_no_template_takes_ages(name: str) -> None:
+    start = monotonic()
+    unknown(chart(AGES[name]), {"app": {"imag": 1}, "text": AGES[name]})
+    assert monotonic() - start < 30
+
+
+def test_a_chain_of_subcharts_takes_no_ages() -> None:
+    files = {"templates/a.yaml": '{{ include "t0" . }}'}
+    for number in range(1500):
+        name = f"charts/s{number}"
+        files[f"{name}/Chart.yaml"] = f"name: s{number}\n"
+        include = f'{{{{ include "t{number + 1}" . }}}}'
+        files[f"{name}/templates/a.yaml"] = (
+            f'{{{{ define "t{number}" }}}}{include}{{{{ .Values.v{number} }}}}{{{{ end }}}}'
+        )
+    start = monotonic()
+    assert unknown(chart(**files), {"v1499": 1, "v1500": 1}) == ["v1500"]
+    assert monotonic() - start < 30
+
+
+def test_what_is_too_much_to_look_through_is_refused() -> None:
+    files = {f"templates/{number}.yaml": "x" * (4 << 20) for number in range(5)}
+    with pytest.raises(ValueError, match="more than 16 MiB of templates"):
+        chart(**files)
+
+
+def test_values_that_refer_to_themselves_or_are_deep_are_none() -> None:
+    for defaults in ("a: &a {b: *a}", "a: " + "{b: " * 3000 + "1" + "}" * 3000):
+        assert unknown(chart(defaults=defaults), {"c": 1}) == []

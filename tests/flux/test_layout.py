@@ -5,6 +5,7 @@ import pytest
 
 from tasks.core.settings import Gitops, Settings
 from tasks.flux.layout import HelmSource, Layout, MissingError, Source, discover, need, need_all
+from tasks.flux.tree import Tree
 from tasks.yaml.templates import MARKER
 from tests import shapes
 
@@ -21,7 +22,7 @@ def root(tmp_path: Path) -> Path:
 
 def layout(root: Path, settings: Settings = Settings()) -> Layout:  # noqa: B008
     paths = sorted(str(path.relative_to(root)) for path in root.rglob("*.yaml"))
-    return discover(settings, paths, lambda path: (root / path).read_text())
+    return discover(settings, Tree(paths, lambda path: (root / path).read_text()))
 
 
 def test_the_documented_layout(root: Path) -> None:

@@ -1,11 +1,17 @@
 import base64
+import contextlib
+import re
+from time import monotonic
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tasks.flux.substitution import (
     SubstitutionError,
     Variables,
+    _trimmed,
     collect,
     has_variable,
     is_exempt,
@@ -178,3 +184,52 @@ def test_names_that_flux_refuses(name: str) -> None:
 )
 def test_exempt_objects(metadata: dict[str, Any], expected: bool) -> None:
     assert is_exempt(metadata) is expected
+
+
+def by_regular_expression(value: str, pattern: str, *, longest: bool) -> int:
+    """How many signs match, as they were first found: the same answer, in any time."""
+    parts = re.findall(r"\\.|\[\^?.[^\]]*\]|.", pattern, re.DOTALL)
+    plain = {"*": ".*", "?": "[^/]"}
+    text = "".join(
+        part if len(part) > 2 else re.escape(part[-1:]) if part not in plain else plain[part]
+        for part in parts
+    )
+    try:
+        wanted = re.compile(text, re.DOTALL)
+    except re.error:
+        return 0
+    lengths = [length for length in range(1, len(value) + 1) if wanted.fullmatch(value, 0, length)]
+    return (max(lengths) if longest else min(lengths)) if lengths else 0
+
+
+@given(st.text("ab/*?\n", max_size=8), st.text("ab/*?[]^-\\\n", max_size=8), st.booleans())
+@example("abc", "[b-a]", True)
+def test_patterns_match_as_regular_expressions_do(value: str, pattern: str, longest: bool) -> None:
+    assert _trimmed(value, pattern, longest=longest) == by_regular_expression(value, pattern, longest=longest)
+
+
+AGES = {
+    "stars": ("${V#" + "*a" * 60 + "b}", "a" * 2000),
+    "stars from the end": ("${V%%b" + "a*" * 60 + "}", "a" * 2000),
+    "open": ("${V" * 100_000, ""),
+    "braces": ("}" * 100_000 + "$" * 100_000, ""),
+    "digits": ("${V:" + "9" * 100_000 + "}", "a"),
+    "nested": ("${V:-" * 50_000 + "}" * 50_000, ""),
+}
+
+
+@pytest.mark.parametrize("name", AGES)
+def test_no_text_takes_ages(name: str) -> None:
+    text, value = AGES[name]
+    start = monotonic()
+    with contextlib.suppress(SubstitutionError):
+        assert substitute(text, Variables({"V": value})) is not None
+    assert monotonic() - start < 20
+
+
+@pytest.mark.parametrize(
+    "text", ["${V}" * 5000, "${V//a/" + "b" * 10_000 + "}", "${X:-" + "${V}" * 5000 + "}"]
+)
+def test_a_few_variables_do_not_become_terabytes(text: str) -> None:
+    with pytest.raises(SubstitutionError, match="longer than any object can be"):
+        substitute(text, Variables({"V": "a" * 10_000}))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -163,7 +164,7 @@ def ignored_secrets(root: Path) -> None:
     [
         (grafana_values_elsewhere, "has spec.valuesFrom, and no plugins or datasources of its own"),
         (two_sources_of_ours, "has a data source named 'Parseable' and another with uid 'parseable'"),
-        (app_behind_a_link, f"{APPS}/parseable leads out of the repository through a link"),
+        (app_behind_a_link, f"{APPS}/parseable is a symbolic link, and links are never followed"),
         (ignored_secrets, f"git ignores {SECRET}"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -180,7 +181,7 @@ def test_what_would_go_wrong_later_is_refused_at_once(
     assert not play.s3().facts().exists
 
 
-def test_a_hook_that_formats_and_refuses_lets_the_next_run_pass(play: Playground) -> None:
+def test_a_hook_that_formats_and_refuses_is_asked_again(play: Playground) -> None:
     hooks = play.root / ".git/hooks"
     hooks.mkdir(exist_ok=True)
     (hooks / "pre-commit").write_text(
@@ -190,10 +191,8 @@ def test_a_hook_that_formats_and_refuses_lets_the_next_run_pass(play: Playground
         'head -1 "$f" | grep -q "^---$" && sed -i 1d "$f" && changed=1\ndone\nexit $changed\n'
     )
     (hooks / "pre-commit").chmod(0o755)
-    first = play.all()
-    assert first.code == 4
-    assert "pre-commit hook, refused" in first.err
     assert play.all().code == 0
+    assert not play.git("show", f"HEAD:{APPS}/vector/ks.yaml").startswith("---")
     assert play.git("status", "--porcelain") == ""
     assert play.all().out == "11/11 done, nothing to change\n"
 
@@ -341,6 +340,151 @@ def test_foreign_edits_in_a_shared_file_are_not_taken_along(play: Playground) ->
     assert play.head() == head
 
 
+KUSTOMIZATION = f"{APPS}/kustomization.yaml"
+
+
+@pytest.mark.parametrize("staged", [False, True], ids=["loose", "staged"])
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        (KUSTOMIZATION, "resources:\n", "resources:  # a note of mine\n"),
+        (GRAFANA, "uid: prometheus", 'uid: "prometheus"'),
+        (f"{APPS}/vector/app/rbac.yaml", "kind: ClusterRole\n", "kind: ClusterRole # mine\n"),
+        ("kubernetes/flux/meta/repos/vector.yaml", "kind: HelmRepository", "kind: 'HelmRepository'"),
+    ],
+    ids=["comment", "quotes", "own", "own source"],
+)
+def test_an_edit_that_says_nothing_new_is_not_committed_unseen(
+    play: Playground, path: str, old: str, new: str, staged: bool
+) -> None:
+    # Everything is written, nothing is committed, and then somebody edits a file.
+    hooks = play.root / ".git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "pre-commit").write_text("#!/bin/sh\nexit 1\n")
+    (hooks / "pre-commit").chmod(0o755)
+    assert play.all().code == 4
+    (hooks / "pre-commit").unlink()
+    assert old in play.read(path)
+    play.write(path, play.read(path).replace(old, new, 1))
+    if staged:
+        play.git("add", path)
+    before, head, index = play.tree(), play.head(), play.git("diff", "--cached")
+    done = play.all()
+    assert done.code == 4, done.out
+    assert path in done.err
+    assert "with --force" in done.err
+    assert (play.tree(), play.head(), play.git("diff", "--cached")) == (before, head, index)
+    assert play.all("--force").code == 0
+    assert new in play.git("show", f"HEAD:{path}")
+
+
+def test_what_is_staged_and_not_in_the_file_is_not_lost(play: Playground) -> None:
+    text = play.read(KUSTOMIZATION)
+    play.write(KUSTOMIZATION, text + "# staged\n")
+    play.git("add", KUSTOMIZATION)
+    play.write(KUSTOMIZATION, text)
+    before = play.git("diff", "--cached")
+    done = play.all()
+    assert done.code == 4
+    assert f"something else is staged for {KUSTOMIZATION}" in done.err
+    assert play.git("diff", "--cached") == before
+
+
+def test_windows_line_ends_in_the_work_tree(play: Playground) -> None:
+    play.git("config", "core.autocrlf", "true")
+    for path in (KUSTOMIZATION, GRAFANA, "kubernetes/flux/meta/repos/kustomization.yaml"):
+        (play.root / path).unlink()
+        play.git("checkout", "--", path)
+    assert "\r\n" in (play.root / KUSTOMIZATION).read_bytes().decode()
+    assert play.all().code == 0
+    assert "\r" not in play.git("show", f"HEAD:{KUSTOMIZATION}")
+    assert play.all().out == "11/11 done, nothing to change\n"
+
+
+def test_an_app_folder_that_is_a_link_in_head(playground: PlaygroundMaker) -> None:
+    play = playground(app_behind_a_link)
+    (play.root / APPS / "parseable").unlink()
+    done = play.all()
+    assert done.code == 4
+    assert f"{APPS}/parseable is a file or a symbolic link in HEAD" in done.err
+    play.commit_all("no link")
+    assert play.all().code == 0
+    assert not list((play.root.parent / "outside").iterdir())
+
+
+def test_from_a_hook_of_another_repository(play: Playground, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Playground.make(tmp_path / "other", play.endpoint, (play.access_key, play.secret_key))
+    for one in (play, other):
+        one.write(".gitignore", "private.key\n")
+        one.commit_all("ignore the key")
+        one.git("push", "-q")
+        one.write("private.key", "canary of an ignored key")
+    git_directory = other.root / ".git"
+
+    def inside() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in sorted(other.root.rglob("*")) if path.is_file()}
+
+    before = inside()
+    done = play.all(
+        GIT_DIR=str(git_directory),
+        GIT_WORK_TREE=str(other.root),
+        GIT_INDEX_FILE=str(git_directory / "index"),
+        GIT_OBJECT_DIRECTORY=str(git_directory / "objects"),
+    )
+    assert done.code == 0, done.err
+    assert inside() == before
+    for one in (play, other):
+        stored = subprocess.run(
+            ("git", "cat-file", "--batch-all-objects", "--batch"),
+            cwd=one.root,
+            check=True,
+            capture_output=True,
+        )
+        assert b"canary of an ignored key" not in stored.stdout
+    assert play.head() == play.remote_head()
+
+
+def test_what_a_killed_run_left_behind_is_deleted_by_the_next(play: Playground, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    play.environment["TMPDIR"] = str(temporary)
+    with play.started("all", "--yes", "--offline") as process:
+        wait_for(lambda: any(temporary.glob("parseable-playbook-*/head-*/*")))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert any(temporary.glob("parseable-playbook-*/head-*"))
+    assert play.all().code == 0
+    assert not any(temporary.glob("parseable-playbook-*/*"))
+
+
+def test_a_new_branch_counts_what_is_nowhere_on_the_remote(play: Playground) -> None:
+    play.git("checkout", "-q", "-b", "new")
+    (planned,) = [
+        change["summary"]
+        for task in play.on_repository("plan", "--json").data["tasks"]
+        for change in task["changes"]
+        if change["summary"].startswith("push")
+    ]
+    assert planned == "push new to origin/new"
+    play.write("mine.txt", "x")
+    play.commit_all("mine")
+    assert "push new to origin/new (with 1 of your own unpushed commits)" in play.on_repository("plan").out
+
+
+def test_a_protected_branch(play: Playground) -> None:
+    hooks = play.folder / "remote.git/hooks"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "update").write_text('#!/bin/sh\n[ "$1" = refs/heads/main ] || exit 0\necho GH006 >&2\nexit 1\n')
+    (hooks / "update").chmod(0o755)
+    done = play.all()
+    assert done.code == 4
+    assert "origin refused the push to main; the commit stays on your local branch main" in done.err
+    assert "git push origin HEAD:refs/heads/parseable" in done.err
+    play.git("push", "-q", "origin", "HEAD:refs/heads/parseable")
+    assert play.git("ls-remote", "origin", "refs/heads/parseable").split()[0] == play.head()
+
+
 def test_without_a_terminal_yes_is_needed(play: Playground) -> None:
     done = play.on_repository("all", "--offline")
     assert done.code == 2
@@ -446,7 +590,7 @@ def test_a_hook_that_refuses(play: Playground) -> None:
     [
         (["checkout", "-q", "--detach"], "HEAD is detached"),
         (["remote", "remove", "origin"], "no remote to push to"),
-        (["config", "--unset", "user.name"], "git does not know who commits"),
+        (["config", "--unset", "user.name"], "git has no author identity"),
     ],
 )
 def test_git_is_not_ready(play: Playground, prepare: list[str], message: str) -> None:

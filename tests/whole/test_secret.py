@@ -1,5 +1,6 @@
 """TASK-004 as a user meets it, and a hunt for the secrets afterwards."""
 
+import json
 import os
 import subprocess
 import threading
@@ -102,7 +103,7 @@ def test_every_form_of_sops_rules(playground: PlaygroundMaker, form: str) -> Non
 def test_without_a_private_key_names_and_recipients_are_compared(done: Playground) -> None:
     again = done.all(SOPS_AGE_KEY_FILE=None)
     assert (again.code, again.out) == (0, "11/11 done, nothing to change\n")
-    assert "no private key here opens" in again.err
+    assert "no matching age key" in again.err
     rules = done.load(".sops.yaml")
     rules["creation_rules"][0]["age"] = recipient()
     done.write(".sops.yaml", yaml.safe_dump(rules))
@@ -125,6 +126,73 @@ def test_changed_recipients_keep_every_value(done: Playground) -> None:
     assert done.all().code == 0
     assert done.decrypted() == before
     assert len(done.load(SECRET)["sops"]["age"]) == 2
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_a_recipient_that_was_taken_away_is_noticed(ready: Playground, with_key: bool) -> None:
+    rules = ready.load(".sops.yaml")
+    age = rules["creation_rules"][0]["age"]
+    rules["creation_rules"][0]["age"] = f"{age},{recipient()}"
+    ready.write(".sops.yaml", yaml.safe_dump(rules))
+    assert ready.on_repository("task-004").code == 0
+    rules["creation_rules"][0]["age"] = age
+    ready.write(".sops.yaml", yaml.safe_dump(rules))
+    environment = {} if with_key else {"SOPS_AGE_KEY_FILE": None}
+    done = ready.on_repository("task-004", **environment)
+    assert "recipients changed, for 1 recipient" in done.err
+    assert done.code == (0 if with_key else 4)
+    assert [one["recipient"] for one in ready.load(SECRET)["sops"]["age"]][:1] == [age]
+    assert len(ready.load(SECRET)["sops"]["age"]) == (1 if with_key else 2)
+
+
+def test_a_login_that_everybody_knows_is_replaced(ready: Playground) -> None:
+    ready.on_repository("task-004")
+    before = ready.decrypted()
+    # sops leaves an empty text as it is.
+    for password, reason in (
+        ("admin", "empty or the default: password"),
+        (" \n", "empty or the default: password"),
+        ("", "not encrypted: password"),
+    ):
+        subprocess.run(
+            (SOPS, "set", SECRET, '["stringData"]["password"]', json.dumps(password)),
+            cwd=ready.root,
+            env={**os.environ, **ready.environment},
+            check=True,
+        )
+        done = ready.on_repository("task-004")
+        assert reason in done.err
+        after = ready.decrypted()
+        assert len(after["password"]) >= 32
+        assert {**after, "password": ""} == {**before, "password": ""}
+
+
+ODD = [
+    ("stringData", ["x"], "stringData is a list, not a map"),
+    ("data", 5, "data is a number, not a map"),
+    ("sops", [], "sops is a list, not a map"),
+    ("sops", {"age": 5, "mac": "ENC[x]"}, "sops.age is a number, not a list"),
+    ("sops", {"key_groups": 5, "mac": "ENC[x]"}, "sops.key_groups is a number, not a list"),
+    ("sops", {"age": [{"recipient": 5}], "mac": "ENC[x]"}, "sops.age.0.recipient is a number, not a text"),
+    ("sops", {"age": []}, "sops.mac is missing"),
+    ("metadata", ["x"], "metadata is a list, not a map"),
+]
+
+
+def test_an_odd_secret_is_a_plain_answer(ready: Playground) -> None:
+    ready.on_repository("task-004")
+    encrypted = ready.load(SECRET)
+    for field, value, reason in ODD:
+        ready.write(SECRET, yaml.safe_dump({**encrypted, field: value}))
+        done = ready.on_repository("task-004")
+        assert (done.code, done.out) == (4, "")
+        assert f"{SECRET} is not a Secret encrypted by sops: {reason}" in done.err
+        assert "hint: move it away" in done.err
+    for field, value, _ in ODD[:4]:
+        ready.write(SECRET, yaml.safe_dump({**encrypted, field: value}))
+        status = ready.on_repository("status")
+        assert status.code == 0, status.err
+        assert "is not a Secret encrypted by sops" in status.out
 
 
 def test_credentials_are_missing(ready: Playground) -> None:
@@ -306,3 +374,85 @@ def test_no_secret_is_anywhere_afterwards(play: Playground, storage: Storage, tm
     for canary in canaries:
         found = [place for place, data in everything.items() if canary.encode() in data]
         assert not found, f"a secret lies in {found}"
+
+
+# Secrets of others in the lines around ours, in every style. Each holds the canary; none may be shown.
+CANARY = "canary-of-others"
+BESIDE_PLUGINS = f"""\
+    # once "token: {CANARY}"
+    adminPassword: "{CANARY}"
+    plugins:
+      # - https://me:{CANARY}@host.test/plugin.zip
+"""
+BESIDE_SOURCES = f"""\
+              implementation: prometheus
+              httpHeaderName1: Authorization
+            secureJsonData: {{ httpHeaderValue1: Bearer {CANARY} }}
+            basicAuthPassword: >-
+              {CANARY}
+"""
+BESIDE_VARIABLES = f"""\
+    testFramework:
+      enabled: false
+    env:
+      GF_AUTH_PASSPHRASE: |
+        {CANARY}
+    extraEnv: [{{name: SMTP_TOKEN, value: {CANARY}}}]
+    tls.key: |
+      -----BEGIN PRIVATE KEY-----
+      {CANARY}
+      -----END PRIVATE KEY-----
+"""
+BESIDE_APPS = f"""
+secretGenerator:
+  - name: shown-neighbour
+    literals: [password={CANARY}]
+"""
+
+
+def with_secrets_around(root: Path) -> None:
+    """Other people's secrets stand in the lines above and below those that the playbook adds."""
+    release = root / APPS / "grafana/app/helmrelease.yaml"
+    shapes.edit(release, "    plugins:\n", BESIDE_PLUGINS)
+    shapes.edit(release, "              implementation: prometheus\n", BESIDE_SOURCES)
+    shapes.edit(release, "    testFramework:\n      enabled: false\n", BESIDE_VARIABLES)
+    with (root / APPS / "kustomization.yaml").open("a") as stream:
+        stream.write(BESIDE_APPS)
+
+
+HOOK = f"""#!/bin/sh
+cat <<'END'
+a linter of yours refuses this:
++    password: |
++      {CANARY}
+  remote: https://me:{CANARY}@host.test
+  header: "Authorization: Bearer {CANARY}"
+END
+exit 1
+"""
+
+
+def test_no_secret_of_others_is_shown(playground: PlaygroundMaker) -> None:
+    play = playground(with_secrets_around)
+    hook = play.root / ".git/hooks/pre-commit"
+    hook.write_text(HOOK)
+    hook.chmod(0o755)
+    outputs = [play.on_repository("plan"), play.on_repository("plan", "--json"), play.all()]
+    assert [output.code for output in outputs] == [5, 5, 4]
+    assert "a linter of yours refuses this" in outputs[-1].err
+    hook.unlink()
+    outputs += [
+        play.all("--json"),
+        play.verify(),
+        play.verify("--json"),
+        play.verify("--format", "github"),
+        play.on_repository("status"),
+    ]
+    assert [output.code for output in outputs[3:]] == [0, 0, 0, 0, 0]
+    for output in outputs:
+        assert CANARY not in output.out + output.err
+    # What stands beside them is shown, and what was written is what was there.
+    for line in ("secureJsonData: { httpHeaderValue1: (not shown) }", "- name: shown-neighbour"):
+        assert line in outputs[0].out
+    committed = play.git("show", f"HEAD:{APPS}/grafana/app/helmrelease.yaml")
+    assert committed.count(CANARY) == 8

@@ -115,7 +115,7 @@ def test_nothing_is_committed_that_would_not_run(deployment: Deployment) -> None
     before, pushed = deployment.play.head(), deployment.play.remote_head()
     done = deployment.run("all", "--yes")
     assert done.code == 1
-    assert "TASK-011 stops: charts fails: " in done.err
+    assert "TASK-011 failed check charts: " in done.err
     assert f"{VECTOR} " in done.err
     assert "does not list version 0.35.9 of chart vector" in done.err
     assert (deployment.play.head(), deployment.play.remote_head()) == (before, pushed)
@@ -135,7 +135,7 @@ def test_nothing_is_pushed_that_would_not_run(deployment: Deployment) -> None:
     deployment.play.commit_all("Add a Service")
     done = deployment.run("all", "--yes")
     assert done.code == 1
-    assert "TASK-011 stops: owners fails: Service monitoring/parseable is created twice: by " in done.err
+    assert "TASK-011 failed check owners: Service monitoring/parseable is created twice: by " in done.err
     assert deployment.play.remote_head() == pushed
 
 
@@ -147,7 +147,7 @@ def test_what_would_be_pushed_is_judged_not_what_lies_about(deployment: Deployme
     pushed = deployment.play.remote_head()
     done = deployment.run("all", "--yes")
     assert done.code == 1
-    assert "TASK-011 stops: entries fails: entry ./service.yaml does not exist" in done.err
+    assert "TASK-011 failed check entries: entry ./service.yaml does not exist" in done.err
     assert deployment.play.remote_head() == pushed
     deployment.play.git("add", f"{APPS}/service.yaml")
     deployment.play.git("commit", "-qm", "Add it")

@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 
@@ -51,3 +52,8 @@ def test_templates_are_yaml_with_placeholders(path: Path) -> None:
     assert list(yaml.safe_load_all(text))
     assert re.search(r"\$\{\w+\}", text)
     assert MARKER in text or "grafana" in path.parts
+
+
+@pytest.mark.parametrize("value", ['!!int ""', "!!bool maybe", "!!timestamp x", "!!float x", "2025-01-11"])
+def test_a_text_that_reads_like_something_else_is_quoted(value: str) -> None:
+    assert scalar(value) == json.dumps(value)

@@ -27,6 +27,7 @@ from tasks.yaml.editing.nodes import MAP, SEQ, TAG, Alias, Document, Mapping, No
 from tasks.yaml.editing.render import YamlValue
 from tasks.yaml.editing.scan import Source
 from tasks.yaml.editing.write import Edit, EditRefusedError, Spot, Writer, refusal
+from tasks.yaml.limits import LimitError
 
 __all__ = ["EditRefusedError", "Same", "YamlValue", "ensure"]
 
@@ -75,7 +76,7 @@ def ensure(
         if not _proved(changed, documents, request):
             reason = "the result would not be exactly what is there and what is wanted"
             raise refusal(source, name, min(edit.start for edit in edits), reason)
-    except RecursionError:  # aliases in what other aliases name
+    except RecursionError:
         raise refusal(source, name, 0, "nested too deeply") from None
     return bom + changed
 
@@ -84,8 +85,8 @@ def _parsed(source: Source, name: str) -> list[Document]:
     """Parse, turning the parser's complaint into a refusal that quotes no values."""
     try:
         return nodes.parse(source.text)
-    except nodes.TooDeepError as error:
-        raise refusal(source, name, error.index, str(error)) from None
+    except LimitError:
+        raise refusal(source, name, 0, "nested too deeply") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem, index = error.problem or error.context, mark.index if mark else 0

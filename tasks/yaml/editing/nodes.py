@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from tasks.yaml import limits
+
 if TYPE_CHECKING:
     from yaml._yaml import Mark as CMark
 
@@ -27,17 +29,6 @@ _CONSTRUCTOR = yaml.constructor.SafeConstructor()
 # The C parser is about ten times faster; its marks count code points, as the Python one's do.
 _LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = yaml.resolver.Resolver()
-
-# Far more than manifests have, and less than where the parser's version, or Python's stack, would stop.
-_DEEPEST = 100
-
-
-class TooDeepError(yaml.YAMLError):
-    """Collections in collections, more than is read here; ``index`` is where it is too much."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        super().__init__(f"nested more than {_DEEPEST} deep")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -184,8 +175,6 @@ class _Builder:
             self._anchors[new.anchor] = new
         if isinstance(new, Sequence | Mapping):
             self._open.append((new, []))
-            if len(self._open) > _DEEPEST:
-                raise TooDeepError(new.start)
 
     def _alias(self, event: yaml.AliasEvent) -> Alias:
         target = self._anchors.get(event.anchor or "")
@@ -235,10 +224,10 @@ def plain_tag(value: str) -> str:
 def parse(text: str) -> list[Document]:
     """Return the documents of ``text``.
 
-    Raises ``yaml.YAMLError`` where the text is not YAML, or an alias in it leads nowhere or into itself,
-    ``TooDeepError`` of that kind where it is nested deeper than is read here, and ``UnicodeError`` where it
-    holds half a surrogate pair.
+    Raises ``limits.LimitError`` where the text is nested too deeply, ``yaml.YAMLError`` where it is not YAML
+    or an alias in it leads nowhere or into itself, and ``UnicodeError`` where it holds half a surrogate pair.
     """
+    limits.check_depth(text)
     documents = []
     builder = _Builder()
     for event in yaml.parse(text, Loader=_LOADER):

@@ -1,0 +1,134 @@
+"""URLs inside the cluster: whether they lead to a Service and a port that will exist."""
+
+from collections.abc import Iterator, Sequence
+
+from checks.model import Cause, Model, Outcome, Status, as_note, failed, passed, unknown
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.substitution import has_variable
+from tasks.kube.pods import Pod
+from tasks.kube.resources import Resources
+from tasks.kube.services import Address, address_of, urls_in
+from tasks.subjects.grafana import values_at
+from tasks.subjects.manifests import APPS
+from tasks.yaml.documents import dig, items, mapping
+
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+def reached(model: Model, address: Address, used_by: str, place: str) -> Outcome:
+    """Whether the Service and the port will exist; what others may create is unknown."""
+    found = model.resources
+    service = found.find("Service", address.namespace, address.service)
+    name = f"{address.namespace}/{address.service}"
+    if service is None:
+        return _without_service(model, found, address, used_by, place)
+    spec = mapping(service.data, "spec")
+    ports = [dig(port, "port") for port in items(spec, "ports")]
+    if any(has_variable(port) for port in ports):
+        return unknown(f"{used_by}: a port of Service {name} is a variable", Cause.CLUSTER, place=place)
+    if spec.get("clusterIP") == "None" or spec.get("type") == "ExternalName" or address.port in ports:
+        return passed(f"{used_by}: Service {name} has port {address.port}")
+    listed = ", ".join(map(str, ports)) or "none"
+    return failed(
+        f"{used_by} leads to port {address.port} of Service {name}, which has {listed}",
+        "the connection would be refused: nothing arrives",
+        "use a port it has, or give the Service that one",
+        place,
+    )
+
+
+def _without_service(model: Model, found: Resources, address: Address, used_by: str, place: str) -> Outcome:
+    name = f"{address.namespace}/{address.service}"
+    elsewhere = [
+        item.key
+        for item in found.of_kind("Service")
+        if item.key.name == address.service and item.helm_release
+    ]
+    if elsewhere and not model.mentioned("Service", address.service):
+        return failed(
+            f"{used_by} leads to Service {name}, which does not exist (there is {elsewhere[0]})",
+            "the name would not resolve: nothing arrives",
+            "correct the name or the namespace",
+            place,
+        )
+    gap = found.gap_for("Service", address.namespace, address.service)
+    hidden = f": {gap.what} is not known ({gap.reason})" if gap is not None else ""
+    return unknown(
+        f"{used_by} leads to Service {name}, which the repository does not show{hidden}",
+        Cause.CLUSTER if gap is None else gap.cause,
+        (gap.remedy if gap is not None else "")
+        or f"kubectl get service -n {address.namespace} {address.service}",
+        place,
+    )
+
+
+def urls_lead_somewhere(model: Model) -> Iterator[Outcome]:
+    """Each URL names a Service and a port that will exist; each probe a port that its container has."""
+    pods, hidden = model.pods_and_gaps(*APPS)
+    yield from hidden
+    # What is not rendered hides the Services that the URLs lead to: that is told once.
+    found = _leading(model, pods)
+    yield from (one for one in found if not hidden or one.status is not Status.UNKNOWN)
+    yield passed("every other URL leads out of the cluster")
+
+
+def _leading(model: Model, pods: Sequence[Pod]) -> Iterator[Outcome]:
+    """Where the URLs of our ConfigMaps, pods and data sources lead, and the ports that probes ask."""
+    found = model.resources
+    for item in found.of_kind("ConfigMap"):
+        if item.path in model.ours and item.helm_release is None:
+            for url in dict.fromkeys(urls_in(item.data.get("data"))):
+                place = model.place_with(item, url)
+                yield from led(model, url, item.key.namespace, f"{item.key}: {url}", place)
+    for pod in pods:
+        values = [dig(one, "value") for each in pod.containers() for one in items(each, "env")]
+        for url in dict.fromkeys(urls_in(values)):
+            place = model.place_with(pod.owner, url)
+            yield from led(model, url, pod.owner.key.namespace, f"{pod.owner.key}: {url}", place)
+        yield from _probes(model, pod)
+    yield from _data_sources(model)
+
+
+def led(model: Model, url: str, namespace: str, used_by: str, place: str) -> Iterator[Outcome]:
+    """Where ``url`` leads, asked from ``namespace``; nothing where it leads out of the cluster."""
+    address = address_of(url, namespace, model.resources)
+    if address is not None:
+        yield reached(model, address, used_by, place)
+
+
+def _data_sources(model: Model) -> Iterator[Outcome]:
+    """Those of Grafana; the user's own give notes."""
+    grafana = model.layout.grafana
+    if not isinstance(grafana, GrafanaPlace):
+        return
+    values = values_at(grafana, model.text(grafana.path))
+    for file in mapping(values, "datasources").values():
+        for source in items(file, "datasources"):
+            url, name = dig(source, "url"), dig(source, "name")
+            if not isinstance(url, str):
+                continue
+            place = model.place_in(grafana.path, url)
+            namespace = grafana.target or grafana.namespace or model.layout.namespace
+            for outcome in led(model, url, namespace, f"data source {name}: {url}", place):
+                if name == model.settings.grafana.datasource_name:
+                    yield outcome
+                # Where others lead depends on charts that are not rendered here: that says nothing of ours.
+                elif outcome.status is not Status.UNKNOWN:
+                    yield as_note(model, outcome)
+
+
+def _probes(model: Model, pod: Pod) -> Iterator[Outcome]:
+    for container in pod.containers():
+        names = {dig(port, "name") for port in items(container, "ports")}
+        for probe in _PROBES:
+            for action in ("httpGet", "tcpSocket"):
+                port = dig(container, probe, action, "port")
+                if isinstance(port, str) and not port.isdecimal() and port not in names:
+                    yield failed(
+                        f"{probe} of {pod.owner.key} asks port {port}, which the container does not name",
+                        "the probe would fail, and the pod be restarted or never get ready",
+                        "name a port that the container has",
+                        model.place_of(pod.owner),
+                    )
+                elif port is not None:
+                    yield passed(f"{probe} of {pod.owner.key} asks port {port}")

@@ -1,0 +1,519 @@
+"""What Flux is told to apply: documents, entries, sources and decryption, and DoD-011."""
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from checks.answers import NEEDS_CLUSTER, shown
+from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, unknown
+from tasks.effects.kustomize import BuildError, is_remote
+from tasks.flux.cluster import Cluster
+from tasks.flux.kustomizations import FluxKustomization, decryption_of, dependencies_of
+from tasks.flux.layout import need
+from tasks.flux.substitution import has_variable
+from tasks.kube.keys import key_of
+from tasks.model import cause_of
+from tasks.subjects.apps import KS, KUSTOMIZATION
+from tasks.subjects.flux import applied_files
+from tasks.subjects.manifests import APPS, own_files
+from tasks.subjects.parseable import PARSEABLE
+from tasks.subjects.vector import VECTOR
+from tasks.yaml.documents import dig, items, load_documents, mapping, syntax_error
+
+_NOT_APPLIED = "Flux would apply nothing of it"
+_Reference = tuple[str, str, str]
+
+
+# Documents ------------------------------------------------------------------------------------------------
+
+
+def documents_are_readable(model: Model) -> Iterator[Outcome]:
+    """Every file that matters is YAML, and what is read in it has the shape that its kind has.
+
+    A file matters if it is ours, or a Kustomization that is applied is made of it.
+    """
+    applied = {
+        path
+        for cluster in _clusters(model)
+        for item in cluster.kustomizations
+        if not item.is_stray
+        for path in (item.path, *item.files)
+    }
+    matters = sorted(path for path in {*model.ours, *applied, model.grafana_file} if path in model.tree.texts)
+    for path in matters:
+        for outcome in _oddities(model, path, is_applied=path in applied):
+            yield outcome if path in model.ours else as_note(model, outcome)
+    yield passed(f"{len(matters)} files are YAML of the shape that is read")
+
+
+def _oddities(model: Model, path: str, *, is_applied: bool) -> Iterator[Outcome]:
+    """What is odd about one file; ``is_applied`` says that it is a kustomization, or listed in one."""
+    text = model.text(path)
+    documents = load_documents(text)
+    reason = "" if not text or documents else syntax_error(text)
+    if reason:
+        place, _, why = reason.partition(": ")
+        line = place.partition(":")[0]
+        yield failed(
+            f"{path} is not YAML: {why} (line {line})",
+            "kustomize would refuse the whole folder: nothing that it lists would be applied",
+            "correct the file",
+            f"{path}:{line}",
+        )
+    if path in model.tree.odd:
+        for fault in model.tree.odd[path]:
+            yield failed(
+                f"{'.'.join(map(str, fault.path))} is {fault.text}",
+                "kustomize would refuse the whole folder: nothing that it lists would be applied",
+                "correct the file",
+                model.place_in(path, f"{fault.path[0]}:"),
+            )
+    elif is_applied:
+        yield from _no_objects(path, documents)
+    for item in model.tree.objects:
+        for fault in item.faults if item.path == path else ():
+            yield failed(
+                f"{item.kind} {item.name}: {'.'.join(map(str, fault.path))} is {fault.text}",
+                "the API server would refuse it",
+                "correct the manifest",
+                model.place(path, item.data, *fault.path),
+            )
+
+
+def _no_objects(path: str, documents: Sequence[Any]) -> Iterator[Outcome]:
+    """Documents that are applied and are no objects of Kubernetes."""
+    for number, document in enumerate(documents, 1):
+        lacking = [
+            f"{name} is {shown(found)}"
+            for name, kind in (("apiVersion", str), ("kind", str), ("metadata", dict))
+            if not isinstance(found := dig(document, name), kind)
+        ]
+        if document is not None and lacking and not str(dig(document, "kind")).endswith("List"):
+            yield failed(
+                f"document {number} is no object of Kubernetes: {', '.join(lacking)}",
+                "kustomize would refuse the whole folder: nothing that it lists would be applied",
+                "correct the file",
+                f"{path}:1",
+            )
+
+
+def _clusters(model: Model) -> tuple[Cluster, ...]:
+    try:
+        return model.clusters
+    except AnsweredError:
+        return ()
+
+
+# Entries --------------------------------------------------------------------------------------------------
+
+
+def own_kustomizations(model: Model) -> tuple[str, str]:
+    """The documented files of our two Flux Kustomizations."""
+    return (
+        PARSEABLE.path(model.workspace, KS),
+        VECTOR.path(model.workspace, KS),
+    )
+
+
+def entries_exist(model: Model) -> Iterator[Outcome]:
+    """Every entry of the kustomizations that hold our files exists, and every file of ours is applied."""
+    missing = list(_missing_entries(model))
+    yield from missing
+    found = model.clusters
+    ours = applied_files(model.workspace)
+    for item in _all(found):
+        if isinstance(item.error, BuildError) and not item.is_stray:
+            if not item.files & set(ours):
+                yield as_note(model, _unbuilt(model, item))
+            # Kustomize complains of a missing entry too.
+            elif not missing:
+                yield _unbuilt(model, item)
+        elif item.error is not None and item.files & set(ours):
+            where = _place_of_path(model, item)
+            yield unknown(
+                f"{item.folder}: {item.error.summary}", cause_of(item.error), item.error.hint, where
+            )
+        elif item.remote and item.files & set(ours):
+            folder, entry = item.remote[0]
+            listing = model.tree.kustomizations["" if folder == "." else folder]
+            yield unknown(
+                f"{entry} would have to be fetched, so that what it holds is not known",
+                Cause.NETWORK,
+                f"kubectl kustomize {item.folder}",
+                model.place_in(listing, entry),
+            )
+    applied = {one.path for item in _all(found) for one in item.objects or ()}
+    applied |= {item.path for item in _all(found)}
+    there = [path for path in ours if path in applied]
+    if there:
+        yield passed(f"{len(there)} files of ours are in what Flux applies")
+    yield from _reached(model, found, applied)
+
+
+def _reached(model: Model, found: Sequence[Cluster], applied: set[str | None]) -> Iterator[Outcome]:
+    """Whether what is applied includes our Kustomizations, what lies beside them, and our chart sources."""
+    for app, path in zip(APPS, own_kustomizations(model), strict=True):
+        if model.workspace.repository.read(path) is None:
+            if not model.kustomizations_of(app):
+                yield failed(f"{path} does not exist", _NOT_APPLIED, "invoke all")
+        elif path in applied:
+            yield from _unapplied_files(model, found, path, applied)
+        else:
+            yield from _unreached(found, path, _NOT_APPLIED, need(model.layout.apps_kustomization))
+    for path in applied_files(model.workspace):
+        is_source = path not in own_files(model.workspace)
+        if is_source and model.workspace.repository.read(path) is not None and path not in applied:
+            consequence = "Flux would not know where the chart comes from"
+            yield from _unreached(found, path, consequence, need(model.layout.repositories_kustomization))
+
+
+def _all(found: Sequence[Cluster]) -> Iterator[FluxKustomization]:
+    return (item for one in found for item in one.kustomizations)
+
+
+def _unbuilt(model: Model, item: FluxKustomization) -> Outcome:
+    assert item.error is not None
+    return failed(
+        f"kustomize cannot build {item.folder}: {item.error.summary}",
+        f"{_NOT_APPLIED}, nor of anything else that Kustomization {item.key[1]} applies",
+        "correct what it names",
+        _place_of_path(model, item),
+    )
+
+
+def _place_of_path(model: Model, item: FluxKustomization) -> str:
+    return model.place(item.path, item.data, "spec", "path")
+
+
+def _unreached(found: Sequence[Cluster], path: str, consequence: str, listing: str) -> Iterator[Outcome]:
+    """A file that is in no build: a failure, unless a Kustomization that is not built may lead to it."""
+    if any(item.error is not None and path in item.files for item in _all(found)):
+        return
+    hidden = next((item for item in _all(found) if has_variable(item.folder)), None)
+    if hidden is not None:
+        yield unknown(
+            f"{path}: Kustomization {hidden.key[1]} applies {hidden.folder}, which may lead to it",
+            Cause.CLUSTER,
+            "commit the variable's source, or write the path out",
+            f"{path}:1",
+        )
+        return
+    is_applied = any(listing in item.files for item in _all(found))
+    yield failed(
+        f"no Kustomization that the cluster applies leads to {path}",
+        consequence,
+        f"list it in {listing}" if is_applied else f"let a Kustomization lead to {listing}, which lists it",
+        f"{path}:1",
+    )
+
+
+def _missing_entries(model: Model) -> Iterator[Outcome]:
+    layout, repository = model.layout, model.workspace.repository
+    listings = (layout.apps_kustomization, layout.repositories_kustomization)
+    paths = [path for path in listings if isinstance(path, str)]
+    paths += [app.path(model.workspace, KUSTOMIZATION) for app in APPS]
+    known = set(repository.yaml_files)
+    for path in paths:
+        text = model.text(path)
+        for document in load_documents(text)[:1]:
+            for field in ("resources", "components"):
+                for entry in items(document, field):
+                    if not isinstance(entry, str):
+                        continue
+                    local = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry))
+                    there = repository.root / local
+                    if there.is_dir() or local in known or (is_remote(entry) and not there.exists()):
+                        continue
+                    is_ignored = there.is_file() and there.suffix in (".yaml", ".yml")
+                    if there.is_file() and not is_ignored:
+                        continue
+                    yield failed(
+                        f"entry {entry} is ignored by git" if is_ignored else f"entry {entry} does not exist",
+                        "kustomize refuses the whole folder: nothing that it lists would be applied",
+                        "add the file, or take the entry out",
+                        f"{path}:{_entry_line(text, entry)}",
+                    )
+
+
+def _entry_line(text: str, entry: str) -> int:
+    lines = [line.partition(" #")[0].strip("- \t\"'\r") for line in text.splitlines()]
+    return lines.index(entry) + 1 if entry in lines else 1
+
+
+def _unapplied_files(
+    model: Model, found: Sequence[Cluster], path: str, applied: set[str | None]
+) -> Iterator[Outcome]:
+    """Files beside an app's ks.yaml that are ours, exist, and are in no build."""
+    own = [item for one in found for item in one.defining(path)]
+    if any(item.error is not None or has_variable(item.folder) for item in own):
+        return
+    folder = posixpath.dirname(path)
+    # What a generator reads is in no build by itself.
+    generated = {
+        posixpath.normpath(posixpath.join(item.folder, str(name).partition("=")[2] or str(name)))
+        for item in own
+        for generator in ("configMapGenerator", "secretGenerator")
+        for one in items(_listing(model, item), generator)
+        for name in items(one, "files")
+    }
+    for file in own_files(model.workspace):
+        is_manifest = file.startswith(f"{folder}/app/") and not file.endswith("/kustomization.yaml")
+        is_there = file not in applied and model.workspace.repository.read(file) is not None
+        if is_manifest and is_there and file not in generated:
+            yield failed(
+                f"{file} is not applied",
+                _NOT_APPLIED,
+                f"list it in {folder}/app/kustomization.yaml, and point spec.path of {path} to {folder}/app",
+                f"{file}:1",
+            )
+
+
+def _listing(model: Model, item: FluxKustomization) -> Mapping[str, Any]:
+    return model.tree.kustomization(item.folder)
+
+
+# Sources --------------------------------------------------------------------------------------------------
+
+
+def _own(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
+    """Our Kustomizations, in every cluster that applies them.
+
+    Raises:
+        AnsweredError: nothing can be built, or none of them is applied.
+    """
+    found = model.kustomizations_of(*APPS)
+    if not found:
+        raise AnsweredError(
+            model.hidden(PARSEABLE)
+            or unknown("our Kustomizations are not applied (see the check of entries)", Cause.REPOSITORY)
+        )
+    return found
+
+
+def sources_exist(model: Model) -> Iterator[Outcome]:
+    """What our Kustomizations and HelmReleases refer to is defined, or used by others in the same way."""
+    own = [item for _, item in _own(model)]
+    everywhere = {item.key for item in _all(model.clusters)}
+    for found in model.clusters:
+        others = [item for item in found.kustomizations if item not in own]
+        used = {item.origin for item in others if item.origin is not None}
+        for item in found.kustomizations:
+            needed = _dependencies(model, found, item, everywhere)
+            if item in own:
+                yield _source(model, item, found.sources(), used)
+                yield from needed
+                for one in item.objects or ():
+                    if one.data.get("kind") == "HelmRelease" and one.path is not None:
+                        yield from _chart_source(model, found, one.data, one.path)
+            elif not item.is_stray:
+                yield from (as_note(model, outcome) for outcome in needed)
+
+
+def _source(
+    model: Model, item: FluxKustomization, defined: set[_Reference], used: set[_Reference]
+) -> Outcome:
+    where = model.place(item.path, item.data, "spec", "sourceRef")
+    if item.origin is None:
+        return failed(
+            f"Kustomization {item.key[1]} names no source (spec.sourceRef)",
+            "the API server would refuse it",
+            "name the source of the repository",
+            where,
+        )
+    kind, name, namespace = item.origin
+    if any(has_variable(part) for part in item.origin):
+        return unknown(f"sourceRef {kind} {namespace}/{name} holds a variable", Cause.CLUSTER, place=where)
+    if item.origin in defined:
+        return passed(f"{item.path}: {kind} {namespace}/{name} is defined")
+    if item.origin in used:
+        return passed(f"{item.path}: {kind} {namespace}/{name} is what other Kustomizations use")
+    alike = sorted(f"{other[0]} {other[2]}/{other[1]}" for other in defined | used if other[0] == kind)
+    if not alike:
+        return unknown(
+            f"{kind} {namespace}/{name}: the repository shows no source of this kind",
+            Cause.CLUSTER,
+            "commit the source's manifest, or check it in the cluster: flux get sources all -A",
+            where,
+        )
+    moved = "" if dig(item.data, "spec", "sourceRef", "namespace") else (
+        f"; without a namespace it is looked up in {namespace}, where the build puts this Kustomization"
+    )  # fmt: skip
+    return failed(
+        f"sourceRef {kind} {namespace}/{name} does not exist{moved} (there are: {', '.join(alike)})",
+        "Flux would answer 'source not found', and apply nothing of it",
+        "name one of those, with its namespace",
+        where,
+    )
+
+
+def _dependencies(
+    model: Model, found: Cluster, item: FluxKustomization, everywhere: set[tuple[str, str]]
+) -> Iterator[Outcome]:
+    for position, wanted in enumerate(dependencies_of(item)):
+        # What names nothing is told as an odd shape.
+        if wanted[1] and wanted not in everywhere:
+            yield _dependency(model, found, item, position, wanted)
+
+
+def _dependency(
+    model: Model, found: Cluster, item: FluxKustomization, position: int, wanted: tuple[str, str]
+) -> Outcome:
+    where = model.place(item.path, item.data, "spec", "dependsOn", position)
+    named = f"dependsOn {wanted[0]}/{wanted[1]}"
+    if any(has_variable(part) for part in wanted):
+        return unknown(f"{named} holds a variable", Cause.CLUSTER, place=where)
+    elsewhere = sorted(
+        f"{other.key[0]}/{wanted[1]}" for other in found.kustomizations if other.key[1] == wanted[1]
+    )
+    gap = next((gap for gap in found.gaps if gap.may_hold("Kustomization", *wanted)), None)
+    if gap is not None and not elsewhere:
+        return unknown(
+            f"{named} is not seen; {gap.what}, which may hold it, is not known: {gap.reason}",
+            gap.cause,
+            gap.remedy or f"kubectl get kustomization -n {wanted[0]} {wanted[1]}",
+            where,
+        )
+    near = f" (there is: {', '.join(elsewhere)})" if elsewhere else ""
+    return failed(
+        f"{named} is no Kustomization of this cluster{near}",
+        "Flux would wait for it for ever",
+        "correct the name or namespace, or take it out",
+        where,
+    )
+
+
+def _chart_source(model: Model, found: Cluster, release: Mapping[str, Any], path: str) -> Iterator[Outcome]:
+    known = found.sources()
+    for keys in (("spec", "chart", "spec", "sourceRef"), ("spec", "chartRef")):
+        reference = mapping(release, *keys)
+        if not reference:
+            continue
+        wanted = _referred(reference, key_of(release).namespace)
+        named = f"{'.'.join(keys[1:])} names {wanted[0]} {wanted[2]}/{wanted[1]}"
+        where = model.place(path, release, *keys)
+        if wanted in known:
+            yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is defined")
+        elif any(has_variable(part) for part in wanted):
+            yield unknown(f"{named}, which holds a variable", Cause.CLUSTER, place=where)
+        elif _is_ours(model, found, wanted):
+            yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is ours, see the check of entries")
+        elif _is_used(model, found, wanted):
+            yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is what other HelmReleases use")
+        else:
+            alike = sorted(f"{other[2]}/{other[1]}" for other in known if other[0] == wanted[0])
+            yield failed(
+                f"{named}, which is not defined (there are: {', '.join(alike) or 'none'})",
+                "Flux would not find the chart, and install nothing",
+                "name one of those, or define it",
+                where,
+            )
+
+
+def _referred(reference: Mapping[str, Any], namespace: str) -> _Reference:
+    """Kind, name and namespace of what an object in ``namespace`` refers to."""
+    named = reference.get("namespace") or namespace
+    return str(reference.get("kind")), str(reference.get("name")), str(named)
+
+
+def _is_ours(model: Model, found: Cluster, wanted: _Reference) -> bool:
+    """Whether it is in a file of ours: where that is not applied, the check of entries tells."""
+    return any(
+        item.path in model.ours and (item.name, found.tree.built_namespace(item)) == wanted[1:]
+        for item in found.tree.of_kind(wanted[0])
+    )
+
+
+def _is_used(model: Model, found: Cluster, wanted: _Reference) -> bool:
+    """Whether HelmReleases of others, built or not, name the same source with its namespace."""
+    for path, text in found.tree.texts.items():
+        if path in model.ours or "HelmRelease" not in text or wanted[1] not in text:
+            continue
+        for document in load_documents(text):
+            for keys in (("spec", "chart", "spec", "sourceRef"), ("spec", "chartRef")):
+                reference = mapping(document, *keys)
+                own = str(dig(document, "metadata", "namespace") or "")
+                if reference and _referred(reference, own) == wanted:
+                    return True
+    return False
+
+
+# Decryption -----------------------------------------------------------------------------------------------
+
+
+def secrets_are_decrypted(model: Model) -> Iterator[Outcome]:
+    """Kustomizations of ours whose build holds objects encrypted with SOPS say how they are decrypted."""
+    for found, item in _own(model):
+        encrypted = [one for one in item.objects or () if _is_encrypted(one.data)]
+        if not encrypted:
+            yield passed(f"Kustomization {item.key[1]} applies nothing that is encrypted")
+            continue
+        provider, _ = decryption_of(item)
+        if provider == "sops":
+            yield _key(model, found, item)
+            continue
+        names = ", ".join(str(dig(one.data, "metadata", "name")) for one in encrypted)
+        has = f"has the decryption provider {provider}, not sops," if provider else (
+            "has no spec.decryption, its own or from a parent,"
+        )  # fmt: skip
+        # Seen with Flux 2.7: what lies below stringData is applied as it is, and Ready; below data the API
+        # server refuses it, for it is not base64.
+        is_applied = all(not mapping(one.data, "data") for one in encrypted)
+        yield failed(
+            f"Kustomization {item.key[1]} {has} and applies {names}, which is encrypted",
+            "Flux would apply the ciphertext as it is and say that all is well: the pods would get ENC[…] as "
+            "their credentials"
+            if is_applied
+            else "Flux would be refused, and apply nothing else of this Kustomization",
+            "add spec.decryption: {provider: sops, secretRef: {name: …}}",
+            model.place(item.path, item.data, "spec"),
+        )
+
+
+def _is_encrypted(data: Mapping[str, Any]) -> bool:
+    """Whether Flux takes an object for encrypted, and is not told to leave it so."""
+    annotation = mapping(data, "metadata", "annotations").get("kustomize.toolkit.fluxcd.io/decrypt")
+    return isinstance(dig(data, "sops"), dict) and str(annotation).lower() != "disabled"
+
+
+def _key(model: Model, found: Cluster, item: FluxKustomization) -> Outcome:
+    """Whether the Secret with the private key is where the Kustomization looks for it."""
+    name, namespace = decryption_of(item)[1], item.key[0]
+    where = model.place(item.path, item.data, "spec", "decryption")
+    if not name:
+        return unknown(
+            f"Kustomization {item.key[1]} decrypts without a secretRef: with keys that its controller has",
+            Cause.CLUSTER,
+            place=where,
+        )
+    own = [other for _, other in _own(model)]
+    seen = {(key.namespace, key.name) for one in found.objects_of("Secret") for key in [key_of(one.data)]} | {
+        (other.key[0], decryption_of(other)[1]) for other in found.kustomizations if other not in own
+    }
+    if (namespace, name) in seen:
+        return passed(f"{item.path}: decrypted with Secret {namespace}/{name}")
+    elsewhere = sorted(f"{other}/{name}" for other, known in seen if known == name)
+    near = f" (there is: {', '.join(elsewhere)})" if elsewhere else ""
+    return unknown(
+        f"Secret {namespace}/{name} with the private key: the repository shows none, and no other use{near}",
+        Cause.CLUSTER,
+        f"kubectl get secret -n {namespace} {name}",
+        where,
+    )
+
+
+# The running cluster ----------------------------------------------------------------------------------------
+
+
+def pods_run(_: Model) -> Outcome:
+    """DoD-011-02."""
+    return unknown(f"{NEEDS_CLUSTER}: every pod Running", Cause.CLUSTER)
+
+
+def logs_are_found(_: Model) -> Outcome:
+    """DoD-011-03."""
+    return unknown(f"{NEEDS_CLUSTER}: recent logs of all namespaces in Grafana", Cause.CLUSTER)
+
+
+def ingestion_is_fast(_: Model) -> Outcome:
+    """DoD-011-04."""
+    return unknown(f"{NEEDS_CLUSTER}: more than 1000 events per second", Cause.CLUSTER)

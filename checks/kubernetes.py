@@ -1,0 +1,125 @@
+"""The API server: whether it takes the objects, in the versions that they name, each from one owner."""
+
+from collections.abc import Iterator
+
+from checks.model import Model, Outcome, as_note, failed, passed, unknown
+from tasks.core.errors import UnavailableError
+from tasks.flux.layout import api_age, newest_apis
+from tasks.kube.keys import Key
+from tasks.kube.resources import ReleaseName, Resource
+from tasks.kube.rules import Fault, faults
+from tasks.kube.schemas import schema_faults
+from tasks.subjects.manifests import APPS
+from tasks.yaml.documents import dig, items, mapping
+
+_REFUSED = "the API server would refuse it, and nothing that is applied with it would arrive"
+_DROPPED = "the field would be refused, or dropped without a word"
+# Helm installs CRDs only where there are none yet: https://helm.sh/docs/chart_best_practices/custom_resource_definitions/
+_SHARED = {"CustomResourceDefinition"}
+
+
+def objects_are_accepted(model: Model) -> Iterator[Outcome]:
+    """What the schemas and the rules beside them refuse; other people's objects give notes."""
+    own = {item.key for _, item in model.kustomizations_of(*APPS)}
+    looked, unanswered = 0, None
+    for item in model.resources.objects:
+        looked += 1
+        refused = [*item.faults, *faults(item.data)]
+        if unanswered is None:
+            try:
+                refused += schema_faults(item.data)
+            except UnavailableError as error:
+                unanswered = error
+        for fault in _without_doubles(refused):
+            outcome = _refused(model, item, fault)
+            yield outcome if item.path in model.ours or item.kustomization in own else as_note(model, outcome)
+    if unanswered is not None:
+        yield unknown(
+            f"the schemas of {looked} objects: {unanswered.summary}", unanswered.cause, unanswered.hint
+        )
+    yield from model.pods_and_gaps(*APPS)[1]
+    yield passed(f"{looked} objects agree with their schemas")
+
+
+def _without_doubles(found: list[Fault]) -> list[Fault]:
+    """One fault for a place: the rules' own words come first."""
+    return list({fault.path: fault for fault in reversed(found)}.values())[::-1]
+
+
+def _refused(model: Model, item: Resource, fault: Fault) -> Outcome:
+    made = f" (release {item.release.name})" if item.helm_release else ""
+    path = ".".join(map(str, fault.path))
+    return failed(
+        f"{item.key}{made}: {path + ': ' if path else ''}{fault.text}",
+        _DROPPED if "there is no field" in fault.text else _REFUSED,
+        "change the values of the release" if item.helm_release else "correct the manifest",
+        model.place_of(item, *fault.path),
+    )
+
+
+def versions_are_served(model: Model) -> Iterator[Outcome]:
+    """Our Flux objects use API versions that the repository shows the cluster to have."""
+    # By whoever they were written: what is to be judged is no evidence.
+    used = newest_apis(text for path, text in model.tree.texts.items() if path not in model.ours)
+    for item in model.resources.objects:
+        kind, api = item.key.kind, str(item.data.get("apiVersion"))
+        if item.path not in model.ours or kind not in used or item.helm_release is not None:
+            continue
+        served = _served(model, item)
+        newest = used[kind]
+        if api in served or (not served and api_age(api) <= api_age(newest)):
+            yield passed(f"{item.path}: {api}")
+            continue
+        evidence = (
+            f"its CRD serves {' and '.join(sorted(served))} only"
+            if served
+            else f"no other manifest uses one newer than {newest}"
+        )
+        yield failed(
+            f"{item.key} has API version {api}; {evidence}",
+            "an older Flux would not know it: the API server would answer 'no matches for kind'",
+            f"write {max(served, key=api_age) if served else newest}, or upgrade Flux first",
+            model.place_of(item, "apiVersion"),
+        )
+    yield passed("no other object of ours is Flux's")
+
+
+def _served(model: Model, item: Resource) -> set[str]:
+    """The API versions that a CRD of the repository has for the kind of ``item``; empty without a CRD."""
+    return {
+        f"{item.key.group}/{dig(version, 'name')}"
+        for one in model.resources.of_kind("CustomResourceDefinition")
+        if dig(one.data, "spec", "group") == item.key.group
+        and dig(one.data, "spec", "names", "kind") == item.key.kind
+        for version in items(one.data, "spec", "versions")
+        if dig(version, "served") is True
+    }
+
+
+def objects_have_one_owner(model: Model) -> Iterator[Outcome]:
+    """Nothing is both a plain manifest and part of a release, or part of two releases."""
+    for key, owners in _conflicts(model.resources.objects):
+        named = " and ".join(
+            f"HelmRelease {owner.name}" if owner.name else item.path for owner, item in owners
+        )
+        rendered = next(item for owner, item in owners if owner.name)
+        yield failed(
+            f"{key} is created twice: by {named}",
+            "the two would overwrite each other for ever, or Helm would refuse to take it over",
+            "switch it off in the values (create: false), or take the manifest out",
+            model.place_of(rendered),
+        )
+    yield from model.pods_and_gaps(*APPS)[1]
+    yield passed("no object is both rendered and written down, or rendered twice")
+
+
+def _conflicts(objects: tuple[Resource, ...]) -> Iterator[tuple[Key, list[tuple[ReleaseName, Resource]]]]:
+    by_key: dict[Key, dict[ReleaseName, Resource]] = {}
+    for item in objects:
+        # Hooks come and go: https://helm.sh/docs/topics/charts_hooks/
+        is_hook = "helm.sh/hook" in mapping(item.data, "metadata", "annotations")
+        if item.key.kind not in _SHARED and not is_hook:
+            by_key.setdefault(item.key, {}).setdefault(item.release, item)
+    for key, owners in by_key.items():
+        if len(owners) > 1:
+            yield key, sorted(owners.items(), key=lambda pair: pair[0])

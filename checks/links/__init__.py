@@ -1,1 +1,0 @@
-"""What one document of the repository says about another: built, rendered, and checked."""

@@ -1,0 +1,160 @@
+"""What Flux would apply: the clusters that get our files, as far as the repository shows."""
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tasks.core.outcomes import Cause
+from tasks.effects.kustomize import Built, FetchError
+from tasks.flux.builds import Builder
+from tasks.flux.kustomizations import FluxKustomization, operator_kustomizations
+from tasks.flux.layout import Source
+from tasks.flux.listing import Listing
+from tasks.flux.roots import OtherRepositories, roots_of
+from tasks.flux.substitution import has_variable
+from tasks.flux.tree import Tree
+from tasks.kube.keys import key_of
+from tasks.kube.resources import Gap
+from tasks.yaml.documents import dig
+
+_SOURCES = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "ExternalArtifact", "HelmChart")
+_DEFINITIONS = frozenset({"CustomResourceDefinition"})
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """All Kustomizations that the cluster applies, as far as the repository shows, the roots first.
+
+    ``gaps`` are the parts that the repository does not show, or that could not be built.
+    """
+
+    tree: Tree
+    kustomizations: tuple[FluxKustomization, ...]
+    gaps: tuple[Gap, ...] = ()
+
+    def built(self) -> Iterator[tuple[FluxKustomization, Built]]:
+        """Every object of every build."""
+        for item in self.kustomizations:
+            for one in item.objects or ():
+                yield item, one
+
+    def defining(self, path: str) -> list[FluxKustomization]:
+        """The Kustomizations that the file ``path`` defines and the cluster applies."""
+        return [item for item in self.kustomizations if item.path == path]
+
+    def objects_of(self, *kinds: str) -> list[Built]:
+        """The objects of these kinds in all builds."""
+        return [one for _, one in self.built() if one.data.get("kind") in kinds]
+
+    def find(self, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """The object of that kind, namespace and name in a build."""
+        for item, one in self.built():
+            key = key_of(one.data, item.key[0])
+            if (key.kind, key.namespace, key.name) == (kind, namespace, name):
+                return one.data
+        return None
+
+    def sources(self) -> set[tuple[str, str, str]]:
+        """Kind, name and namespace of every source that a build, an unbuilt file or an operator defines."""
+        found = {
+            (str(one.data["kind"]), key.name, key.namespace)
+            for item, one in self.built()
+            if one.data.get("kind") in _SOURCES
+            for key in [key_of(one.data, item.key[0])]
+        }
+        built = {one.path for _, one in self.built()}
+        listed = {path for item in self.kustomizations for path in item.files}
+        folders = {posixpath.dirname(path) for path in listed}
+        for item in self.tree.of_kind(*_SOURCES):
+            # One that is left out where others beside it are listed is not applied.
+            is_left_out = item.path not in listed and posixpath.dirname(item.path) in folders
+            if item.path not in built and not is_left_out:
+                found.add((item.kind, item.name, self.tree.built_namespace(item) or ""))
+        operated = (item.origin for item in operator_kustomizations(self.tree))
+        return found | {origin for origin in operated if origin is not None}
+
+
+def clusters_of(
+    root: Path, tree: Tree, source: Source | None, ours: Set[str], wanted: Set[str]
+) -> tuple[Cluster, ...]:
+    """Every cluster that gets some of ``ours``, as the repository describes it, with most of them first.
+
+    Kustomizations of the same name and namespace are of different clusters. ``source`` is what Flux calls
+    this repository; the Kustomizations that ``wanted`` files lie in are built.
+
+    Raises:
+        UnavailableError: there is no kustomize.
+    """
+    found, is_reached = _taken(root, tree, source, ours, wanted, is_strict=False)
+    if is_reached:
+        return found
+    # What hides our files may be a Kustomization of another repository, whose folders have the same names.
+    others, is_reached = _taken(root, tree, source, ours, wanted, is_strict=True)
+    return others if is_reached else found
+
+
+def _taken(
+    root: Path, tree: Tree, source: Source | None, ours: Set[str], wanted: Set[str], *, is_strict: bool
+) -> tuple[tuple[Cluster, ...], bool]:
+    """The clusters, and whether all of our files that exist are applied."""
+    listing, others = Listing(root, tree), OtherRepositories(tree, source, is_strict=is_strict)
+    if is_strict and not others.is_stricter:
+        return (), False
+    with ThreadPoolExecutor() as pool:
+        made = [
+            Builder(root, listing, others, wanted).run(pool, roots) for roots in roots_of(listing, others)
+        ]
+    made = [[replace(item, is_stray=not _held(group, ours)) for item in group] for group in made]
+    merged: list[list[FluxKustomization]] = []
+    for group in sorted(made, key=lambda group: -len(_held(group, ours))):
+        names = {item.key for item in group}
+        fitting = (other for other in merged if not names & {item.key for item in other})
+        known = next(fitting, None)
+        if known is None:
+            merged.append(known := [])
+        known.extend(group)
+    ours_only = [group for group in merged if _held(group, ours)]
+    found = tuple(
+        Cluster(tree, tuple(group), tuple(_gaps(group, listing, others)))
+        for group in ours_only or [[item for group in merged for item in group]]
+    )
+    held = _held([item for group in made for item in group], ours)
+    return found, held >= {path for path in ours if path in tree.texts}
+
+
+def _held(group: Iterable[FluxKustomization], ours: Set[str]) -> set[str]:
+    """Which of our files these Kustomizations are made of."""
+    return {path for item in group for path in (item.path, *item.files) if path in ours}
+
+
+def _gaps(group: Iterable[FluxKustomization], listing: Listing, others: OtherRepositories) -> Iterator[Gap]:
+    """The parts of a cluster that are not known. What nothing connects with our files is in no cluster."""
+    for item in group:
+        target = item.spec.get("targetNamespace")
+        namespaces = None if target is None or has_variable(target) else frozenset({str(target)})
+        what = f"Kustomization {item.key[1]}"
+        for one in item.objects or ():
+            if one.data.get("kind") == "ResourceSet":
+                name = f"ResourceSet {dig(one.data, 'metadata', 'name')}"
+                yield Gap(name, "what it makes is decided in the cluster", Cause.CLUSTER)
+        if item.is_stray:
+            continue
+        if others.has(item):
+            reason = "it applies another repository"
+            yield Gap(what, reason, Cause.NETWORK, namespaces=namespaces)
+        elif has_variable(item.folder):
+            reason = f"it applies {item.folder}, whose variable is set in the cluster"
+            yield Gap(what, reason, Cause.CLUSTER, namespaces=namespaces)
+        elif item.error is not None:
+            texts = tuple(listing.tree.texts[path] for path in item.files if path in listing.tree.texts)
+            cause = Cause.NETWORK if isinstance(item.error, FetchError) else Cause.REPOSITORY
+            yield Gap(what, item.error.summary, cause, item.error.hint, namespaces, texts=texts)
+        if item.remote and not item.is_stray:
+            # Definitions of kinds are what most repositories fetch, and their URLs say so.
+            is_plain = all("crd" in entry.lower() for _, entry in item.remote)
+            reason = f"{item.remote[0][1]} would have to be fetched, which is not done here"
+            kinds = _DEFINITIONS if is_plain else None
+            yield Gap(what, reason, Cause.NETWORK, f"kubectl kustomize {item.folder}", namespaces, kinds)

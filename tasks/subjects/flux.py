@@ -1,0 +1,91 @@
+"""What Flux is told of our apps: the entries in both kustomizations, and the charts' HelmRepositories."""
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from tasks.core.settings import DOCUMENTED
+from tasks.flux.layout import MissingError, charts_file, need
+from tasks.subjects.apps import KS, App
+from tasks.subjects.manifests import APPS, ManifestFacts, file_facts, own_files, render_templates
+from tasks.subjects.shared_files import SharedFile
+from tasks.workspace import Workspace
+from tasks.yaml.documents import load_documents
+from tasks.yaml.editing import YamlValue, ensure
+from tasks.yaml.templates import MARKER
+
+
+def charts_files(workspace: Workspace) -> dict[str, App]:
+    """The HelmRepository files in the folder for them, which its kustomization must list, with their apps.
+
+    A HelmRepository that is defined elsewhere is somebody else's, and listed where it is.
+
+    Raises:
+        MissingError: the repository shows no folder of HelmRepositories.
+    """
+    layout = workspace.layout
+    found = [(app, need(app.charts(layout))) for app in APPS]
+    beside = [(charts_file(str(layout.repositories), app.name), app, charts) for app, charts in found]
+    return {path: app for path, app, charts in beside if charts.path in (None, path)}
+
+
+def charts_facts(workspace: Workspace) -> tuple[ManifestFacts, ...]:
+    """Facts of the HelmRepository files that are ours to write: those that nobody else has written."""
+    ours = {
+        path: str(PurePosixPath(DOCUMENTED.gitops.repositories, f"{app.name}.yaml"))
+        for path, app in charts_files(workspace).items()
+        if MARKER in (workspace.repository.read(path) or MARKER)
+    }
+    texts = render_templates(workspace, ours.values())
+    return tuple(file_facts(workspace, path, text) for path, text in zip(ours, texts, strict=True))
+
+
+def applied_files(workspace: Workspace) -> tuple[str, ...]:
+    """Our files that Flux applies: those of the apps, and of HelmRepositories as far as they have a place."""
+    layout = workspace.layout
+    found = (*(app.charts(layout) for app in APPS), layout.repositories)
+    is_known = not any(isinstance(item, MissingError) for item in found)
+    return (*own_files(workspace), *(charts_files(workspace) if is_known else ()))
+
+
+def apps_list(workspace: Workspace) -> SharedFile:
+    """The kustomization that lists the apps."""
+    entries = [f"./{app.settings(workspace.settings).name}/{KS}" for app in APPS]
+    return _list(workspace, need(workspace.layout.apps_kustomization), entries)
+
+
+def repositories_list(workspace: Workspace, files: Iterable[str]) -> SharedFile:
+    """The kustomization that lists the HelmRepositories, with ``files`` of its folder among them."""
+    entries = [f"./{posixpath.basename(path)}" for path in files]
+    return _list(workspace, need(workspace.layout.repositories_kustomization), entries)
+
+
+def _list(workspace: Workspace, path: str, entries: Sequence[str]) -> SharedFile:
+    def edit(text: str) -> str:
+        return ensure(text, ("resources",), _as_spelled(text, entries), name=path)
+
+    return SharedFile(path, workspace.repository.read(path) or "", workspace.repository.head(path), edit)
+
+
+def _as_spelled(text: str, entries: Sequence[str]) -> YamlValue:
+    """``entries`` as the kustomization ``text`` spells them, or would: with or without "./"."""
+    documents = load_documents(text)
+    listed = documents[0].get("resources") if documents and isinstance(documents[0], dict) else None
+    existing = [entry for entry in listed if isinstance(entry, str)] if isinstance(listed, list) else []
+    bare = bool(existing) and not any(entry.startswith("./") for entry in existing)
+    return [
+        next(
+            (item for item in existing if is_same_path(item, entry)),
+            entry.removeprefix("./") if bare else entry,
+        )
+        for entry in entries
+    ]
+
+
+def is_same_path(existing: object, wanted: object) -> bool:
+    """Whether two entries of a kustomization name the same file: "./a/ks.yaml" and "a/ks.yaml" do."""
+    return (
+        isinstance(existing, str)
+        and isinstance(wanted, str)
+        and posixpath.normpath(existing) == posixpath.normpath(wanted)
+    )

@@ -1,0 +1,155 @@
+"""The commit of what the playbook wrote, with the entries and HelmRepositories that make Flux apply it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from tasks.core.changes import Change
+from tasks.core.errors import RefusedError
+from tasks.effects.git import Commit, Push
+from tasks.flux.layout import need_all
+from tasks.subjects import grafana
+from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
+from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
+from tasks.subjects.shared_files import SharedFile
+from tasks.workspace import Workspace
+
+# How the playbook's own commits are known again.
+_MARK = "Implements: specs/parseable-deployment/"
+_MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
+
+- Add Parseable HelmRelease with S3 backend (Minio)
+- Add Vector DaemonSet for log collection
+- Configure Grafana Parseable datasource plugin
+- Encrypt S3 credentials with SOPS
+- Add ServiceMonitor for Parseable metrics
+
+{_MARK}
+"""
+
+
+@dataclass(frozen=True)
+class PushFacts:
+    """Where a push would go, and how many commits wait for it: all, and the playbook's own among them."""
+
+    remote: str
+    target: str
+    waiting: int
+    ours: int
+
+
+@dataclass(frozen=True)
+class CommitFacts:
+    """All that is looked at. ``push`` is None where pushing is not wanted."""
+
+    sources: tuple[ManifestFacts, ...]
+    lists: tuple[SharedFile, ...]
+    grafana: SharedFile
+    branch: str
+    push: PushFacts | None
+
+
+def facts(workspace: Workspace) -> CommitFacts:
+    """Read the files that others share with us, the HelmRepository files and the state of git.
+
+    Raises:
+        RefusedError: the layout is not known, HEAD is detached, an operation is in progress, or there is no
+            remote to push to.
+    """
+    layout = workspace.layout
+    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), layout.grafana)
+    sources = charts_facts(workspace)
+    lists = [apps_list(workspace)]
+    beside = charts_files(workspace)
+    if beside:
+        lists.append(repositories_list(workspace, beside))
+    git = workspace.repository.git
+    branch = git.branch()
+    push = None
+    if workspace.permissions.push:
+        remote = git.remote(branch, workspace.settings.gitops.remote)
+        target = git.target(branch, remote)
+        push = PushFacts(remote, target, *git.unpushed(remote, target, _MARK))
+    return CommitFacts(
+        sources=sources,
+        lists=tuple(lists),
+        grafana=grafana.facts(workspace),
+        branch=branch,
+        push=push,
+    )
+
+
+def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
+    """Write and list what is missing, commit what of ours differs from HEAD, push what is not yet pushed.
+
+    Raises:
+        RefusedError: edits that are not committed are in the way, or git does not know who commits.
+    """
+    edits = list(plan_files(workspace, found.sources))
+    edits += [change for item in found.lists if (change := item.change(workspace)) is not None]
+    yield from edits
+    paths = _uncommitted(workspace, found, edits)
+    git = workspace.repository.git
+    if paths:
+        git.check_identity()
+        git.check_not_ignored(paths)
+        known = workspace.repository.known_texts(paths)
+        yield Commit(git, paths, message(workspace.settings.gitops.issue), known)
+    if found.push is not None and (paths or found.push.ours):
+        others = found.push.waiting - found.push.ours
+        yield Push(git, found.push.remote, found.branch, found.push.target, others)
+
+
+def message(issue: int | None) -> str:
+    """The documented commit message; ``Closes:`` only with an issue's number."""
+    return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
+
+
+def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
+    """Our paths that will differ from HEAD once everything planned is done.
+
+    Raises:
+        RefusedError: the commit would take somebody else's uncommitted edits along.
+    """
+    repository = workspace.repository
+    own = (*own_files(workspace), *(source.path for source in found.sources))
+    folders = {str(folder) for path in own for folder in PurePosixPath(path).parents} - {"."}
+    repository.load_heads([*own, *folders])
+    repository.plan(edits)
+    paths = [path for path in own if repository.differs_from_head(path)]
+    shared = (*found.lists, found.grafana)
+    paths += [item.path for item in shared if item.needs_commit(workspace)]
+    if paths and not workspace.permissions.force:
+        _check_edits(workspace, found, paths)
+        for folder in sorted(folders):
+            if repository.head(folder) is not None:
+                raise RefusedError(
+                    f"{folder} is a file or a symbolic link in HEAD, and a folder here",
+                    "commit that first; with --force it goes into the playbook's commit",
+                )
+    return tuple(paths)
+
+
+def _check_edits(workspace: Workspace, found: CommitFacts, paths: Sequence[str]) -> None:
+    """Check that what a commit of ``paths`` takes along is the playbook's to the last byte.
+
+    Shared files have been looked at; what sops encrypted cannot be compared, and cannot be edited unseen.
+
+    Raises:
+        RefusedError: somebody edited one of our files, or staged something else, and did not commit it.
+    """
+    git = workspace.repository.git
+    for file in (*deployed_facts(workspace), *found.sources):
+        text = workspace.repository.read(file.path)
+        if file.path in paths and text is not None and not git.stores_alike(file.path, text, file.wanted):
+            raise RefusedError(
+                f"{file.path} has comments or formatting that the playbook did not write, not committed",
+                "commit it yourself, or delete it to have it written anew; "
+                "with --force it goes into the playbook's commit as it is",
+            )
+    staged = git.staged_apart(paths)
+    if staged:
+        raise RefusedError(
+            f"something else is staged for {', '.join(staged)} than the file holds",
+            "commit what is staged, or git restore --staged it; with --force it is lost",
+        )

@@ -1,0 +1,58 @@
+"""Parseable: its files, the names that its server, its chart and its clients know things by, its URLs."""
+
+from typing import Final
+
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
+from tasks.core.settings import S3
+from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, RELEASE, App
+from tasks.workspace import Workspace
+
+SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
+SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
+PARSEABLE = App(
+    "parseable",
+    (KS, KUSTOMIZATION, RELEASE, SECRET, SERVICE_MONITOR),
+    settings=lambda settings: settings.parseable,
+    charts=lambda layout: layout.parseable_charts,
+)
+
+# Keys of the Secret: the S3 key pair, and Parseable's own login.
+USERNAME: Final = "username"
+PASSWORD: Final = "password"  # noqa: S105 (the name of a key)
+LOGIN = (USERNAME, PASSWORD)
+SECRET_KEYS = (ACCESS_KEY, SECRET_KEY, *LOGIN)
+
+# Variables and the key of the Secret that each is set from. The server reads the P_* ones:
+# https://www.parseable.com/docs/self-hosted/configuration
+S3_VARIABLES = {"P_S3_ACCESS_KEY": ACCESS_KEY, "P_S3_SECRET_KEY": SECRET_KEY}
+LOGIN_VARIABLES = {"P_USERNAME": USERNAME, "P_PASSWORD": PASSWORD}
+
+# The value of the chart that makes the server keep its data in S3, not in an emptyDir.
+STORE: Final = "s3-store"
+PATH_STYLE_VARIABLE: Final = "P_S3_PATH_STYLE"
+
+METRICS_PATH: Final = "/api/v1/metrics"
+INGEST_PATH: Final = "/api/v1/ingest"
+# The header that names the stream that logs go to.
+STREAM_HEADER: Final = "X-P-Stream"
+
+
+def store_variables(s3: S3) -> dict[str, str]:
+    """The variables that tell the server where its bucket is, with the values they must have."""
+    return {
+        "P_S3_URL": s3.endpoint,
+        "P_S3_REGION": s3.region,
+        "P_S3_BUCKET": s3.bucket,
+        PATH_STYLE_VARIABLE: "true",
+    }
+
+
+def parseable_url(workspace: Workspace) -> str:
+    """The URL of Parseable inside the cluster."""
+    parseable = workspace.settings.parseable
+    return f"http://{parseable.name}.{workspace.layout.namespace}.svc.cluster.local:{parseable.port}"
+
+
+def ingest_url(workspace: Workspace) -> str:
+    """The URL that logs are posted to."""
+    return f"{parseable_url(workspace)}{INGEST_PATH}"

@@ -1,0 +1,199 @@
+"""The Secret with Parseable's credentials, encrypted by sops before it ever reaches the disk."""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.core.changes import Change, Remark
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
+from tasks.core.errors import PlaybookError, RefusedError, SettingsError
+from tasks.effects.sops import EncryptedFile, EncryptSecret, Readers, inspect, oddity, secret_document
+from tasks.flux.layout import MissingError, need_all
+from tasks.subjects.manifests import check_owner
+from tasks.subjects.parseable import LOGIN, PARSEABLE, PASSWORD, SECRET, SECRET_KEYS
+from tasks.workspace import Workspace
+from tasks.yaml.documents import load_documents
+
+# Without a login of its own the server would run with admin/admin.
+_DEFAULT_PASSWORD = Secret("admin")
+
+
+@dataclass(frozen=True)
+class SecretFacts:
+    """The Secret as it is, and what it is measured by.
+
+    ``encrypted`` is None where there is no file yet; ``values`` are the decrypted ones, None where no private
+    key is at hand; ``readers`` are those of the creation rule; ``credentials`` may be the error that stands
+    for them.
+    """
+
+    path: str
+    current: str | None = field(repr=False)
+    encrypted: EncryptedFile | None
+    values: Mapping[str, Secret] | None
+    readers: Readers
+    credentials: S3Credentials | SettingsError
+
+
+def facts(workspace: Workspace) -> SecretFacts:
+    """Read the file, the creation rule's recipients, and the values where a private key is at hand.
+
+    Raises:
+        RefusedError: no folder of apps, sops or its rules refuse, or the Secret lies somewhere in plaintext.
+    """
+    need_all(workspace.layout.apps, _rules(workspace))
+    check_owner(workspace, PARSEABLE)
+    path = PARSEABLE.path(workspace, SECRET)
+    current = workspace.repository.read(path)
+    _refuse_plaintext(workspace, path)
+    readers = workspace.sops.readers(path, _harmless(workspace))
+    encrypted = None if current is None else inspect(current)
+    if current is not None and encrypted is None:
+        raise RefusedError(
+            f"{path} is not a Secret encrypted by sops: {oddity(current)}",
+            "move it away, or restore it (git checkout)",
+        )
+    return SecretFacts(
+        path=path,
+        current=current,
+        encrypted=encrypted,
+        values=None if encrypted is None else workspace.sops.decrypt(path),
+        readers=readers,
+        credentials=workspace.found_credentials,
+    )
+
+
+def ahead(workspace: Workspace) -> None:
+    """Start sops where `facts` will ask it: it runs beside the questions to the S3 server."""
+    if isinstance(workspace.found_credentials, SettingsError):
+        return
+    # What the user is asked for has been asked for by now: sops may have a question of its own.
+    with suppress(PlaybookError):
+        need_all(workspace.layout.apps, _rules(workspace))
+        path = PARSEABLE.path(workspace, SECRET)
+        is_there = inspect(workspace.repository.read(path) or "") is not None
+        workspace.sops.start(path, _harmless(workspace), is_there=is_there)
+
+
+def _harmless(workspace: Workspace) -> dict[str, Any]:
+    """The Secret with nothing to hide, to see what the creation rules make of it."""
+    return secret_document(
+        workspace.settings.parseable.secret,
+        workspace.layout.namespace,
+        dict.fromkeys(SECRET_KEYS, "harmless"),
+    )
+
+
+def _rules(workspace: Workspace) -> str | MissingError:
+    """The creation rules, or the error that there are none: missing whatever else is missing."""
+    apps = workspace.layout.apps
+    folder = apps if isinstance(apps, str) else workspace.settings.gitops.apps
+    try:
+        return workspace.sops.rules_file(f"{folder}/{posixpath.basename(SECRET)}")
+    except RefusedError as error:
+        return MissingError(error.summary, error.hint)
+
+
+def plan(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Remark]:
+    """Encrypt anew where something is missing or different; unchanged values leave the file as it is.
+
+    Raises:
+        SettingsError: the S3 credentials are needed and missing.
+        RefusedError: values that nobody could restore would be lost.
+    """
+    reason = _reason(workspace, found)
+    if found.encrypted is not None and found.values is None:
+        yield Remark(
+            f"cannot decrypt {found.path} (no matching age key): a changed S3 key would not be noticed"
+        )
+    if reason is None:
+        return
+    if found.encrypted is not None and found.values is None and not workspace.permissions.force:
+        raise RefusedError(
+            f"{found.path} must be encrypted anew ({reason}), and there is no age key here that decrypts it",
+            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE); with --force Parseable gets a new "
+            "login, and whatever else the Secret holds is lost",
+        )
+    kept = dict(found.values or {})
+    if isinstance(found.credentials, S3Credentials):
+        kept |= {ACCESS_KEY: found.credentials.access_key, SECRET_KEY: found.credentials.secret_key}
+    elif ACCESS_KEY not in kept or SECRET_KEY not in kept:
+        raise found.credentials
+    kept = {key: value for key, value in kept.items() if not _must_be_made(key, value)}
+    yield EncryptSecret(
+        sops=workspace.sops,
+        path=found.path,
+        before=found.current,
+        name=workspace.settings.parseable.secret,
+        namespace=workspace.layout.namespace,
+        values=kept,
+        generate=tuple(key for key in LOGIN if key not in kept),
+        reason=reason,
+    )
+
+
+def _reason(workspace: Workspace, found: SecretFacts) -> str | None:
+    """Why the file must be written, or None. Only what can be known counts: see ``SecretFacts.values``."""
+    count = len(found.readers.recipients)
+    readers = f"for {count} recipient{'s' if count != 1 else ''}"
+    if found.encrypted is None:
+        return f"new, {readers}"
+    if found.encrypted.readers != found.readers:
+        return f"recipients changed, {readers}"
+    if (found.encrypted.name, found.encrypted.namespace) != (
+        workspace.settings.parseable.secret,
+        workspace.layout.namespace,
+    ):
+        return "name or namespace changed"
+    if found.encrypted.plain_keys:
+        return f"not encrypted: {', '.join(sorted(found.encrypted.plain_keys))}"
+    missing = [key for key in SECRET_KEYS if key not in found.encrypted.keys]
+    if missing:
+        return f"keys missing: {', '.join(missing)}"
+    return None if found.values is None else _value_reason(found.values, found.credentials)
+
+
+def _value_reason(values: Mapping[str, Secret], credentials: S3Credentials | SettingsError) -> str | None:
+    if isinstance(credentials, S3Credentials) and (
+        values[ACCESS_KEY] != credentials.access_key or values[SECRET_KEY] != credentials.secret_key
+    ):
+        return "S3 credentials changed"
+    poor = [key for key in LOGIN if _must_be_made(key, values[key])]
+    return f"empty or the default: {', '.join(poor)}" if poor else None
+
+
+def _must_be_made(key: str, value: Secret) -> bool:
+    """Whether a value of Parseable's login is empty, or the password everybody knows."""
+    return key in LOGIN and (not value.reveal().strip() or (key, value) == (PASSWORD, _DEFAULT_PASSWORD))
+
+
+def _refuse_plaintext(workspace: Workspace, path: str) -> None:
+    """Refuse to go on beside a readable copy of the Secret."""
+    name = workspace.settings.parseable.secret
+    for file in dict.fromkeys((path, *workspace.repository.yaml_files)):
+        text = workspace.repository.text(file)
+        if "Secret" not in text or (file != path and name not in text):
+            continue
+        for document in load_documents(text):
+            if not _is_readable_secret(document, name, any_name=file == path):
+                continue
+            if workspace.repository.head(file) is not None:
+                raise RefusedError(
+                    f"{file} is committed with the Secret {name} in plaintext",
+                    "everyone with the repository has those values: rotate the S3 key, "
+                    "git rm the file, then run again with the new key",
+                )
+            raise RefusedError(
+                f"{file} holds the Secret {name} in plaintext, not yet committed",
+                "delete it (the playbook needs no plaintext file), then run again",
+            )
+
+
+def _is_readable_secret(document: object, name: str, *, any_name: bool) -> bool:
+    if not isinstance(document, dict) or document.get("kind") != "Secret" or "sops" in document:
+        return False
+    metadata = document.get("metadata")
+    named = isinstance(metadata, dict) and metadata.get("name") == name
+    return (named or any_name) and bool(document.get("data") or document.get("stringData"))

@@ -1,0 +1,53 @@
+"""Other people's files that get a few lines of ours: when to edit them, and when to commit them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tasks.core.errors import RefusedError
+from tasks.effects.files import WriteFile
+from tasks.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class SharedFile:
+    """One such file: its text in the work tree and in HEAD; ``edit`` puts our lines into a text."""
+
+    path: str
+    current: str = field(repr=False)
+    head: str | None = field(repr=False)
+    edit: Callable[[str], str] = field(repr=False, compare=False)
+
+    def change(self, workspace: Workspace) -> WriteFile | None:
+        """The edit that is still to be made, or None.
+
+        Raises:
+            RefusedError: the text cannot be edited safely.
+        """
+        after = self.edit(self.current)
+        return (
+            None
+            if after == self.current
+            else WriteFile(workspace.repository.root, self.path, self.current, after)
+        )
+
+    def needs_commit(self, workspace: Workspace) -> bool:
+        """Whether HEAD lacks our lines, so that the file belongs into our commit.
+
+        Raises:
+            RefusedError: it does, and the file also has edits of somebody else that are not committed;
+                committing it would commit those too. With --force it may.
+        """
+        if self.head is not None and self.edit(self.head) == self.head:
+            return False
+        # Byte for byte: a comment, or other quotes, are somebody's work too.
+        if workspace.permissions.force or (
+            self.head is not None
+            and workspace.repository.git.stores_alike(
+                self.path, self.edit(self.head), self.edit(self.current)
+            )
+        ):
+            return True
+        raise RefusedError(
+            f"{self.path} has changes of yours that are not committed",
+            "commit or stash them first (a formatter's too); with --force they go into the playbook's commit",
+        )

@@ -1,0 +1,156 @@
+"""When the Secret has to be written anew, and what of it is kept: each reason alone."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.core.changes import Change, Remark
+from tasks.core.credentials import S3Credentials, Secret
+from tasks.core.errors import RefusedError, SettingsError
+from tasks.core.settings import Settings
+from tasks.demo.sandbox import make_repository
+from tasks.effects.encrypted import EncryptedFile, Readers
+from tasks.effects.git import Git
+from tasks.effects.repository import Repository
+from tasks.effects.sops import EncryptSecret
+from tasks.subjects.secret import SecretFacts, plan
+from tasks.workspace import Permissions, Workspace
+
+PATH = "kubernetes/apps/monitoring/parseable/app/secret.sops.yaml"
+CREDENTIALS = S3Credentials(Secret("access"), Secret("secret"), "the test")
+VALUES = {
+    "S3_ACCESS_KEY_ID": Secret("access"),
+    "S3_SECRET_ACCESS_KEY": Secret("secret"),
+    "username": Secret("parseable"),
+    "password": Secret("made up"),
+}
+
+
+def readers(*recipients: str) -> Readers:
+    return Readers(frozenset(recipients), " ".join(sorted(recipients)))
+
+
+RULE = readers("age1one", "age1two")
+FILE = EncryptedFile("parseable-s3-secret", "monitoring", frozenset(VALUES), RULE, frozenset())
+RIGHT = SecretFacts(PATH, "encrypted", FILE, VALUES, RULE, CREDENTIALS)
+MISSING = SettingsError("no S3 credentials", "give some")
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    make_repository(folder / "work", folder / "remote.git", "age1one")
+    return folder / "work"
+
+
+@pytest.fixture
+def workspace(sample: Path) -> Workspace:
+    return Workspace(Settings(), Repository(Git(sample)))
+
+
+def with_file(**different: object) -> SecretFacts:
+    return replace(RIGHT, encrypted=replace(FILE, **different))  # type: ignore[arg-type]
+
+
+def with_values(**different: str) -> SecretFacts:
+    return replace(RIGHT, values={**VALUES, **{key: Secret(value) for key, value in different.items()}})
+
+
+def planned(workspace: Workspace, found: SecretFacts) -> list[Change | Remark]:
+    return list(plan(workspace, found))
+
+
+def written(workspace: Workspace, found: SecretFacts) -> EncryptSecret:
+    (change,) = planned(workspace, found)
+    assert isinstance(change, EncryptSecret)
+    assert (change.path, change.before) == (found.path, found.current)
+    assert (change.name, change.namespace) == ("parseable-s3-secret", "monitoring")
+    return change
+
+
+def test_what_is_right_stays(workspace: Workspace) -> None:
+    assert planned(workspace, RIGHT) == []
+    # Values of others in it are nobody's fault, and no credentials are no reason either.
+    assert planned(workspace, with_values(EXTRA="theirs")) == []
+    assert planned(workspace, replace(RIGHT, credentials=MISSING)) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (with_file(readers=readers("age1one")), "recipients changed, for 2 recipients"),
+        # Somebody who shall not read it any more still can.
+        (
+            with_file(readers=readers("age1one", "age1two", "age1former")),
+            "recipients changed, for 2 recipients",
+        ),
+        (
+            replace(RIGHT, readers=readers("age1one")),
+            "recipients changed, for 1 recipient",
+        ),
+        (with_file(name="other"), "name or namespace changed"),
+        (with_file(namespace="other"), "name or namespace changed"),
+        (with_file(plain_keys=frozenset({"b", "a"})), "not encrypted: a, b"),
+        (with_values(S3_ACCESS_KEY_ID="former"), "S3 credentials changed"),
+        (with_values(S3_SECRET_ACCESS_KEY="former"), "S3 credentials changed"),
+    ],
+)
+def test_a_reason_to_write_it_anew_with_the_same_login(
+    workspace: Workspace, found: SecretFacts, reason: str
+) -> None:
+    change = written(workspace, found)
+    assert (change.reason, change.generate) == (reason, ())
+    assert change.values == VALUES
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_a_key_that_is_missing(workspace: Workspace, key: str) -> None:
+    kept = {name: value for name, value in VALUES.items() if name != key}
+    found = replace(RIGHT, encrypted=replace(FILE, keys=frozenset(kept)), values=kept)
+    change = written(workspace, found)
+    assert change.reason == f"keys missing: {key}"
+    assert change.generate == ((key,) if key in ("username", "password") else ())
+    assert {*change.values, *change.generate} == set(VALUES)
+
+
+@pytest.mark.parametrize(("key", "value"), [("password", "admin"), ("password", ""), ("username", "")])
+def test_a_login_that_everybody_knows_is_not_kept(workspace: Workspace, key: str, value: str) -> None:
+    change = written(workspace, with_values(**{key: value}))
+    assert (change.reason, change.generate) == (f"empty or the default: {key}", (key,))
+    assert change.values == {name: kept for name, kept in VALUES.items() if name != key}
+
+
+def test_a_user_may_be_called_admin(workspace: Workspace) -> None:
+    assert planned(workspace, with_values(username="admin")) == []
+
+
+def test_a_new_one(workspace: Workspace) -> None:
+    change = written(workspace, replace(RIGHT, current=None, encrypted=None, values=None))
+    assert change.reason == "new, for 2 recipients"
+    assert change.values == {key: VALUES[key] for key in ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")}
+    assert change.generate == ("username", "password")
+
+
+@pytest.mark.parametrize("key", ["S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
+def test_without_credentials_those_in_it_are_kept_or_asked_for(workspace: Workspace, key: str) -> None:
+    found = replace(with_file(name="other"), credentials=MISSING)
+    assert written(workspace, found).values == VALUES
+    less = {name: value for name, value in VALUES.items() if name != key}
+    with pytest.raises(SettingsError, match="no S3 credentials"):
+        planned(workspace, replace(found, values=less))
+
+
+def test_without_a_private_key(workspace: Workspace, sample: Path) -> None:
+    closed = replace(RIGHT, values=None)
+    (remark,) = planned(workspace, closed)
+    assert isinstance(remark, Remark)
+    assert "no matching age key" in remark.text
+    changed = replace(with_file(readers=readers("age1one")), values=None)
+    with pytest.raises(RefusedError, match=r"must be encrypted anew \(recipients changed"):
+        planned(workspace, changed)
+    forced = Workspace(Settings(), Repository(Git(sample)), permissions=Permissions(force=True))
+    remark, change = planned(forced, changed)
+    assert isinstance(remark, Remark)
+    assert isinstance(change, EncryptSecret)
+    assert change.generate == ("username", "password")
