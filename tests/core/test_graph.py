@@ -55,8 +55,32 @@ def test_tree_shows_every_task_once() -> None:
     assert "(also needs TASK-005)" in drawn
 
 
+def test_how_a_tree_is_drawn() -> None:
+    catalogue = {
+        task.id: task
+        for task in (
+            spec("a"),
+            spec("b", "a"),
+            spec("c", "b"),
+            spec("d", "b"),
+            spec("e", "a", "c"),
+            spec("f"),
+        )
+    }
+    assert tree(catalogue).splitlines() == [
+        "a  a",
+        "└─ b  b",
+        "   ├─ c  c",
+        "   │  └─ e  e  (also needs a)",
+        "   └─ d  d",
+        "f  f",
+    ]
+
+
 def test_mermaid_has_every_edge() -> None:
     lines = mermaid().splitlines()
     assert lines[0] == "flowchart TD"
     assert "    TASK-006 --> TASK-007" in lines
     assert sum("-->" in line for line in lines) == 10
+    assert '    TASK-001["TASK-001: Create the S3 bucket"]' in lines
+    assert len(lines) == 1 + 11 + 10

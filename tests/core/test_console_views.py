@@ -1,0 +1,173 @@
+"""What plans, states and runs look like, on the terminal and as JSON."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tasks.core.catalogue import CATALOGUE
+from tasks.core.changes import Change
+from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
+from tasks.core.errors import PrerequisiteError, RefusedError
+from tasks.core.outcomes import Cause, Outcome, Verdict, failed, passed, unknown
+from tasks.core.runner import TaskPlan
+
+
+@dataclass(frozen=True)
+class Edit(Change):
+    """A change of one line."""
+
+    name: str
+
+    @property
+    def summary(self) -> str:
+        return f"edit {self.name}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.name,)
+
+    def diff(self) -> str:
+        return f"-old {self.name}\n+new {self.name}"
+
+    def apply(self) -> None:
+        raise AssertionError("only shown")
+
+
+DONE = TaskPlan(CATALOGUE["TASK-001"], remarks=("as it was",))
+CHANGES = TaskPlan(CATALOGUE["TASK-002"], (Edit("a"), Edit("b")), ("look here",))
+STUCK = TaskPlan(CATALOGUE["TASK-003"], error=RefusedError("no chart", "name one"))
+HINTLESS = TaskPlan(CATALOGUE["TASK-004"], error=RefusedError("no key"), blocked_by="TASK-003")
+BLOCKED = TaskPlan(CATALOGUE["TASK-005"], (Edit("c"),), blocked_by="TASK-003")
+PLANS = (DONE, CHANGES, STUCK, HINTLESS, BLOCKED)
+
+
+def verdict(outcome: Outcome) -> Verdict:
+    return Verdict("DoD-1", "TASK-001", "a sentence", outcome)
+
+
+GOOD, BAD = verdict(passed("fine")), verdict(failed("wrong", "it breaks", "mend it", "a.yaml:3"))
+OPEN = verdict(unknown("not known", Cause.CLUSTER, "ask"))
+
+
+def test_a_plan_with_every_state(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show_plan(PLANS)
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [
+        "TASK-001  Create the S3 bucket: done",
+        "    note: as it was",
+        "TASK-002  Create the Parseable folder structure: changes",
+        "    note: look here",
+        *("    edit a", "      -old a", "      +new a", "    edit b", "      -old b", "      +new b"),
+        "TASK-003  Create the Parseable HelmRelease: blocked",
+        "    no chart",
+        "    hint: name one",
+        "TASK-004  Create the Parseable S3 secret, encrypted with SOPS: blocked",
+        "    no key",
+        "TASK-005  Create the Parseable ServiceMonitor: blocked",
+        "    by TASK-003",
+        "done: 1  changes: 1  blocked: 3",
+    ]
+    assert shown.err == ""
+
+
+def test_the_status_of_every_state(capsys: pytest.CaptureFixture[str]) -> None:
+    verdicts = {plan.spec.id: [GOOD] for plan in PLANS} | {"TASK-002": [GOOD, OPEN, GOOD], "TASK-003": []}
+    Console().show_status(PLANS, verdicts)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "Task Phase Risk State Checks",
+        "TASK-001 1 Infrastructure Preparation Low done 1 pass",
+        "TASK-002 1 Infrastructure Preparation None changes 2 pass, 1 unknown",
+        "TASK-003 2 Parseable Deployment Medium blocked",
+        "TASK-004 2 Parseable Deployment High blocked 1 pass",
+        "TASK-005 2 Parseable Deployment Low blocked 1 pass",
+        "blocking TASK-003: no chart",
+        "hint: name one",
+        "blocking TASK-004: no key",
+        "TASK-001: as it was",
+        "TASK-002: look here",
+        "TASK-005: blocked by TASK-003",
+        "Progress 1/5",
+    ]
+
+
+def test_who_is_blocked_by_one_thing_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    plans = [TaskPlan(CATALOGUE[f"TASK-00{number}"], error=RefusedError("no git")) for number in (1, 2, 3)]
+    Console().show_status(plans, {plan.spec.id: [] for plan in plans})
+    assert "blocking TASK-001, TASK-002 and TASK-003: no git\n" in capsys.readouterr().out
+
+
+def test_done_with_a_check_that_fails_is_failed() -> None:
+    assert task_state(DONE, [GOOD, OPEN]) == "done"
+    assert task_state(DONE, [GOOD, BAD]) == "failed"
+    assert task_state(CHANGES, [BAD]) == "changes"
+    assert progress([DONE, DONE, CHANGES], {"TASK-001": [BAD], "TASK-002": []}) == "Progress 0/3"
+
+
+def test_a_run_is_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    for plan in (DONE, CHANGES):
+        console.started(plan)
+        for change in plan.changes:
+            console.changed(change)
+        console.proved(plan, [GOOD, OPEN], 1.26)
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == [
+        "TASK-001  Create the S3 bucket: unchanged, 1 pass, 1 unknown",
+        "    note: as it was",
+        "TASK-002  Create the Parseable folder structure",
+        "    edit a",
+        "    edit b",
+        "    checks: 1 pass, 1 unknown (1.3 s)",
+        "    note: look here",
+    ]
+    assert shown.out == ""
+
+
+def test_the_summary_before_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show_summary(PLANS[:2])
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == [
+        "TASK-002  Create the Parseable folder structure",
+        "    edit a",
+        "    edit b",
+    ]
+    assert shown.out == ""
+
+
+def test_as_json() -> None:
+    assert plan_data(CHANGES) == {
+        "id": "TASK-002",
+        "title": "Create the Parseable folder structure",
+        "phase": 1,
+        "risk": "None",
+        "state": "changes",
+        "blocked_by": None,
+        "remarks": ["look here"],
+        "error": None,
+        "changes": [
+            {"summary": f"edit {name}", "paths": [name], "diff": f"-old {name}\n+new {name}"} for name in "ab"
+        ],
+    }
+    blocked = plan_data(HINTLESS)
+    assert (blocked["blocked_by"], blocked["state"], blocked["changes"]) == ("TASK-003", "blocked", [])
+    assert blocked["error"] == {"message": "no key", "hint": "", "exit_code": 4}
+    assert error_data(PrerequisiteError("first this", "run it")) == {
+        "message": "first this",
+        "hint": "run it",
+        "exit_code": 3,
+    }
+    assert verdict_data(BAD) == {
+        "id": "DoD-1",
+        "task": "TASK-001",
+        "text": "a sentence",
+        "status": "fail",
+        "cause": None,
+        "stops_push": True,
+        "evidence": "wrong",
+        "consequence": "it breaks",
+        "remedy": "mend it",
+        "place": "a.yaml:3",
+    }
+    assert verdict_data(OPEN)["cause"] == "cluster"
+    assert verdict_data(OPEN)["stops_push"] is False
