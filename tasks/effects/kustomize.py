@@ -173,7 +173,7 @@ def _listing_without(
     data: Mapping[str, Any], folder: str, without: Collection[tuple[str, str]]
 ) -> dict[str, Any]:
     """The kustomization ``data`` of ``folder`` without these entries."""
-    entries = {entry for where, entry in without if where == folder}
+    entries = [entry for where, entry in without if where == folder]
     lists = {name: data[name] for name in ("resources", "components", "bases")
              if isinstance(data.get(name), list)}  # fmt: skip
     return {**data, **{name: [one for one in found if one not in entries] for name, found in lists.items()}}
