@@ -215,17 +215,20 @@ _SAID = {
     Status.ERROR: "met a bug in check",
     Status.UNKNOWN: "does not know, because of something in the repository, the answer to check",
 }
+_FIRST = (Status.ERROR, Status.FAIL, Status.UNKNOWN)
 
 
 def _prove(verdicts: Sequence[Verdict], spec: TaskSpec, left: Sequence[str]) -> None:
     failures = [verdict for verdict in verdicts if verdict.outcome.stops_push]
     if not failures:
         return
-    outcome = failures[0].outcome
+    # What is not known often follows from what failed, which is the thing to mend.
+    first = min(failures, key=lambda verdict: _FIRST.index(verdict.outcome.status))
+    outcome = first.outcome
     where = f" ({outcome.place})" if outcome.place else ""
     more = f"; {len(failures) - 1} more: invoke verify shows all" if len(failures) > 1 else ""
     raise StepFailedError(
-        f"{spec.id} {_SAID[outcome.status]} {failures[0].id}: {outcome.evidence}{where}"
+        f"{spec.id} {_SAID[outcome.status]} {first.id}: {outcome.evidence}{where}"
         f"{'; ' if outcome.consequence else ''}{outcome.consequence}{more}",
         _and_left(outcome.remedy, left),
     )

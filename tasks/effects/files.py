@@ -10,7 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from tasks.core.changes import Change
-from tasks.core.errors import RefusedError, refused_by_system
+from tasks.core.errors import RefusedError, UnavailableError, refused_by_system
 from tasks.yaml.diff import unified_diff
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -90,12 +90,12 @@ def expanded(path: str | Path) -> Path:
     """``path`` with a home folder in the place of ``~``.
 
     Raises:
-        RefusedError: nobody knows of a home folder, as in a container for a user without a name.
+        UnavailableError: nobody knows of a home folder, as in a container for a user without a name.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise RefusedError(f"there is no home folder for {path}", "set HOME") from None
+        raise UnavailableError(f"there is no home folder for {path}", "set HOME") from None
 
 
 def refuse_links(root: Path, path: str) -> None:

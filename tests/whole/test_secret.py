@@ -435,6 +435,7 @@ exit 1
 def test_no_secret_of_others_is_shown(playground: PlaygroundMaker) -> None:
     play = playground(with_secrets_around)
     hook = play.root / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
     hook.write_text(HOOK)
     hook.chmod(0o755)
     outputs = [play.on_repository("plan"), play.on_repository("plan", "--json"), play.all()]

@@ -143,7 +143,7 @@ def test_what_would_be_pushed_is_judged_not_what_lies_about(deployment: Deployme
     deployment.edit(f"{APPS}/kustomization.yaml", "resources:\n", "resources:\n  - ./service.yaml\n")
     deployment.play.commit_all("List a Service")
     deployment.play.write(f"{APPS}/service.yaml", SERVICE.replace("name: parseable", "name: other"))
-    assert deployment.run("verify", "--only", "sources").code == 0
+    assert deployment.run("verify", "--only", "sources").code == 1
     pushed = deployment.play.remote_head()
     done = deployment.run("all", "--yes")
     assert done.code == 1
