@@ -12,7 +12,7 @@ from tasks.core.redaction import redacted
 from tasks.core.secret_names import covers, is_pointer, sounds_secret
 
 ROOT = Path(__file__).resolve().parents[2]
-PEM = "-----BEGIN RSA PRIVATE KEY-----\nhunter2\nhunter2\n-----END RSA PRIVATE KEY-----"
+PEM = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nhunter2\nhunter2\n-----END ENCRYPTED PRIVATE KEY-----"
 
 
 @pytest.mark.parametrize(

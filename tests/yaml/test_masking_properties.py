@@ -199,9 +199,9 @@ WRITERS: dict[str, Writer] = {
     "dsn": lambda n, v, c: [f"a: {quoted(f'Server=h;Password={MARK} {MARK};Port=1')}"],
     "pem": lambda n, v, c: [
         "a: |",
-        "  -----BEGIN EC PRIVATE KEY-----",
+        "  -----BEGIN ENCRYPTED PRIVATE KEY-----",
         f"  {MARK}",
-        "  -----END EC PRIVATE KEY-----",
+        "  -----END ENCRYPTED PRIVATE KEY-----",
     ],
     "age": lambda n, v, c: [f"a: AGE-SECRET-KEY-1{MARK.upper()}", f"# AGE-SECRET-KEY-1{MARK.upper()}"],
     "patch": lambda n, v, c: [
