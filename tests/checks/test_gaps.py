@@ -155,4 +155,6 @@ def test_what_may_hold_it_leaves_it_open(
 def test_the_build_goes_on_without_what_would_be_fetched(place: Place) -> None:  # noqa: F811
     before = {one.id for one in place.link() if one.outcome.status is Status.PASS}
     definitions_beside_our_apps(place.root)
-    assert {one.id for one in place.link() if one.outcome.status is Status.PASS} == before
+    now = {one.id for one in place.link() if one.outcome.status is Status.PASS}
+    # Whether what the URL gives builds is not known.
+    assert before - now == {"entries"}
