@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.core.errors import RefusedError
 from tasks.effects.confinement import Confinement
-from tasks.effects.kustomize import BuildError, FetchError, build, patch
+from tasks.effects.kustomize import BuildError, build, patch
 from tests.checks.deployed import config_map, listing, write
 
 CANARY = "canary-from-outside"
@@ -295,7 +296,7 @@ def test_what_cannot_be_read_is_not_known(root: Path) -> None:
     # An anchor that is set anew is no YAML to PyYAML, and is to kustomize.
     write(root, "base/kustomization.yaml", "resources: &a [one.yaml]\ncrds: &a []\n")
     write(root, "apps/kustomization.yaml", listing("../base"))
-    with pytest.raises(FetchError, match=r"^base/kustomization\.yaml cannot be read here"):
+    with pytest.raises(RefusedError, match=r"^base/kustomization\.yaml cannot be read here"):
         build(root, "apps", {})
 
 

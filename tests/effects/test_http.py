@@ -16,7 +16,7 @@ import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import OfflineError, RefusedError
 from tasks.effects import http
 from tasks.effects.http import NoAnswerError
 from tests.registry_double import Reply, Request, Server, serving
@@ -172,7 +172,7 @@ def test_a_redirect_without_a_place_is_an_answer() -> None:
 
 def test_redirects_that_do_not_end() -> None:
     with serving(redirecting({"/a": "/b", "/b": "/a"})) as server:
-        assert refusal(f"{server.url}/a", RefusedError).summary == f"{server.host} redirects without end"
+        assert refusal(f"{server.url}/a", OfflineError).summary == f"{server.host} redirects without end"
     assert len(server.requests) == 10
 
 
@@ -189,7 +189,7 @@ def test_redirects_that_do_not_end() -> None:
 )
 def test_redirects_to_what_is_not_asked(place: str) -> None:
     with serving(redirecting({"/a": place})) as server:
-        refused = refusal(f"{server.url}/a", RefusedError)
+        refused = refusal(f"{server.url}/a", OfflineError)
     assert "is no address that can be asked" in refused.summary
     assert "secret" not in refused.summary
     assert len(server.requests) == 1
@@ -302,7 +302,7 @@ def test_tls_where_there_is_none() -> None:
 def test_no_redirect_leads_out_of_tls(trusted: trustme.LeafCert, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(fine) as plain, serving(redirecting({"/a": f"{plain.url}/x"}), trusted) as server:
         monkeypatch.setenv("https_proxy", server.url)
-        found = refusal("https://web.example.test/a", RefusedError)
+        found = refusal("https://web.example.test/a", OfflineError)
     assert found.summary == f"web.example.test redirects from https to http, at {plain.host}"
     assert not plain.requests
 
@@ -378,7 +378,7 @@ def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_no_address(url: str) -> None:
-    found = refusal(url, RefusedError)
+    found = refusal(url, OfflineError)
     assert "is no address that can be asked" in found.summary
     assert "secret" not in found.summary + found.hint
 

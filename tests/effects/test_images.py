@@ -11,7 +11,7 @@ import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.core.errors import RefusedError
+from tasks.core.errors import OfflineError
 from tasks.effects import http, images
 from tasks.effects.http import NoAnswerError
 from tasks.effects.images import Image, exists
@@ -151,8 +151,8 @@ def test_any_text_is_an_image_or_not(text: str) -> None:
 # --- existence -------------------------------------------------------------------------------------------
 
 
-def refusal(image: str, kind: type[RefusedError] = RefusedError) -> RefusedError:
-    with pytest.raises(RefusedError) as caught:
+def refusal(image: str, kind: type[OfflineError] = OfflineError) -> OfflineError:
+    with pytest.raises(OfflineError) as caught:
         exists(Image.parse(image))
     assert type(caught.value) is kind
     assert caught.value.hint
