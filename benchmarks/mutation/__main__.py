@@ -64,8 +64,8 @@ def stages(path: str, *, whole: bool) -> list[list[str]]:
     """The tests to ask about ``path``, one group after the other until one sees the fault.
 
     ``tasks/core/x.py`` is met by tests/core/test_x.py, then by what names the module in tests/core; where
-    there is neither, by all of tests/core. With ``whole`` come the rest of that folder, what names the module
-    elsewhere, and tests/whole. Only names of files and modules count, so that what is moved finds its tests.
+    there is neither, by all of tests/core and by tests/whole. With ``whole`` come the rest of that folder,
+    what names the module elsewhere, and tests/whole. Only names count, so that what is moved finds its tests.
     """
     if path.startswith("manifests/"):
         return [["tests/test_manifests.py"], *([[WHOLE]] if whole else [])]
@@ -79,7 +79,10 @@ def stages(path: str, *, whole: bool) -> list[list[str]]:
     naming = [one for one, file in tests.items() if named.search(file.read_text(encoding="utf-8"))]
     own = [one for one in area if Path(one).name == f"test_{stem}.py"]
     near = [one for one in naming if one in area and one not in own]
-    groups = [own, near] if own or near else [area]
+    if not own and not near:
+        # Something in between: what it does is seen from outside.
+        return [area, *([[one] for one in naming if one not in area] if whole else []), [WHOLE]]
+    groups = [own, near]
     if whole:
         asked = {one for group in groups for one in group}
         groups += [[one for one in area if one not in asked]]

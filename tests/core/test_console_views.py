@@ -1,5 +1,8 @@
 """What plans, states and runs look like, on the terminal and as JSON."""
 
+import io
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +11,7 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
 from tasks.core.errors import PrerequisiteError, RefusedError
-from tasks.core.outcomes import Cause, Outcome, Verdict, failed, passed, unknown
+from tasks.core.outcomes import Cause, Outcome, Status, Verdict, broken, failed, passed, unknown
 from tasks.core.runner import TaskPlan
 
 
@@ -133,6 +136,73 @@ def test_the_summary_before_a_run(capsys: pytest.CaptureFixture[str]) -> None:
         "    edit b",
     ]
     assert shown.out == ""
+
+
+def test_a_bug_is_an_error_in_a_workflow(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show_annotations([verdict(broken("it broke"))])
+    assert capsys.readouterr().out.startswith("::error title=DoD-1::it broke. nothing is known")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def styled(monkeypatch: pytest.MonkeyPatch, show: Callable[[Console], None]) -> list[str]:
+    """The lines that ``show`` writes to terminals."""
+    for name in ("NO_COLOR", "TTY_COMPATIBLE", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", out)
+    show(Console())
+    return out.getvalue().splitlines()
+
+
+GREEN, YELLOW, RED, CYAN, BOLD = (f"\x1b[{code}m" for code in (32, 33, 31, 36, 1))
+
+
+def test_the_colours_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = styled(monkeypatch, lambda console: console.show_plan(PLANS))
+    assert f"{GREEN}TASK-001  Create the S3 bucket: done\x1b[0m" in lines
+    assert f"{YELLOW}TASK-002  Create the Parseable folder structure: changes\x1b[0m" in lines
+    assert f"{RED}TASK-003  Create the Parseable HelmRelease: blocked\x1b[0m" in lines
+    assert f"{RED}      -old a\x1b[0m" in lines
+    assert f"{GREEN}      +new a\x1b[0m" in lines
+
+
+def test_the_colours_of_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [BAD, OPEN, verdict(broken("it broke")), verdict(Outcome(Status.NOTE, "theirs"))]
+    lines = styled(monkeypatch, lambda console: console.show_verdicts(answers))
+    heads = [line for line in lines if "a sentence" in line]
+    assert heads == [
+        f"{RED}ERROR   DoD-1  a sentence\x1b[0m",
+        f"{RED}FAIL    DoD-1  a sentence\x1b[0m",
+        f"{YELLOW}UNKNOWN DoD-1  a sentence\x1b[0m",
+        f"{CYAN}NOTE    DoD-1  a sentence\x1b[0m",
+    ]
+
+
+def test_the_colours_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(console: Console) -> None:
+        console.started(CHANGES)
+        console.proved(CHANGES, [GOOD], 0.0)
+        console.ask("Go on?")
+
+    assert styled(monkeypatch, run) == [
+        f"{BOLD}TASK-002  Create the Parseable folder structure\x1b[0m",
+        f"{GREEN}    checks: 1 pass (0.0 s)\x1b[0m",
+        "    note: look here",
+        f"{BOLD}Go on?\x1b[0m",
+    ]
+
+
+def test_long_lines_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "word " * 30 + "end"
+    assert styled(monkeypatch, lambda console: console.note(line)) == [line]
+    assert styled(monkeypatch, lambda console: console.say(line)) == [line]
 
 
 def test_as_json() -> None:

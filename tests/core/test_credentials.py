@@ -2,13 +2,14 @@
 
 import pytest
 
-from tasks.core.credentials import Secret, checked
+from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, Secret, checked
 from tasks.core.errors import SettingsError
 
 
 def test_a_secret_is_shown_nowhere() -> None:
     secret = Secret("canary")
     assert "canary" not in f"{secret} {secret!r} {[secret]} {checked('a', 'canary', 'the test')}"
+    assert repr(secret) == str(secret) == "Secret(***)"
     assert secret.reveal() == "canary"
     assert not hasattr(secret, "__dict__")
 
@@ -18,6 +19,10 @@ def test_secrets_are_equal_by_value() -> None:
     assert hash(Secret("a")) == hash(Secret("a"))
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
+
+
+def test_the_documented_names() -> None:
+    assert (ACCESS_KEY, SECRET_KEY) == ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")
 
 
 def test_a_pair_as_it_was_found() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.core.outcomes import Cause, broken, failed, passed, unknown
+from tasks.core.outcomes import Cause, Status, broken, failed, passed, unknown
 
 
 def test_a_login_in_a_url_is_in_no_answer() -> None:
@@ -24,3 +24,20 @@ def test_what_else_stops_a_push() -> None:
     assert failed("wrong", "it breaks", "mend it").stops_push
     assert broken("a check broke").stops_push
     assert not passed("fine").stops_push
+
+
+def test_the_words_that_programs_read() -> None:
+    assert [str(one) for one in Status] == ["pass", "fail", "error", "unknown", "note"]
+    assert [str(one) for one in Cause] == ["repository", "tool", "network", "cluster", "stage"]
+
+
+def test_what_each_answer_says() -> None:
+    told = failed("wrong", "it breaks", "mend it", "a.yaml:3")
+    assert (told.status, told.evidence, told.consequence) == (Status.FAIL, "wrong", "it breaks")
+    assert (told.remedy, told.place, told.cause) == ("mend it", "a.yaml:3", None)
+    open_one = unknown("not known", Cause.TOOL, "get it", "a.yaml:4")
+    assert (open_one.consequence, open_one.remedy, open_one.place) == ("", "get it", "a.yaml:4")
+    bug = broken("a check broke")
+    assert (bug.status, bug.evidence) == (Status.ERROR, "a check broke")
+    assert "nothing is pushed" in bug.consequence
+    assert "README" in bug.remedy

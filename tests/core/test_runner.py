@@ -135,6 +135,20 @@ def test_a_task_that_cannot_run_blocks_those_that_need_it() -> None:
     assert [plan.state for plan in plans] == ["blocked", "blocked", "blocked", "blocked", "changes"]
 
 
+def test_all_tasks_are_told_before_the_first_one_is_planned() -> None:
+    log: Log = []
+
+    def facts(_: Place) -> None:
+        log.append("facts")
+
+    def ahead(_: Place) -> None:
+        log.append("ahead")
+
+    steps = {task.id: Step(task, facts, lambda _, found: (), ahead) for task in (spec(1), spec(2))}
+    make_plans(steps, Place([]), steps)
+    assert log == ["ahead", "ahead", "facts", "facts"]
+
+
 # What is in the way ---------------------------------------------------------------------------------------
 
 

@@ -121,3 +121,28 @@ def test_chosen_means_different_from_documented() -> None:
     found = from_file({"gitops": {"apps": "clusters/apps"}})
     assert found.chosen("gitops.apps")
     assert not found.chosen("gitops.repositories")
+
+
+def test_the_largest_and_the_smallest_that_is_taken() -> None:
+    ends = {"s3": {"retention_days": 36500}, "parseable": {"port": 65535}, "flux": {"retries": 2**31 - 1}}
+    taken = from_file(ends)
+    assert (taken.s3.retention_days, taken.parseable.port, taken.flux.retries) == (36500, 65535, 2**31 - 1)
+    for section, values in ends.items():
+        ((name, most),) = values.items()
+        assert getattr(getattr(from_file({section: {name: 1}}), section), name) == 1
+        with pytest.raises(SettingsError, match=f"must be at most {most}") as caught:
+            from_file({section: {name: most + 1}})
+        assert caught.value.hint == f"it is {most + 1}"
+
+
+def test_a_login_in_a_url_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        from_file({"s3": {"endpoint": "https://me:canary@s3.example.com"}})
+    assert "canary" not in f"{caught.value.summary}{caught.value.hint}"
+    assert caught.value.hint == "leave user and password out of it"
+
+
+@pytest.mark.parametrize("key", ["gitops.issue", "gitops.remote", "parseable.cpu_limit"])
+def test_nothing_is_taken_where_it_may_be_nothing(key: str) -> None:
+    section, name = key.split(".")
+    assert getattr(getattr(from_file({section: {name: None}}), section), name) is None
