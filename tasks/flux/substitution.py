@@ -7,6 +7,7 @@ leaves open is taken from kustomize/kustomize_varsub.go and envsubst/ of https:/
 import base64
 import binascii
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -317,7 +318,9 @@ def _trimmed(value: str, pattern: str, *, longest: bool) -> int:
     """
     parts = re.findall(r"\\.|\[\^?.[^\]]*\]|.", pattern, re.DOTALL)
     try:
-        classes = {part: re.compile(part, re.DOTALL) for part in parts if len(part) > 2}
+        # Of "[[" and "--" Python warns that they may mean something else one day: that is our business.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
+            classes = {part: re.compile(part, re.DOTALL) for part in parts if len(part) > 2}
     except re.error:
         return 0
     stars = sum(1 << at for at, part in enumerate(parts) if part == "*")
