@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tasks.core.errors import PlaybookError, raised_in
-from tasks.core.outcomes import Cause, Outcome, Status, Verdict, broken, failed, passed, unknown
+from tasks.core.outcomes import (
+    Cause,
+    Outcome,
+    Status,
+    Verdict,
+    broken,
+    failed,
+    passed,
+    skipped,
+    unknown,
+)
 from tasks.flux.layout import MissingError
 from tasks.model import AnsweredError, Model, Stage, cause_of
 
@@ -20,6 +30,7 @@ __all__ = [
     "as_note",
     "failed",
     "passed",
+    "skipped",
     "unknown",
 ]
 

@@ -301,10 +301,14 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
         verdicts[verdict.task].append(verdict)
     changes = sum(len(item.changes) for item in plans)
     if options.as_json:
-        console.write_json(_report([TaskPlan(item.spec) for item in plans], verdicts, plans))
+        console.write_json(
+            _report([TaskPlan(item.spec, skipped=item.skipped) for item in plans], verdicts, plans)
+        )
         return
     made = f"{changes} change{'s' if changes != 1 else ''}" if changes else "nothing to change"
-    console.say(f"{len(plans)}/{len(plans)} done, {made}")
+    asked = sum(not item.skipped for item in plans)
+    more = f", {len(plans) - asked} not asked for" if asked < len(plans) else ""
+    console.say(f"{asked}/{asked} done, {made}{more}")
 
 
 def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:

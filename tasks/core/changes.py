@@ -36,6 +36,13 @@ class Change(ABC):
 
 
 @dataclass(frozen=True)
+class Skip:
+    """A task that the settings leave out; ``reason`` names the setting. Its plan says nothing else."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Remark:
     """Something a task's plan says without changing anything."""
 

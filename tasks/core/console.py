@@ -25,6 +25,7 @@ _STYLES = {
     "unknown": "yellow",
     "blocked": "red",
     "note": "cyan",
+    "skipped": "cyan",
     "failed": "red",
     "fail": "red",
     "error": "red",
@@ -82,7 +83,9 @@ class Console:
 
     def proved(self, plan: TaskPlan, verdicts: Sequence[Verdict], seconds: float) -> None:
         """Tell that a task is done, and what its checks said."""
-        if plan.changes:
+        if plan.skipped:
+            self.note(f"{plan.spec.id}  {plan.spec.title}: not asked for ({plan.skipped})")
+        elif plan.changes:
             self.note(f"    checks: {counted(verdicts)} ({seconds:.1f} s)", style="green")
         else:
             self.note(f"{plan.spec.id}  {plan.spec.title}: unchanged, {counted(verdicts)}")
@@ -103,6 +106,8 @@ class Console:
         """Every task's state, with the diffs of its changes."""
         for plan in plans:
             self.say(f"{plan.spec.id}  {plan.spec.title}: {plan.state}", style=_STYLES[plan.state])
+            if plan.skipped:
+                self.say(f"    not asked for: {plan.skipped}")
             if plan.error is not None:
                 self.say(f"    {plan.error.summary}")
                 if plan.error.hint:
@@ -116,7 +121,8 @@ class Console:
                 for line in change.diff().splitlines():
                     self.say(f"      {line}", style=_DIFF_STYLES.get(line[:1], ""))
         states = [plan.state for plan in plans]
-        self.say("  ".join(f"{state}: {states.count(state)}" for state in ("done", "changes", "blocked")))
+        shown = ("done", "changes", "blocked", *(["skipped"] if "skipped" in states else []))
+        self.say("  ".join(f"{state}: {states.count(state)}" for state in shown))
 
     def show_status(self, plans: Sequence[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> None:
         """The table of the tasks with their state, and the progress."""
@@ -141,6 +147,8 @@ class Console:
             if item.hint:
                 self.say(f"    hint: {item.hint}")
         for plan in plans:
+            if plan.skipped:
+                self.say(f"{plan.spec.id}: not asked for: {plan.skipped}")
             if plan.error is None and plan.blocked_by is not None:
                 self.say(f"{plan.spec.id}: blocked by {plan.blocked_by}")
             for remark in plan.remarks:
@@ -149,7 +157,7 @@ class Console:
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Failures first, then unknowns and notes, then the count; what has the same reason is told once."""
-        for status in (Status.ERROR, Status.FAIL, Status.UNKNOWN, Status.NOTE):
+        for status in (Status.ERROR, Status.FAIL, Status.UNKNOWN, Status.NOTE, Status.SKIPPED):
             for outcome, told in _by_outcome(verdicts, status).items():
                 for verdict in told:
                     self.say(f"{status.upper():<8}{verdict.id}  {verdict.text}", style=_STYLES[status])
@@ -232,9 +240,11 @@ def task_state(plan: TaskPlan, verdicts: Iterable[Verdict]) -> str:
 
 
 def progress(plans: Iterable[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> str:
-    """How far it is: "Progress 7/11"."""
+    """How far it is: "Progress 7/11", of the tasks that are asked for."""
     states = [task_state(plan, verdicts[plan.spec.id]) for plan in plans]
-    return f"Progress {states.count('done')}/{len(states)}"
+    left_out = states.count("skipped")
+    more = f", {left_out} skipped" if left_out else ""
+    return f"Progress {states.count('done')}/{len(states) - left_out}{more}"
 
 
 def plan_data(plan: TaskPlan) -> dict[str, Any]:
@@ -246,6 +256,7 @@ def plan_data(plan: TaskPlan) -> dict[str, Any]:
         "risk": plan.spec.risk,
         "state": plan.state,
         "blocked_by": plan.blocked_by,
+        "skipped": plan.skipped or None,
         "remarks": list(plan.remarks),
         "error": None if plan.error is None else error_data(plan.error),
         "changes": [

@@ -13,7 +13,7 @@ class Status(StrEnum):
     """The answers. ``UNKNOWN`` never counts as a pass; ``Cause`` says why something is unknown.
 
     ``ERROR`` is a bug of the playbook: the check itself broke. ``NOTE`` is a fault in somebody else's app:
-    told, and not counted.
+    told, and not counted. ``SKIPPED`` is an item of a task that the settings leave out.
     """
 
     PASS = "pass"  # noqa: S105 (an answer, not a password)
@@ -21,6 +21,7 @@ class Status(StrEnum):
     ERROR = "error"
     UNKNOWN = "unknown"
     NOTE = "note"
+    SKIPPED = "skipped"
 
 
 class Cause(StrEnum):
@@ -80,6 +81,11 @@ def failed(evidence: str, consequence: str, remedy: str, place: str = "") -> Out
 def unknown(evidence: str, cause: Cause, remedy: str = "", place: str = "") -> Outcome:
     """Answer that it cannot be told from what is at hand, and why."""
     return Outcome(Status.UNKNOWN, evidence, remedy=remedy, place=place, cause=cause)
+
+
+def skipped(reason: str) -> Outcome:
+    """Answer that nobody asked for it; ``reason`` names the setting that says so."""
+    return Outcome(Status.SKIPPED, f"not asked for: {reason}")
 
 
 def broken(evidence: str) -> Outcome:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from tasks.core.catalogue import TaskSpec
-from tasks.core.changes import Change, Remark
+from tasks.core.changes import Change, Remark, Skip
 from tasks.core.errors import PlaybookError, PrerequisiteError, StepFailedError
 from tasks.core.graph import ancestors
 from tasks.core.outcomes import Status, Verdict
@@ -35,7 +35,7 @@ class Step(Generic[W, F]):
 
     spec: TaskSpec
     facts: Callable[[W], F]
-    plan: Callable[[W, F], Iterable[Change | Remark]]
+    plan: Callable[[W, F], Iterable[Change | Remark | Skip]]
     ahead: Callable[[W], None] = lambda _: None
 
 
@@ -43,7 +43,8 @@ class Step(Generic[W, F]):
 class TaskPlan:
     """What one task would do: its changes, or the error that keeps it from knowing.
 
-    ``remarks`` are sentences for the user; ``blocked_by`` is the nearest task before it that cannot run.
+    ``remarks`` are sentences for the user; ``blocked_by`` is the nearest task before it that cannot run;
+    ``skipped`` is why the settings leave it out, empty if they do not.
     """
 
     spec: TaskSpec
@@ -51,10 +52,13 @@ class TaskPlan:
     remarks: tuple[str, ...] = ()
     error: PlaybookError | None = None
     blocked_by: str | None = None
+    skipped: str = ""
 
     @property
     def state(self) -> str:
-        """``done``, ``changes`` or ``blocked``."""
+        """``done``, ``changes``, ``blocked`` or ``skipped``."""
+        if self.skipped:
+            return "skipped"
         if self.error is not None or self.blocked_by is not None:
             return "blocked"
         return "changes" if self.changes else "done"
@@ -88,6 +92,10 @@ def make_plans(steps: Mapping[str, Step[W, Any]], workspace: W, tasks: Iterable[
         except PlaybookError as error:
             stuck.add(name)
             plans.append(TaskPlan(step.spec, error=error, blocked_by=blocker))
+            continue
+        left_out = next((item.reason for item in planned if isinstance(item, Skip)), "")
+        if left_out:
+            plans.append(TaskPlan(step.spec, skipped=left_out))
             continue
         changes = tuple(item for item in planned if isinstance(item, Change))
         remarks = tuple(item.text for item in planned if isinstance(item, Remark))

@@ -11,7 +11,7 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
 from tasks.core.errors import PrerequisiteError, RefusedError
-from tasks.core.outcomes import Cause, Outcome, Status, Verdict, broken, failed, passed, unknown
+from tasks.core.outcomes import Cause, Outcome, Status, Verdict, broken, failed, passed, skipped, unknown
 from tasks.core.runner import TaskPlan
 
 
@@ -50,6 +50,23 @@ def verdict(outcome: Outcome) -> Verdict:
 
 GOOD, BAD = verdict(passed("fine")), verdict(failed("wrong", "it breaks", "mend it", "a.yaml:3"))
 OPEN = verdict(unknown("not known", Cause.CLUSTER, "ask"))
+
+
+def test_what_is_left_out_says_so_and_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    plans = [DONE, TaskPlan(CATALOGUE["TASK-010"], skipped="grafana.manage is none")]
+    Console().show_plan(plans)
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "TASK-010  Add the Parseable plugin and data source to Grafana: skipped",
+        "    not asked for: grafana.manage is none",
+        "done: 1  changes: 0  blocked: 0  skipped: 1",
+    ]
+    assert progress(plans, {"TASK-001": [GOOD], "TASK-010": []}) == "Progress 1/1, 1 skipped"
+    Console().show_verdicts([verdict(skipped("grafana.manage is none"))])
+    assert capsys.readouterr().out.splitlines() == [
+        "SKIPPED DoD-1  a sentence",
+        "        found: not asked for: grafana.manage is none",
+        "1 skipped",
+    ]
 
 
 def test_a_plan_with_every_state(capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,6 +230,7 @@ def test_as_json() -> None:
         "risk": "None",
         "state": "changes",
         "blocked_by": None,
+        "skipped": None,
         "remarks": ["look here"],
         "error": None,
         "changes": [

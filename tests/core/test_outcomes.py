@@ -27,7 +27,7 @@ def test_what_else_stops_a_push() -> None:
 
 
 def test_the_words_that_programs_read() -> None:
-    assert [str(one) for one in Status] == ["pass", "fail", "error", "unknown", "note"]
+    assert [str(one) for one in Status] == ["pass", "fail", "error", "unknown", "note", "skipped"]
     assert [str(one) for one in Cause] == ["repository", "tool", "network", "cluster", "stage"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from tasks.core.catalogue import CATALOGUE, TaskSpec
-from tasks.core.changes import Change, Remark
+from tasks.core.changes import Change, Remark, Skip
 from tasks.core.errors import PlaybookError, PrerequisiteError, RefusedError, SettingsError, StepFailedError
 from tasks.core.outcomes import Cause, Outcome, Verdict, failed, passed, unknown
 from tasks.core.runner import (
@@ -69,11 +69,11 @@ class Place:
 
 
 def step(
-    task: TaskSpec, items: tuple[Change | Remark, ...] = (), error: PlaybookError | None = None
+    task: TaskSpec, items: tuple[Change | Remark | Skip, ...] = (), error: PlaybookError | None = None
 ) -> Step[Place, Place]:
     """A step that yields what it was given."""
 
-    def plan(found: Place) -> Iterator[Change | Remark]:
+    def plan(found: Place) -> Iterator[Change | Remark | Skip]:
         if error is not None:
             raise error
         yield from items
@@ -112,6 +112,13 @@ def test_each_task_is_planned_as_if_those_before_it_were_done() -> None:
     ]
     assert [plan.state for plan in plans] == ["changes", "changes", "done"]
     assert log == ["lay over one, two", "lay over three", "refresh"]
+
+
+def test_a_task_that_is_left_out_stops_nobody() -> None:
+    steps = {"TASK-001": step(spec(1), (Skip("x.manage is none"),)), "TASK-002": step(spec(2))}
+    plans = make_plans(steps, Place([]), steps)
+    assert plans == [TaskPlan(spec(1), skipped="x.manage is none"), TaskPlan(spec(2))]
+    assert [plan.state for plan in plans] == ["skipped", "done"]
 
 
 def test_only_what_is_asked_for_is_planned() -> None:
