@@ -9,7 +9,7 @@ from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, 
 from tasks.effects.kustomize import BuildError, is_remote
 from tasks.flux.cluster import Cluster
 from tasks.flux.kustomizations import FluxKustomization, decryption_of, dependencies_of
-from tasks.flux.layout import need
+from tasks.flux.missing import need
 from tasks.flux.substitution import has_variable
 from tasks.kube.keys import key_of
 from tasks.model import cause_of
@@ -164,7 +164,8 @@ def _reached(model: Model, found: Sequence[Cluster], applied: set[str | None]) -
         is_source = path not in own_files(model.workspace)
         if is_source and model.workspace.repository.read(path) is not None and path not in applied:
             consequence = "Flux would not know where the chart comes from"
-            yield from _unreached(found, path, consequence, need(model.layout.repositories_kustomization))
+            listing = str(need(model.layout.repositories_kustomization))
+            yield from _unreached(found, path, consequence, listing)
 
 
 def _all(found: Sequence[Cluster]) -> Iterator[FluxKustomization]:

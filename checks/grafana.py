@@ -8,7 +8,7 @@ from checks.answers import NEEDS_CLUSTER, judged, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
 from checks.references import key_problem
 from tasks.flux.grafana import GrafanaPlace
-from tasks.flux.layout import need
+from tasks.flux.missing import need
 from tasks.flux.releases import Release
 from tasks.kube.pods import variables
 from tasks.kube.services import address_of

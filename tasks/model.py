@@ -16,9 +16,10 @@ from tasks.flux.cluster import Cluster, clusters_of
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.kustomizations import GROUP as FLUX
 from tasks.flux.kustomizations import FluxKustomization
-from tasks.flux.layout import Layout, Source
+from tasks.flux.layout import Layout
 from tasks.flux.listing import is_below
 from tasks.flux.releases import Release, releases_of
+from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
 from tasks.kube.keys import group_of, key_of

@@ -56,10 +56,11 @@ class Gitops:
 
     path: str = ""
     apps: str = _setting("kubernetes/apps/monitoring", _FOLDER)
-    repositories: str = _setting("kubernetes/flux/meta/repos", _FOLDER)
+    repositories: str | None = _setting("kubernetes/flux/meta/repos", _FOLDER)
     namespace: str = _setting("monitoring", _NAME)
     remote: str | None = _setting(None, _WORD)
     issue: int | None = field(default=None, metadata={"least": 1})
+    cluster: str | None = _setting(None, _FOLDER)
 
 
 @dataclass(frozen=True)

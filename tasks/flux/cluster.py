@@ -11,9 +11,9 @@ from tasks.core.outcomes import Cause
 from tasks.effects.kustomize import Built, FetchError
 from tasks.flux.builds import Builder
 from tasks.flux.kustomizations import FluxKustomization, operator_kustomizations
-from tasks.flux.layout import Source
 from tasks.flux.listing import Listing
 from tasks.flux.roots import OtherRepositories, roots_of
+from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
 from tasks.kube.keys import key_of

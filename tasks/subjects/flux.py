@@ -2,11 +2,10 @@
 
 import posixpath
 from collections.abc import Iterable, Sequence
-from pathlib import PurePosixPath
 
-from tasks.core.settings import DOCUMENTED
-from tasks.flux.layout import MissingError, charts_file, need
-from tasks.subjects.apps import KS, App
+from tasks.flux.chart_sources import charts_file
+from tasks.flux.missing import MissingError, need
+from tasks.subjects.apps import CHART_SOURCE, KS, App
 from tasks.subjects.manifests import APPS, ManifestFacts, file_facts, own_files, render_templates
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
@@ -18,21 +17,25 @@ from tasks.yaml.templates import MARKER
 def charts_files(workspace: Workspace) -> dict[str, App]:
     """The HelmRepository files in the folder for them, which its kustomization must list, with their apps.
 
-    A HelmRepository that is defined elsewhere is somebody else's, and listed where it is.
+    A HelmRepository that is defined elsewhere is somebody else's, and listed where it is; one beside its app
+    is among the app's files.
 
     Raises:
         MissingError: the repository shows no folder of HelmRepositories.
     """
     layout = workspace.layout
     found = [(app, need(app.charts(layout))) for app in APPS]
-    beside = [(charts_file(str(layout.repositories), app.name), app, charts) for app, charts in found]
-    return {path: app for path, app, charts in beside if charts.path in (None, path)}
+    folder = need(layout.chart_sources).folder
+    if folder is None:
+        return {}
+    common = [(charts_file(folder, app.name), app, charts) for app, charts in found]
+    return {path: app for path, app, charts in common if charts.path in (None, path)}
 
 
 def charts_facts(workspace: Workspace) -> tuple[ManifestFacts, ...]:
     """Facts of the HelmRepository files that are ours to write: those that nobody else has written."""
     ours = {
-        path: str(PurePosixPath(DOCUMENTED.gitops.repositories, f"{app.name}.yaml"))
+        path: app.template(CHART_SOURCE)
         for path, app in charts_files(workspace).items()
         if MARKER in (workspace.repository.read(path) or MARKER)
     }
@@ -43,7 +46,7 @@ def charts_facts(workspace: Workspace) -> tuple[ManifestFacts, ...]:
 def applied_files(workspace: Workspace) -> tuple[str, ...]:
     """Our files that Flux applies: those of the apps, and of HelmRepositories as far as they have a place."""
     layout = workspace.layout
-    found = (*(app.charts(layout) for app in APPS), layout.repositories)
+    found = (*(app.charts(layout) for app in APPS), layout.chart_sources)
     is_known = not any(isinstance(item, MissingError) for item in found)
     return (*own_files(workspace), *(charts_files(workspace) if is_known else ()))
 
@@ -57,7 +60,7 @@ def apps_list(workspace: Workspace) -> SharedFile:
 def repositories_list(workspace: Workspace, files: Iterable[str]) -> SharedFile:
     """The kustomization that lists the HelmRepositories, with ``files`` of its folder among them."""
     entries = [f"./{posixpath.basename(path)}" for path in files]
-    return _list(workspace, need(workspace.layout.repositories_kustomization), entries)
+    return _list(workspace, str(need(workspace.layout.repositories_kustomization)), entries)
 
 
 def _list(workspace: Workspace, path: str, entries: Sequence[str]) -> SharedFile:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.git import Commit, Push
-from tasks.flux.layout import need_all
+from tasks.flux.missing import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files

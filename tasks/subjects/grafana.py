@@ -7,7 +7,7 @@ from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.core.settings import DOCUMENTED, Settings
 from tasks.flux.grafana import GrafanaPlace
-from tasks.flux.layout import need
+from tasks.flux.missing import need
 from tasks.subjects.manifests import render_templates
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace

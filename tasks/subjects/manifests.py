@@ -1,5 +1,6 @@
 """The manifests as files of the repository: where they go, what they say, whether they may be written."""
 
+import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from string import Template
@@ -8,7 +9,8 @@ from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
-from tasks.flux.layout import MissingError, charts_file, need, need_all
+from tasks.flux.chart_sources import charts_file
+from tasks.flux.missing import MissingError, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
 from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
 from tasks.subjects.vector import VECTOR
@@ -57,7 +59,7 @@ def render_templates(workspace: Workspace, names: Iterable[str]) -> list[str]:
     values = _placeholder_values(workspace)
     need_all(*(values[name] for text in texts for name in Template(text).get_identifiers()))
     known = {name: value for name, value in values.items() if not isinstance(value, MissingError)}
-    return [render(text, known) for text in texts]
+    return [workspace.layout.style.applied(render(text, known)) for text in texts]
 
 
 def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
@@ -68,29 +70,43 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         for section, fields in vars(settings).items()
         for name, value in vars(fields).items()
     }
-    source = layout.source
+    reference = layout.reference
     values |= {
-        "apps": layout.apps,
         "namespace": layout.namespace,
-        "flux_namespace": layout.flux_namespace,
+        "flux_namespace": ABSENT if layout.flux_namespace is None else layout.flux_namespace,
         "kustomization_api": layout.apis["Kustomization"],
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
         "decryption": ABSENT if layout.decryption is None else dict(layout.decryption),
         "parseable_url": parseable_url(workspace),
-        "source_kind": source if isinstance(source, MissingError) else source.kind,
-        "source_name": source if isinstance(source, MissingError) else source.name,
-        "source_namespace": source if isinstance(source, MissingError) else source.namespace,
+        "source_kind": reference if isinstance(reference, MissingError) else reference.kind,
+        "source_name": reference if isinstance(reference, MissingError) else reference.name,
+        "source_namespace": reference if isinstance(reference, MissingError) else reference.namespace,
     }
     for app in APPS:
-        charts = app.charts(layout)
-        values |= {
-            f"{app.name}_repository_name": charts if isinstance(charts, MissingError) else charts.name,
-            f"{app.name}_repository_namespace": (
-                charts if isinstance(charts, MissingError) else charts.namespace
-            ),
-        }
+        values |= {f"{app.name}_{name}": value for name, value in _app_values(workspace, app).items()}
     return values
+
+
+def _app_values(workspace: Workspace, app: App) -> dict[str, Value | Absent | MissingError]:
+    """The placeholders of one app that the layout fills."""
+    layout = workspace.layout
+    charts, apps = app.charts(layout), layout.apps
+    path = apps if isinstance(apps, MissingError) else layout.applied_path(app.path(workspace, APP_FOLDER))
+    if isinstance(charts, MissingError):
+        return {
+            "path": path,
+            "repository_name": charts,
+            "repository_namespace": charts,
+            "repository_entry": charts,
+        }
+    # One beside its app is in the app's own namespace, whatever that is.
+    return {
+        "path": path,
+        "repository_name": charts.name,
+        "repository_namespace": ABSENT if charts.is_beside else charts.namespace,
+        "repository_entry": f"./{posixpath.basename(str(charts.path))}" if charts.is_beside else ABSENT,
+    }
 
 
 def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[FolderFacts | ManifestFacts]:
@@ -100,7 +116,7 @@ def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[Fold
         RefusedError: the app's folder holds somebody else's app, or the repository does not show what the
             files must say.
     """
-    files = tuple(files)
+    files = tuple(file for file in files if file == APP_FOLDER or file in app.files_in(workspace))
     written = [file for file in files if file != APP_FOLDER]
     wanted = dict(zip(written, render_templates(workspace, map(app.template, written)), strict=True))
     check_owner(workspace, app)
@@ -123,7 +139,7 @@ def deployed_facts(workspace: Workspace) -> list[ManifestFacts]:
     return [
         fact
         for app in APPS
-        for fact in app_facts(workspace, app, [file for file in app.files if file != SECRET])
+        for fact in app_facts(workspace, app, [file for file in app.files_in(workspace) if file != SECRET])
         if isinstance(fact, ManifestFacts)
     ]
 
@@ -170,15 +186,16 @@ def own_files(workspace: Workspace) -> tuple[str, ...]:
     Raises:
         MissingError: the repository shows no folder of apps.
     """
-    return tuple(app.path(workspace, file) for app in APPS for file in app.files)
+    return tuple(app.path(workspace, file) for app in APPS for file in app.files_in(workspace))
 
 
 def _known_paths(workspace: Workspace) -> tuple[str, ...]:
     """All files that any task writes or edits, as far as the layout is known."""
     layout = workspace.layout
     found = [layout.apps_kustomization, layout.repositories_kustomization]
-    if isinstance(layout.repositories, str):
-        found += [charts_file(layout.repositories, app.name) for app in APPS]
+    sources = layout.chart_sources
+    if not isinstance(sources, MissingError) and sources.folder is not None:
+        found += [charts_file(sources.folder, app.name) for app in APPS]
     if not isinstance(layout.grafana, Exception):
         found.append(layout.grafana.path)
     return (*own_files(workspace), *(path for path in found if isinstance(path, str)))

@@ -4,14 +4,14 @@ from typing import Final
 
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.settings import S3
-from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, RELEASE, App
+from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.workspace import Workspace
 
 SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
 PARSEABLE = App(
     "parseable",
-    (KS, KUSTOMIZATION, RELEASE, SECRET, SERVICE_MONITOR),
+    (KS, KUSTOMIZATION, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR),
     settings=lambda settings: settings.parseable,
     charts=lambda layout: layout.parseable_charts,
 )

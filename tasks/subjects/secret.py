@@ -10,7 +10,7 @@ from tasks.core.changes import Change, Remark
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects.sops import EncryptedFile, EncryptSecret, Readers, inspect, oddity, secret_document
-from tasks.flux.layout import MissingError, need_all
+from tasks.flux.missing import MissingError, need_all
 from tasks.subjects.manifests import check_owner
 from tasks.subjects.parseable import LOGIN, PARSEABLE, PASSWORD, SECRET, SECRET_KEYS
 from tasks.workspace import Workspace

@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 
 from tasks.core.settings import Gitops, Settings
-from tasks.flux.layout import HelmSource, Layout, MissingError, Source, discover, need, need_all
+from tasks.flux.chart_sources import HelmSource
+from tasks.flux.layout import Layout, discover
+from tasks.flux.missing import MissingError, need, need_all
+from tasks.flux.sources import Source
 from tasks.flux.tree import Tree
 from tasks.yaml.templates import MARKER
 from tests import shapes
@@ -22,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 
 def layout(root: Path, settings: Settings = Settings()) -> Layout:  # noqa: B008
     paths = sorted(str(path.relative_to(root)) for path in root.rglob("*.yaml"))
-    return discover(settings, Tree(paths, lambda path: (root / path).read_text()))
+    return discover(settings, Tree(paths, lambda path: (root / path).read_text()), root)
 
 
 def test_the_documented_layout(root: Path) -> None:
@@ -31,7 +34,7 @@ def test_the_documented_layout(root: Path) -> None:
     assert found.apps_kustomization == "kubernetes/apps/monitoring/kustomization.yaml"
     assert found.namespace == "monitoring"
     assert found.source == Source("GitRepository", "home-kubernetes", "flux-system")
-    assert found.repositories == "kubernetes/flux/meta/repos"
+    assert need(found.chart_sources).folder == "kubernetes/flux/meta/repos"
     assert found.parseable_charts == HelmSource(None, "parseable", "flux-system")
     assert need(found.grafana).level == ("spec", "values")
     assert dict(found.apis) == {
@@ -44,7 +47,7 @@ def test_the_documented_layout(root: Path) -> None:
 def test_a_repository_url_that_is_there_is_used(root: Path) -> None:
     shapes.other_repositories_folder(root)
     found = layout(root)
-    assert found.repositories == "kubernetes/flux/repositories/helm"
+    assert need(found.chart_sources).folder == "kubernetes/flux/repositories/helm"
     assert found.vector_charts == HelmSource(
         "kubernetes/flux/repositories/helm/vector.yaml", "vectordotdev", "flux-system"
     )
@@ -164,7 +167,8 @@ def test_what_the_playbook_wrote_is_no_evidence(root: Path) -> None:
 def test_flux_in_another_namespace(root: Path) -> None:
     shapes.flux_in_another_namespace(root)
     found = layout(root)
-    assert found.flux_namespace == "gitops"
+    # Its Kustomizations are moved to the namespace of the apps, whatever they say.
+    assert found.flux_namespace == "monitoring"
     assert found.source == Source("GitRepository", "home-kubernetes", "gitops")
     assert found.vector_charts == HelmSource(None, "vector", "gitops")
 
@@ -200,13 +204,17 @@ def test_the_source_of_a_flux_instance(root: Path) -> None:
     assert layout(root).source == Source("OCIRepository", "flux-system", "flux-system")
 
 
-def test_all_that_is_missing_is_named_at_once(root: Path) -> None:
+def test_a_repository_that_holds_no_apps_is_told_so_once(root: Path) -> None:
     shapes.none_of_it(root)
     found = layout(root)
     with pytest.raises(MissingError) as caught:
-        need_all(found.apps, found.source, found.repositories, found.apps_kustomization)
-    for part in ("no folder of monitoring apps", "no Flux source", "no folder of HelmRepositories"):
-        assert caught.value.summary.count(part) == 1
+        need_all(found.apps, found.source, found.chart_sources, found.apps_kustomization)
+    assert caught.value.parts == (
+        (
+            "nothing in this repository is for Flux: it has no Kustomization of kustomize.toolkit.fluxcd.io",
+            "give the repository that lists the apps of the cluster: --repo PATH",
+        ),
+    )
     assert isinstance(found.grafana, MissingError)
     assert "no Grafana" in found.grafana.summary
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from tasks.core.settings import DOCUMENTED
-from tasks.flux.layout import MissingError
+from tasks.flux.missing import MissingError
 from tasks.steps import STEPS
 from tasks.subjects import grafana
-from tasks.subjects.apps import KUSTOMIZATION, RELEASE, App
+from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import (
     LOGIN_VARIABLES,
@@ -56,10 +56,12 @@ def test_every_file_has_a_template_and_is_listed(app: App, deployed: Path) -> No
     folder = MANIFESTS / DOCUMENTED.gitops.apps / app.name
     templates = {path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")}
     # Of the Secret there is none: it is never in plaintext.
-    assert templates == set(app.files) - {SECRET}
+    assert templates == set(app.files) - {SECRET, CHART_SOURCE}
     (kustomization,) = documents(deployed, app, KUSTOMIZATION)
-    assert kustomization["resources"] == [f"./{file}" for file in app.listed]
-    ours = {app.path(workspace_of(deployed), file) for file in app.files if file != SECRET}
+    files = app.files_in(workspace_of(deployed))
+    listed = {f"./{file.removeprefix(APP_FOLDER)}" for file in files if file not in (KS, KUSTOMIZATION)}
+    assert set(kustomization["resources"]) == listed
+    ours = {app.path(workspace_of(deployed), file) for file in files if file != SECRET}
     assert ours <= {path for task in STEPS for path in files_of(deployed, task)}
 
 
