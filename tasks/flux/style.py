@@ -69,7 +69,7 @@ def find_style(scope: Scope, siblings: Sequence[FluxObject]) -> Style:
 
 
 def _is_of(key: tuple[str, str], schema: str) -> bool:
-    """Whether a schema is that of the kind, and not of one chart's values, say: its URL names group or kind."""
+    """Whether a schema is that of the kind, as its URL says, and not of the values of one chart."""
     group, kind = key
     return group in schema or schema.removesuffix(".json").lower().endswith(f"/{kind.lower()}")
 
