@@ -17,7 +17,7 @@ from tasks.flux.grafana import GrafanaPlace, find_grafana
 from tasks.flux.listing import Listing, is_below
 from tasks.flux.missing import MissingError
 from tasks.flux.namespaces import namespace_in
-from tasks.flux.places import choose_scope, find_place
+from tasks.flux.places import Neighbours, choose_scope, find_place, neighbours_of
 from tasks.flux.scope import Scope, scopes_of
 from tasks.flux.sources import Source, most_common, most_used, plain_name, references
 from tasks.flux.style import Style, find_style
@@ -38,18 +38,21 @@ _FLUX_API = re.compile(r"(?m)^apiVersion:\s*[\"']?((?:kustomize|helm|source)\.to
 class Layout:
     """Where things are. A field that could not be found holds the error that says so: read it with ``need``.
 
+    ``namespace`` is that of the pods; ``lacks_namespace`` says that nothing in the repository is in it.
+
     ``cluster`` is the folder that the cluster starts from. ``source`` is what Flux calls this repository,
     ``reference`` what our Kustomizations refer to: that, or an ``artifact`` that is made of it.
     ``flux_namespace`` is what our Kustomizations say that they are in, None where their neighbours leave that
     to the kustomization above. ``decryption`` is what the Parseable Kustomization must say itself, None where
     its parent patches it in. ``apis`` maps a kind of Flux object to the API version to write; ``style`` is
-    how the neighbours' files look.
+    how the neighbours' files look, ``neighbours`` what a new folder of apps needs.
     """
 
     cluster: str
     apps: str | MissingError
     apps_kustomization: str | MissingError
     namespace: str
+    lacks_namespace: bool
     flux_namespace: str | None
     source: Source | MissingError
     reference: Source | MissingError
@@ -62,6 +65,7 @@ class Layout:
     grafana: GrafanaPlace | MissingError
     apis: Mapping[str, str]
     style: Style
+    neighbours: Neighbours
 
     def applied_path(self, folder: str) -> str | MissingError:
         """What the Kustomization for a ``folder`` of the repository says as its path."""
@@ -113,8 +117,9 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
     return Layout(
         cluster=scope.start,
         apps=apps,
-        apps_kustomization=tree.kustomizations[apps] if isinstance(apps, str) else apps,
+        apps_kustomization=_kustomization_of(tree, apps) if isinstance(apps, str) else apps,
         namespace=namespace,
+        lacks_namespace=_is_nowhere(scope, namespace) and apps in tree.kustomizations,
         flux_namespace=_written_namespace(scope, apps, siblings, flux_namespace),
         source=source,
         reference=reference,
@@ -133,7 +138,12 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
         grafana=found_grafana,
         apis=newest_apis(text for path, text in tree.texts.items() if MARKER not in text and scope.has(path)),
         style=find_style(scope, siblings),
+        neighbours=neighbours_of(scope, apps) if isinstance(apps, str) else Neighbours(),
     )
+
+
+def _kustomization_of(tree: Tree, folder: str) -> str:
+    return tree.kustomizations.get(folder, f"{folder}/kustomization.yaml")
 
 
 def _nothing(settings: Settings, tree: Tree, missing: MissingError) -> Layout:
@@ -143,6 +153,7 @@ def _nothing(settings: Settings, tree: Tree, missing: MissingError) -> Layout:
         apps=missing,
         apps_kustomization=missing,
         namespace=settings.gitops.namespace,
+        lacks_namespace=False,
         flux_namespace=settings.flux.namespace,
         source=missing,
         reference=missing,
@@ -155,6 +166,7 @@ def _nothing(settings: Settings, tree: Tree, missing: MissingError) -> Layout:
         grafana=missing,
         apis=newest_apis(tree.texts.values()),
         style=Style(),
+        neighbours=Neighbours(),
     )
 
 
@@ -167,10 +179,24 @@ def _find_namespace(
     targets = most_common(plain_name(item.spec.get("targetNamespace")) for item in siblings)
     if targets is not None:
         return str(targets)
-    moved = namespace_in(scope, apps)
+    moved = _moved_to(scope, apps)
     if moved is not None and moved != settings.flux.namespace:
         return moved
     return documented if apps == settings.gitops.apps or not siblings else posixpath.basename(apps)
+
+
+def _is_nowhere(scope: Scope, namespace: str) -> bool:
+    """Whether no file of others makes or names a namespace; what is not shown may be made by hand."""
+    named = re.compile(rf"(?m)^[-\s]*(?:name|namespace|targetNamespace):\s*[\"']?{namespace}[\"']?\s*(?:#|$)")
+    return not any(
+        MARKER not in text and scope.has(path) and named.search(text)
+        for path, text in scope.tree.texts.items()
+    )
+
+
+def _moved_to(scope: Scope, apps: str) -> str | None:
+    """The namespace that what is listed in the folder ``apps`` is moved to; a new folder is named for it."""
+    return namespace_in(scope, apps) if apps in scope.tree.kustomizations else posixpath.basename(apps)
 
 
 def _find_flux_namespace(settings: Settings, scope: Scope, siblings: Sequence[FluxObject]) -> str:
@@ -188,7 +214,7 @@ def _written_namespace(
     scope: Scope, apps: str | MissingError, siblings: Sequence[FluxObject], flux_namespace: str
 ) -> str | None:
     """The namespace that our Kustomizations name: that of the build, or none, as their neighbours."""
-    moved = namespace_in(scope, apps) if isinstance(apps, str) else None
+    moved = _moved_to(scope, apps) if isinstance(apps, str) else None
     if moved is None:
         return flux_namespace
     neighbours = siblings or scope.of_others("Kustomization")
@@ -251,9 +277,9 @@ def _find_reference(
     if settings.chosen("flux.source") or not isinstance(apps, str):
         return source, None
     used = most_common((found.kind, found.name) for found, _ in references(siblings))
-    leading = [item for item in scope.applying(scope.tree.kustomizations[apps]) if item.origin is not None]
-    if used is None and leading and leading[0].origin is not None:
-        used = leading[0].origin[:2]
+    leading = scope.applying(_kustomization_of(scope.tree, apps))
+    if used is None:
+        used = next((item.origin[:2] for item in leading if item.origin is not None), None)
     if used is None or used[0] != EXTERNAL:
         return source, None
     user = next((item for item in leading if item.origin is not None and item.origin[:2] == used), None)

@@ -190,26 +190,69 @@ def choose_place(places: Sequence[Place]) -> Place | None:
     return None
 
 
-def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingError:
-    """The folder of the apps: as it is set, as documented, or the one that monitoring is in.
+@dataclass(frozen=True)
+class Neighbours:
+    """What the folders beside that of our apps have in common, for one that is still to be made.
 
-    ``grafana`` is the file of Grafana's release, empty if there is none.
+    ``components`` are those that all their kustomizations name; ``listing`` is the kustomization that lists
+    them, None where Flux finds them by itself.
+    """
+
+    components: tuple[str, ...] = ()
+    listing: str | None = None
+
+
+def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingError:
+    """The folder of the apps: as it is set, as documented, the one that monitoring is in, or a new one.
+
+    ``grafana`` is the file of Grafana's release, empty if there is none. A new folder has no kustomization
+    yet: it goes beside folders of apps that are each moved into a namespace of their own.
     """
     wanted = posixpath.normpath(settings.gitops.apps)
     if scope.tree.kustomizations.get(wanted) is not None and scope.has(scope.tree.kustomizations[wanted]):
         return wanted
-    if settings.chosen("gitops.apps"):
-        return MissingError(
-            f"{wanted} has no kustomization.yaml", "gitops.apps must be a folder of apps with a kustomization"
-        )
     places = places_of(scope)
+    parents = {posixpath.dirname(place.path) for place in places if _has_own_namespace(scope.tree, place)}
+    is_free = not any(is_below(path, wanted) for path in scope.tree.texts)
+    if settings.chosen("gitops.apps"):
+        if posixpath.dirname(wanted) in parents and is_free:
+            return wanted
+        return MissingError(
+            f"{wanted} has no kustomization.yaml",
+            "gitops.apps must be a folder of apps with a kustomization, or a new one beside such folders",
+        )
     with_grafana = [place for place in places if grafana.startswith(f"{place.path}/")]
     found = with_grafana[0] if len(with_grafana) == 1 else choose_place(places)
     if found is not None:
         return found.path
-    likely = [place for place in places if place.things] or places
+    likely = [place for place in places if place.things]
+    if not likely and len(parents) == 1:
+        new = f"{parents.pop()}/{posixpath.basename(wanted)}".removeprefix("/")
+        if not any(is_below(path, new) for path in scope.tree.texts):
+            return new
     return MissingError(
         f"no folder of monitoring apps: {wanted}/kustomization.yaml does not exist; folders that list apps: "
-        f"{', '.join(map(str, likely))}",
+        f"{', '.join(map(str, likely or places)) or 'none'}",
         "set gitops.apps to the folder whose kustomization lists the apps",
     )
+
+
+def _has_own_namespace(tree: Tree, place: Place) -> bool:
+    """Whether a folder is moved into the namespace that it is named for."""
+    return bool(tree.kustomization(place.path).get("namespace") == posixpath.basename(place.path))
+
+
+def neighbours_of(scope: Scope, folder: str) -> Neighbours:
+    """What the folders of apps beside ``folder`` have in common."""
+    tree = scope.tree
+    beside = [
+        place.path
+        for place in places_of(scope)
+        if posixpath.dirname(place.path) == posixpath.dirname(folder) != place.path != folder
+    ]
+    if not beside:
+        return Neighbours()
+    first, *others = [tree.entries(path, "components") for path in beside]
+    common = tuple(entry for entry in first if all(entry in entries for entries in others))
+    lister = lister_of(tree, beside[0])
+    return Neighbours(common, None if lister is None else tree.kustomizations[lister])

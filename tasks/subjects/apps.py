@@ -1,6 +1,6 @@
 """An app of ours as Flux sees it: a folder with a ks.yaml and an app/ folder of manifests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -23,20 +23,26 @@ CHART_SOURCE = f"{APP_FOLDER}helmrepository.yaml"
 class App:
     """One app: ``name`` is that of its chart, of its templates' folder and of its HelmRepository's file.
 
-    ``files`` are all that it may have below its folder; ``settings`` and ``charts`` find its section of the
-    settings and the HelmRepository of its chart.
+    ``files`` are all that it may have below its folder, ``only_if`` says of some when it has them;
+    ``settings`` and ``charts`` find its section of the settings and the HelmRepository of its chart.
     """
 
     name: str
     files: tuple[str, ...]
     settings: Callable[[Settings], Parseable | Vector] = field(repr=False)
     charts: Callable[[Layout], HelmSource | MissingError] = field(repr=False)
+    only_if: Mapping[str, Callable[[Workspace], bool]] = field(default_factory=dict, repr=False)
 
     def files_in(self, workspace: Workspace) -> tuple[str, ...]:
         """The files that it has in this repository, of those that it may have."""
         charts = self.charts(workspace.layout)
         is_beside = isinstance(charts, HelmSource) and charts.is_beside
-        return tuple(file for file in self.files if file != CHART_SOURCE or is_beside)
+        return tuple(
+            file
+            for file in self.files
+            if (file != CHART_SOURCE or is_beside)
+            and (file not in self.only_if or self.only_if[file](workspace))
+        )
 
     def folder(self, workspace: Workspace) -> str:
         """The app's folder in the repository.

@@ -9,7 +9,7 @@ from tasks.core.errors import RefusedError
 from tasks.effects.git import Commit, Push
 from tasks.flux.missing import need_all
 from tasks.subjects import grafana
-from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
+from tasks.subjects.flux import apps_lists, charts_facts, charts_files, repositories_list
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
@@ -59,7 +59,7 @@ def facts(workspace: Workspace) -> CommitFacts:
     layout = workspace.layout
     need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), layout.grafana)
     sources = charts_facts(workspace)
-    lists = [apps_list(workspace)]
+    lists = apps_lists(workspace)
     beside = charts_files(workspace)
     if beside:
         lists.append(repositories_list(workspace, beside))

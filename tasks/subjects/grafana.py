@@ -27,8 +27,8 @@ def facts(workspace: Workspace) -> SharedFile:
         RefusedError: the repository has no Grafana, several, or one in another namespace.
     """
     place = need(workspace.layout.grafana)
-    current = workspace.repository.read(place.path) or ""
-    _check_lists(workspace, place, current)
+    current = workspace.repository.read(place.path)
+    _check_lists(workspace, place, current or "")
     values = load_documents(render_templates(workspace, [DOCUMENTED.grafana.path])[0])[0]
 
     def edit(text: str) -> str:

@@ -73,6 +73,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
     reference = layout.reference
     values |= {
         "namespace": layout.namespace,
+        "namespace_entry": "./namespace.yaml" if layout.lacks_namespace else ABSENT,
         "flux_namespace": ABSENT if layout.flux_namespace is None else layout.flux_namespace,
         "kustomization_api": layout.apis["Kustomization"],
         "helm_release_api": layout.apis["HelmRelease"],

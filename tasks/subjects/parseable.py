@@ -8,12 +8,14 @@ from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, REL
 from tasks.workspace import Workspace
 
 SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
+NAMESPACE: Final = f"{APP_FOLDER}namespace.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
 PARSEABLE = App(
     "parseable",
-    (KS, KUSTOMIZATION, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR),
+    (KS, KUSTOMIZATION, NAMESPACE, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR),
     settings=lambda settings: settings.parseable,
     charts=lambda layout: layout.parseable_charts,
+    only_if={NAMESPACE: lambda workspace: workspace.layout.lacks_namespace},
 )
 
 # Keys of the Secret: the S3 key pair, and Parseable's own login.

@@ -4,9 +4,9 @@ from textwrap import indent
 
 import pytest
 
-from tasks.yaml.editing import ensure
+from tasks.yaml.editing import YamlValue, ensure
 
-OURS = ["./parseable/ks.yaml", "./vector/ks.yaml"]
+OURS: list[YamlValue] = ["./parseable/ks.yaml", "./vector/ks.yaml"]
 
 CASES = {
     "after a namespace that stands first": """
