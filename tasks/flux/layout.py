@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
 from tasks.flux.artifacts import Artifact
 from tasks.flux.chart_sources import ChartSources, HelmSource, find_chart_sources, find_charts
@@ -93,13 +94,15 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
         if folder is not None and is_below(item.path, folder)
     ]
     flux_namespace = _find_flux_namespace(settings, scope, siblings)
-    namespace = _find_namespace(settings, scope, apps, siblings)
-    sources = find_chart_sources(settings, scope)
-    found_grafana: GrafanaPlace | MissingError
     if isinstance(grafana, GrafanaPlace):
-        found_grafana = _same_namespace(_placed(grafana, tree, siblings), namespace)
-    else:
-        found_grafana = MissingError(grafana.summary, grafana.hint)
+        grafana = _placed(grafana, tree, siblings)
+    namespace = _find_namespace(settings, scope, apps, siblings, grafana)
+    sources = find_chart_sources(settings, scope)
+    found_grafana = (
+        _same_namespace(grafana, namespace)
+        if isinstance(grafana, GrafanaPlace)
+        else MissingError(grafana.summary, grafana.hint)
+    )
     source = _find_source(settings, scope, siblings, flux_namespace)
     reference, artifact = _find_reference(settings, scope, apps, siblings, source)
 
@@ -171,7 +174,11 @@ def _nothing(settings: Settings, tree: Tree, missing: MissingError) -> Layout:
 
 
 def _find_namespace(
-    settings: Settings, scope: Scope, apps: str | MissingError, siblings: Sequence[FluxObject]
+    settings: Settings,
+    scope: Scope,
+    apps: str | MissingError,
+    siblings: Sequence[FluxObject],
+    grafana: GrafanaPlace | RefusedError,
 ) -> str:
     documented = settings.gitops.namespace
     if settings.chosen("gitops.namespace") or not isinstance(apps, str):
@@ -182,7 +189,11 @@ def _find_namespace(
     moved = _moved_to(scope, apps)
     if moved is not None and moved != settings.flux.namespace:
         return moved
-    return documented if apps == settings.gitops.apps or not siblings else posixpath.basename(apps)
+    if not siblings:
+        # Grafana reads Parseable's Secret, and can so in its own namespace only.
+        beside = grafana.namespace if isinstance(grafana, GrafanaPlace) else None
+        return documented if beside is None else beside
+    return documented if apps == settings.gitops.apps else posixpath.basename(apps)
 
 
 def _is_nowhere(scope: Scope, namespace: str) -> bool:

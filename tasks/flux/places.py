@@ -55,14 +55,19 @@ def _shortened(things: Sequence[str]) -> str:
 def places_of(scope: Scope) -> list[Place]:
     """The folders of one cluster alone that list apps, as Flux Kustomizations; else as plain folders."""
     found: dict[str, dict[str, None]] = {}
+    plain = _plain(scope)
     leading = {item.path for item in scope.kustomizations}
     for item in scope.kustomizations:
         is_leaf = not (item.files - {item.path}) & leading
-        if is_leaf and item.files and MARKER not in scope.tree.texts.get(item.path, MARKER):
+        holds_apps = any(
+            is_below(f"{folder}/", item.folder) and below for folder, (_, below) in plain.items()
+        )
+        is_app = is_leaf and item.files and not holds_apps
+        if is_app and MARKER not in scope.tree.texts.get(item.path, MARKER):
             folder = _listed_in(scope.tree, item)
             if folder is not None:
                 found.setdefault(folder, {})[item.key[1]] = None
-    found = found or _plain(scope)
+    found = found or {folder: apps for folder, (apps, _) in plain.items()}
     return [
         Place(folder, tuple(sorted(apps)))
         for folder, apps in sorted(found.items())
@@ -92,16 +97,25 @@ def _listed_in(tree: Tree, item: FluxKustomization) -> str | None:
     return lister_of(tree, folder) or folder if is_own_folder else folder
 
 
-def _plain(scope: Scope) -> dict[str, dict[str, None]]:
-    """Folders that a Kustomization leads to and whose kustomization lists folders of apps."""
-    tree, found = scope.tree, dict[str, dict[str, None]]()
+def _plain(scope: Scope) -> dict[str, tuple[dict[str, None], bool]]:
+    """Folders that a Kustomization leads to and whose kustomization lists folders of apps.
+
+    With the names of these, and whether some lie below it: an overlay lists those of somewhere else.
+    """
+    tree = scope.tree
+    found = {}
     for folder, path in tree.kustomizations.items():
         if path not in scope.files:
             continue
-        for entry in tree.entries(folder):
-            app = posixpath.normpath(posixpath.join(folder, entry))
-            if app in tree.kustomizations and any(_WORKLOAD.search(text) for text in _texts(tree, app)):
-                found.setdefault(folder, {})[posixpath.basename(app)] = None
+        entries = [posixpath.normpath(posixpath.join(folder, entry)) for entry in tree.entries(folder)]
+        apps = [
+            entry
+            for entry in entries
+            if entry in tree.kustomizations and any(_WORKLOAD.search(text) for text in _texts(tree, entry))
+        ]
+        if apps:
+            names = dict.fromkeys(posixpath.basename(app) for app in apps)
+            found[folder] = (names, any(is_below(app, folder) for app in apps))
     return found
 
 

@@ -116,7 +116,7 @@ def roots_of(listing: Listing, others: OtherRepositories) -> list[list[FluxKusto
             start, root = posixpath.dirname(item.path) or ".", item
             top = _top(listing, item.path)
             if top is not None:
-                start, root = top, _plain_build(listing, top)
+                start, root = top, plain_build(listing, top)
         groups.setdefault(start, [])
         if root not in groups[start]:
             groups[start].append(root)
@@ -141,7 +141,7 @@ def _top(listing: Listing, path: str) -> str | None:
         top = current = found
 
 
-def _plain_build(listing: Listing, folder: str) -> FluxKustomization:
+def plain_build(listing: Listing, folder: str) -> FluxKustomization:
     """What ``kubectl apply -k`` of a folder gives, as if a Kustomization had been pointed at it."""
     data = {"apiVersion": f"{GROUP}/v1", "kind": "Kustomization", "metadata": {"name": folder}}
     return FluxKustomization({**data, "spec": {"path": folder}}, listing.kustomization(folder) or folder)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
 from tasks.flux.listing import Listing, is_below
-from tasks.flux.roots import OtherRepositories, roots_of
+from tasks.flux.roots import OtherRepositories, plain_build, roots_of
 from tasks.flux.sources import most_used
 from tasks.flux.tree import FluxObject, Tree
 
@@ -77,9 +77,14 @@ def _reached(
     group: list[FluxKustomization],
     defined: dict[str, list[FluxKustomization]],
 ) -> tuple[str, frozenset[str], tuple[FluxKustomization, ...]]:
+    start = _start(group[0], is_written=group[0].path in defined)
     files = {item.path for item in group}
     known: dict[tuple[str, tuple[str, str]], FluxKustomization] = {}
     waiting = list(group)
+    if start != ".":
+        # What lies beside the first Kustomization is given to the cluster as that one is.
+        files |= listing.contents(plain_build(listing, start)).files
+        waiting += [item for path in files for item in defined.get(path, ())]
     while waiting:
         item = waiting.pop()
         if (item.path, item.key) in known:
@@ -89,7 +94,7 @@ def _reached(
         for path in held | {item.path}:
             files.add(path)
             waiting += defined.get(path, ())
-    return _start(group[0], is_written=group[0].path in defined), frozenset(files), tuple(known.values())
+    return start, frozenset(files), tuple(known.values())
 
 
 def _start(root: FluxKustomization, *, is_written: bool) -> str:
