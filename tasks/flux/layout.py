@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
 from tasks.flux.grafana import GrafanaPlace, find_grafana
+from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.tree import FluxObject, Tree, parents
 from tasks.yaml.templates import MARKER
 
@@ -79,7 +80,7 @@ class Layout:
     repositories_kustomization: str | MissingError
     parseable_charts: HelmSource | MissingError
     vector_charts: HelmSource | MissingError
-    grafana: GrafanaPlace | MissingError
+    grafana: GrafanaPlace | GrafanaInstance | MissingError
     apis: Mapping[str, str]
 
 
@@ -118,7 +119,7 @@ def need_all(*found: object) -> None:
 
 def discover(settings: Settings, tree: Tree) -> Layout:
     """Read the layout from the parts of a repository."""
-    grafana = find_grafana(settings, tree.texts, tree.is_reconciled)
+    grafana = find_grafana(settings, tree)
     apps = _find_apps(settings, tree, grafana)
     siblings = [
         item
@@ -128,11 +129,11 @@ def discover(settings: Settings, tree: Tree) -> Layout:
     flux_namespace = _find_flux_namespace(settings, tree, siblings)
     namespace = _find_namespace(settings, tree, apps, siblings)
     repositories = _find_repositories(settings, tree)
-    found_grafana: GrafanaPlace | MissingError
-    if isinstance(grafana, GrafanaPlace):
-        found_grafana = _same_namespace(_placed(grafana, tree, siblings), namespace)
-    else:
+    found_grafana: GrafanaPlace | GrafanaInstance | MissingError
+    if isinstance(grafana, RefusedError):
         found_grafana = MissingError(grafana.summary, grafana.hint)
+    else:
+        found_grafana = _placed(grafana, tree, siblings)
 
     def charts(name: str, url: str) -> HelmSource | MissingError:
         return _find_charts(tree, name, url, repositories, flux_namespace)
@@ -155,7 +156,9 @@ def discover(settings: Settings, tree: Tree) -> Layout:
     )
 
 
-def _find_apps(settings: Settings, tree: Tree, grafana: GrafanaPlace | RefusedError) -> str | MissingError:
+def _find_apps(
+    settings: Settings, tree: Tree, grafana: GrafanaPlace | GrafanaInstance | RefusedError
+) -> str | MissingError:
     wanted = posixpath.normpath(settings.gitops.apps)
     if wanted in tree.kustomizations:
         return wanted
@@ -166,7 +169,7 @@ def _find_apps(settings: Settings, tree: Tree, grafana: GrafanaPlace | RefusedEr
     candidates = [
         folder for folder in tree.kustomizations if any(_APP_ENTRY.match(e) for e in tree.entries(folder))
     ]
-    grafana_path = grafana.path if isinstance(grafana, GrafanaPlace) else ""
+    grafana_path = "" if isinstance(grafana, RefusedError) else grafana.path
     with_grafana = [folder for folder in candidates if grafana_path.startswith(folder + "/")]
     usual = [folder for folder in candidates if posixpath.basename(folder) in _USUAL_FOLDERS]
     for narrowed in (with_grafana, usual):
@@ -361,7 +364,9 @@ def api_age(api: str) -> tuple[int, bool, int]:
     return (int(found[1]), found[2] is None, int(found[2] or 0))
 
 
-def _placed(place: GrafanaPlace, tree: Tree, siblings: Sequence[FluxObject]) -> GrafanaPlace:
+def _placed(
+    place: GrafanaPlace | GrafanaInstance, tree: Tree, siblings: Sequence[FluxObject]
+) -> GrafanaPlace | GrafanaInstance:
     """``place`` with the namespace its pods run in: the later of Flux's own steps wins over the earlier."""
     if place.target:
         return place.in_namespace(place.target)
@@ -375,15 +380,6 @@ def _placed(place: GrafanaPlace, tree: Tree, siblings: Sequence[FluxObject]) -> 
         transformer = tree.kustomization(parent).get("namespace")
         if isinstance(transformer, str):
             return place.in_namespace(transformer)
-    return place
-
-
-def _same_namespace(place: GrafanaPlace, namespace: str) -> GrafanaPlace | MissingError:
-    if place.namespace not in (None, namespace):
-        return MissingError(
-            f"Grafana ({place.path}) runs in namespace {place.namespace}, Parseable's Secret in {namespace}",
-            "pods read Secrets of their own namespace: gitops.apps and gitops.namespace must be Grafana's",
-        )
     return place
 
 

@@ -44,7 +44,7 @@ class CommitFacts:
 
     sources: tuple[ManifestFacts, ...]
     lists: tuple[SharedFile, ...]
-    grafana: SharedFile
+    grafana: tuple[SharedFile, ...]
     branch: str
     push: PushFacts | None
 
@@ -57,7 +57,8 @@ def facts(workspace: Workspace) -> CommitFacts:
             remote to push to.
     """
     layout = workspace.layout
-    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), layout.grafana)
+    needed = () if grafana.left_out(workspace.settings) else (layout.grafana,)
+    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), *needed)
     sources = charts_facts(workspace)
     lists = [apps_list(workspace)]
     beside = charts_files(workspace)
@@ -73,7 +74,7 @@ def facts(workspace: Workspace) -> CommitFacts:
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
-        grafana=grafana.facts(workspace),
+        grafana=grafana.facts(workspace).shared,
         branch=branch,
         push=push,
     )
@@ -117,7 +118,7 @@ def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Chang
     repository.load_heads([*own, *folders])
     repository.plan(edits)
     paths = [path for path in own if repository.differs_from_head(path)]
-    shared = (*found.lists, found.grafana)
+    shared = (*found.lists, *found.grafana)
     paths += [item.path for item in shared if item.needs_commit(workspace)]
     if paths and not workspace.permissions.force:
         _check_edits(workspace, found, paths)

@@ -8,9 +8,12 @@ from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.flux.grafana_plugins import entry, variable_of
 from tasks.flux.layout import MissingError, charts_file, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
-from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
+from tasks.subjects.parseable import DATA_SOURCE, PARSEABLE, SECRET, parseable_url
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents, syntax_error
@@ -82,6 +85,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "source_name": source if isinstance(source, MissingError) else source.name,
         "source_namespace": source if isinstance(source, MissingError) else source.namespace,
     }
+    values |= _grafana_values(workspace)
     for app in APPS:
         charts = app.charts(layout)
         values |= {
@@ -91,6 +95,31 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
             ),
         }
     return values
+
+
+def has_data_source(workspace: Workspace) -> bool:
+    """Whether the data source is a file of Parseable's, for Grafana's operator."""
+    return workspace.settings.grafana.manage != "none" and isinstance(
+        workspace.layout.grafana, GrafanaInstance
+    )
+
+
+def _grafana_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
+    """What the file of the data source says, its entry, and the plugin as an entry of the chart's list."""
+    grafana, settings = workspace.layout.grafana, workspace.settings.grafana
+    found: dict[str, Value | Absent | MissingError] = {
+        "data_source_entry": f"./{DATA_SOURCE.rpartition('/')[2]}" if has_data_source(workspace) else ABSENT
+    }
+    if isinstance(grafana, GrafanaInstance):
+        is_elsewhere = grafana.namespace not in (None, workspace.layout.namespace)
+        found |= {
+            "grafana_labels": dict(grafana.labels),
+            "grafana_crosses": True if is_elsewhere or grafana.crosses else ABSENT,
+        }
+    elif isinstance(grafana, GrafanaPlace):
+        variable = variable_of(grafana.chart, grafana.version, grafana.repository)
+        found["grafana_plugin"] = entry(settings, variable)
+    return found
 
 
 def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[FolderFacts | ManifestFacts]:
@@ -123,7 +152,7 @@ def deployed_facts(workspace: Workspace) -> list[ManifestFacts]:
     return [
         fact
         for app in APPS
-        for fact in app_facts(workspace, app, [file for file in app.files if file != SECRET])
+        for fact in app_facts(workspace, app, [file for file in files_of(workspace, app) if file != SECRET])
         if isinstance(fact, ManifestFacts)
     ]
 
@@ -170,7 +199,13 @@ def own_files(workspace: Workspace) -> tuple[str, ...]:
     Raises:
         MissingError: the repository shows no folder of apps.
     """
-    return tuple(app.path(workspace, file) for app in APPS for file in app.files)
+    return tuple(app.path(workspace, file) for app in APPS for file in files_of(workspace, app))
+
+
+def files_of(workspace: Workspace, app: App) -> tuple[str, ...]:
+    """All files of an app: with the data source, where it is a file of Parseable's."""
+    more = (DATA_SOURCE,) if app is PARSEABLE and has_data_source(workspace) else ()
+    return (*app.files, *more)
 
 
 def _known_paths(workspace: Workspace) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from tasks.workspace import Workspace
 
 SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
+# The data source for Grafana's operator; of Parseable's files only where the operator runs Grafana.
+DATA_SOURCE: Final = f"{APP_FOLDER}grafanadatasource.yaml"
 PARSEABLE = App(
     "parseable",
     (KS, KUSTOMIZATION, RELEASE, SECRET, SERVICE_MONITOR),

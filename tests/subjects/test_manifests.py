@@ -8,12 +8,16 @@ import pytest
 import yaml
 
 from tasks.core.settings import DOCUMENTED
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.grafana_plugins import url_of
+from tasks.flux.grafana_values import DATASOURCES, PLUGINS, ValuesPlace, values_at
 from tasks.flux.layout import MissingError
 from tasks.steps import STEPS
 from tasks.subjects import grafana
 from tasks.subjects.apps import KUSTOMIZATION, RELEASE, App
 from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import (
+    DATA_SOURCE,
     LOGIN_VARIABLES,
     METRICS_PATH,
     PARSEABLE,
@@ -55,8 +59,8 @@ def from_secret(variables: list[Any]) -> dict[str, str]:
 def test_every_file_has_a_template_and_is_listed(app: App, deployed: Path) -> None:
     folder = MANIFESTS / DOCUMENTED.gitops.apps / app.name
     templates = {path.relative_to(folder).as_posix() for path in folder.rglob("*.yaml")}
-    # Of the Secret there is none: it is never in plaintext.
-    assert templates == set(app.files) - {SECRET}
+    # Of the Secret there is none: it is never in plaintext. The data source is for Grafana's operator only.
+    assert templates - {DATA_SOURCE} == set(app.files) - {SECRET}
     (kustomization,) = documents(deployed, app, KUSTOMIZATION)
     assert kustomization["resources"] == [f"./{file}" for file in app.listed]
     ours = {app.path(workspace_of(deployed), file) for file in app.files if file != SECRET}
@@ -123,17 +127,18 @@ def test_the_rights_of_vector(deployed: Path) -> None:
 
 def test_the_data_source(deployed: Path) -> None:
     place = workspace_of(deployed).layout.grafana
-    assert not isinstance(place, MissingError)
-    values = grafana.values_at(place, (deployed / place.path).read_text(encoding="utf-8"))
+    assert isinstance(place, GrafanaPlace)
+    level = ValuesPlace(place.path, place.document, place.level)
+    values = values_at(level, (deployed / place.path).read_text(encoding="utf-8"))
     sources: Any = values
-    for key in grafana.DATASOURCES:
+    for key in DATASOURCES:
         sources = sources[key]
     (source,) = (item for item in sources if item["name"] == DOCUMENTED.grafana.datasource_name)
     assert source["basicAuthUser"] == "$PARSEABLE_USERNAME"
     assert source["secureJsonData"]["basicAuthPassword"] == "$PARSEABLE_PASSWORD"
     variables = [{"name": name, "valueFrom": one} for name, one in values[grafana.ENVIRONMENT].items()]
     assert from_secret(variables).items() >= CLIENT_VARIABLES.items()
-    assert any(DOCUMENTED.grafana.plugin_url in plugin for plugin in values[grafana.PLUGINS])
+    assert any(url_of(DOCUMENTED.grafana) in plugin for plugin in values[PLUGINS])
 
 
 @pytest.mark.parametrize(
