@@ -16,7 +16,7 @@ from tasks.flux.grafana_values import PLUGINS, holders_of
 from tasks.flux.layout import need
 from tasks.kube.pods import variables
 from tasks.subjects.grafana import ENVIRONMENT, left_out
-from tasks.yaml.documents import dig, items, mapping
+from tasks.yaml.documents import dig, items, load_documents, mapping
 
 # The keys of Grafana's own configuration that stand for variables of plugins.
 _CONFIGURED = {"preinstall": "GF_PLUGINS_PREINSTALL", "preinstall_sync": "GF_PLUGINS_PREINSTALL_SYNC"}
@@ -133,6 +133,8 @@ def datasource_connects(model: Model) -> Outcome:
     listed = [
         source for file in mapping(values, "datasources").values() for source in items(file, "datasources")
     ]
+    beside, unread = _from_sidecar(model, values)
+    listed, hidden = [*listed, *beside], hidden or unread
     named = [item for item in listed if dig(item, "name") == grafana.datasource_name]
     path = _file_of_sources(model, place)
     if not named:
@@ -140,6 +142,31 @@ def datasource_connects(model: Model) -> Outcome:
     problems = _source_problems(model, named[0], values)
     where = model.place_in(path, grafana.datasource_name)
     return connected(model, "the data source", named[0], model.grafana_namespace, problems, where)
+
+
+def _from_sidecar(model: Model, values: Mapping[str, Any]) -> tuple[list[Any], str]:
+    """The data sources that the chart's sidecar finds in labelled objects, and why some are not read.
+
+    Facts: sidecar.datasources of the chart's values.yaml.
+    """
+    sidecar = mapping(values, "sidecar", "datasources")
+    label = str(sidecar.get("label") or "grafana_datasource")
+    found: list[Any] = []
+    unread = ""
+    if sidecar.get("enabled") is not True:
+        return found, unread
+    for item in model.resources.of_kind("ConfigMap", "Secret"):
+        wanted, has = sidecar.get("labelValue"), mapping(item.data, "metadata", "labels")
+        if label not in has or (wanted and has[label] != wanted):
+            continue
+        texts = {**mapping(item.data, "data"), **mapping(item.data, "stringData")}
+        if "sops" in item.data or (item.key.kind == "Secret" and mapping(item.data, "data")):
+            unread = f"{item.key} may hold it, and is not read here"
+            continue
+        for text in texts.values():
+            documents = load_documents(text) if isinstance(text, str) else []
+            found += [source for document in documents for source in items(document, "datasources")]
+    return found, unread
 
 
 def _without_source(model: Model, hidden: str, path: str) -> Outcome:

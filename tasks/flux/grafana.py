@@ -52,7 +52,8 @@ def find_grafana(settings: Settings, tree: Tree) -> GrafanaPlace | GrafanaInstan
     """The Grafana of a repository, or an error that says where it was not.
 
     Of both kinds the operator's is taken, which needs no edit of anybody's file, unless a HelmRelease has our
-    data source already. Of several of a kind those count that Flux is pointed at, not one in an archive, say.
+    data source already, or the operator's is only named and not there. Of several of a kind those count that
+    Flux is pointed at, not one in an archive, say.
     """
     way = settings.grafana.manage
     chosen = posixpath.normpath(settings.grafana.path) if settings.chosen("grafana.path") else None
@@ -67,10 +68,10 @@ def find_grafana(settings: Settings, tree: Tree) -> GrafanaPlace | GrafanaInstan
         )
     release = _find_release(settings, tree)
     if isinstance(instance, GrafanaInstance):
-        has_ours = (
-            isinstance(release, GrafanaPlace) and settings.grafana.datasource_type in tree.texts[release.path]
+        is_better = isinstance(release, GrafanaPlace) and (
+            not instance.is_seen or settings.grafana.datasource_type in tree.texts[release.path]
         )
-        return release if has_ours else instance
+        return release if is_better else instance
     # What is in the way of the operator's matters where there is nothing else.
     return instance if instance is not None and isinstance(release, RefusedError) else release
 

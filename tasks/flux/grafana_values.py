@@ -20,7 +20,7 @@ PLUGINS = "plugins"
 DATASOURCES = ("datasources", "datasources.yaml", "datasources")
 _PATCHES = ("patches", "patchesStrategicMerge")
 _DEFAULT_KEY = "values.yaml"
-_MOVE = "move plugins and datasources into spec.values of the HelmRelease"
+_MOVE = "move plugins and datasources into spec.values of the HelmRelease, or set grafana.manage to none"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,11 @@ def _patches(place: GrafanaPlace, tree: Tree) -> Iterator[_Layer]:
     """Strategic merge patches of the HelmRelease in the kustomizations that build on its folder."""
     for folder, path in tree.kustomizations.items():
         listing = tree.kustomization(folder)
-        if not tree.is_reconciled(path) or not _builds_on(tree, folder, place.path):
+        if (
+            not any(items(listing, name) for name in _PATCHES)
+            or not tree.is_reconciled(path)
+            or not _builds_on(tree, folder, place.path)
+        ):
             continue
         for name in _PATCHES:
             for one in items(listing, name):

@@ -16,12 +16,12 @@ from tasks.workspace import Workspace
 
 # How the playbook's own commits are known again.
 _MARK = "Implements: specs/parseable-deployment/"
+_GRAFANA_LINE = "- Configure Grafana Parseable datasource plugin\n"
 _MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
 
 - Add Parseable HelmRelease with S3 backend (Minio)
 - Add Vector DaemonSet for log collection
-- Configure Grafana Parseable datasource plugin
-- Encrypt S3 credentials with SOPS
+{_GRAFANA_LINE}- Encrypt S3 credentials with SOPS
 - Add ServiceMonitor for Parseable metrics
 
 {_MARK}
@@ -95,15 +95,17 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
         git.check_identity()
         git.check_not_ignored(paths)
         known = workspace.repository.known_texts(paths)
-        yield Commit(git, paths, message(workspace.settings.gitops.issue), known)
+        text = message(workspace.settings.gitops.issue, has_grafana=not grafana.left_out(workspace.settings))
+        yield Commit(git, paths, text, known)
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
 
 
-def message(issue: int | None) -> str:
-    """The documented commit message; ``Closes:`` only with an issue's number."""
-    return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
+def message(issue: int | None, *, has_grafana: bool = True) -> str:
+    """The documented commit message; ``Closes:`` only with an issue's number, Grafana only if asked for."""
+    text = _MESSAGE if has_grafana else _MESSAGE.replace(_GRAFANA_LINE, "")
+    return text if issue is None else f"{text}Closes: #{issue}\n"
 
 
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:

@@ -333,6 +333,31 @@ def test_auto_says_which_way_it_takes(tmp_path: Path) -> None:
     assert any(isinstance(item, Remark) and f"an edit of {RELEASE}" in item.text for item in plan)
 
 
+def both(root: Path) -> None:
+    """The operator's Grafana beside that of a chart."""
+    (root / APPS / "grafana/app/grafana.yaml").write_text(GRAFANA)
+    listing = root / APPS / "grafana/app/kustomization.yaml"
+    shapes.edit(listing, "./helmrelease.yaml", "./helmrelease.yaml\n  - ./grafana.yaml")
+
+
+def paths_of(plan: list[Change | Remark | Skip]) -> list[str]:
+    return [path for item in plan if isinstance(item, Change) for path in item.paths]
+
+
+def test_of_both_kinds_the_one_without_an_edit_is_taken(tmp_path: Path) -> None:
+    root = repository(tmp_path / "repository", both)
+    plan = planned(root)
+    assert paths_of(plan) == [SOURCE]
+    (remark,) = (item.text for item in plan if isinstance(item, Remark))
+    assert f"grafana.manage: release would edit {RELEASE}" in remark
+    chosen = replace(DOCUMENTED, grafana=replace(DOCUMENTED.grafana, manage="release"))
+    assert paths_of(planned(root, chosen)) == [RELEASE]
+    # What is there already is not made a second time.
+    shapes.edit(root / RELEASE, "type: prometheus", "type: parseable-parseable-datasource")
+    subprocess.run(("git", "commit", "-qam", "Edit"), cwd=root, check=True)
+    assert paths_of(planned(root)) == [RELEASE]
+
+
 # --- left out -----------------------------------------------------------------------------------------------
 
 
@@ -617,3 +642,43 @@ def test_a_release_in_another_namespace_needs_a_secret_there(tmp_path: Path, set
     status, evidence, _ = told(datasource_connects, root, settings)
     assert status is Status.FAIL
     assert "grafana/parseable-s3-secret" in evidence
+
+
+SIDECAR = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: logs, labels: {grafana_datasource: "1"}}
+data:
+  logs.yaml: |
+    apiVersion: 1
+    datasources:
+      - name: Parseable
+        type: parseable-parseable-datasource
+        url: http://parseable.monitoring.svc.cluster.local:8000
+        basicAuth: true
+        basicAuthUser: $PARSEABLE_USERNAME
+        secureJsonData: {basicAuthPassword: $PARSEABLE_PASSWORD}
+"""
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "label", "status"),
+    [
+        ("true", "grafana_datasource", Status.PASS),
+        ("false", "grafana_datasource", Status.FAIL),
+        ("true", "a", Status.FAIL),
+    ],
+)
+def test_a_data_source_for_the_sidecar_counts(
+    tmp_path: Path, settings: Settings, sidecar: str, label: str, status: Status
+) -> None:
+    root = tmp_path / "repository"
+    rolled_out(root, shapes.documented, settings)
+    text = (root / RELEASE).read_text()
+    start, end = text.index("          - name: Parseable\n"), text.index("    # Everything below")
+    text = text[:start] + f"    sidecar: {{datasources: {{enabled: {sidecar}}}}}\n" + text[end:]
+    (root / RELEASE).write_text(text)
+    (root / APPS / "grafana/app/logs.yaml").write_text(SIDECAR.replace("grafana_datasource", label))
+    listing = root / APPS / "grafana/app/kustomization.yaml"
+    shapes.edit(listing, "./helmrelease.yaml", "./helmrelease.yaml\n  - ./logs.yaml")
+    assert told(datasource_connects, root, settings)[0] is status
