@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, shown
-from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, unknown
+from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, skipped, unknown
 from tasks.effects.kustomize import BuildError, is_remote
 from tasks.flux.cluster import Cluster
 from tasks.flux.kustomizations import FluxKustomization, decryption_of, dependencies_of
@@ -15,6 +15,7 @@ from tasks.kube.keys import key_of
 from tasks.model import cause_of
 from tasks.subjects.apps import KS, KUSTOMIZATION
 from tasks.subjects.flux import applied_files
+from tasks.subjects.grafana import left_out
 from tasks.subjects.manifests import APPS, own_files
 from tasks.subjects.parseable import PARSEABLE
 from tasks.subjects.vector import VECTOR
@@ -510,8 +511,10 @@ def pods_run(_: Model) -> Outcome:
     return unknown(f"{NEEDS_CLUSTER}: every pod Running", Cause.CLUSTER)
 
 
-def logs_are_found(_: Model) -> Outcome:
+def logs_are_found(model: Model) -> Outcome:
     """DoD-011-03."""
+    if left_out(model.settings):
+        return skipped(left_out(model.settings))
     return unknown(f"{NEEDS_CLUSTER}: recent logs of all namespaces in Grafana", Cause.CLUSTER)
 
 

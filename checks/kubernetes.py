@@ -1,11 +1,12 @@
 """The API server: whether it takes the objects, in the versions that they name, each from one owner."""
 
+import re
 from collections.abc import Iterator
 
 from checks.model import Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.flux.layout import api_age, newest_apis
-from tasks.kube.keys import Key
+from tasks.kube.keys import Key, key_of
 from tasks.kube.resources import ReleaseName, Resource
 from tasks.kube.rules import Fault, faults
 from tasks.kube.schemas import schema_faults
@@ -32,13 +33,32 @@ def objects_are_accepted(model: Model) -> Iterator[Outcome]:
                 unanswered = error
         for fault in _without_doubles(refused):
             outcome = _refused(model, item, fault)
-            yield outcome if item.path in model.ours or item.kustomization in own else as_note(model, outcome)
+            is_ours = item.path in model.ours or item.kustomization in own or _is_by_us(model, item, fault)
+            yield outcome if is_ours else as_note(model, outcome)
     if unanswered is not None:
         yield unknown(
             f"the schemas of {looked} objects: {unanswered.summary}", unanswered.cause, unanswered.hint
         )
     yield from model.pods_and_gaps(*APPS)[1]
     yield passed(f"{looked} objects agree with their schemas")
+
+
+def _is_by_us(model: Model, item: Resource, fault: Fault) -> bool:
+    """Whether a fault in Grafana's release comes from what the playbook adds to its values."""
+    release = model.grafana_release
+    if release is None or item.path != release.path or item.release != release.identity:
+        return False
+    before = model.grafana_without_ours
+    return before is not None and (item.key, _words(fault)) not in {
+        (key_of(one.data, release.namespace), _words(other))
+        for one in before
+        for other in (*one.faults, *faults(one.data))
+    }
+
+
+def _words(fault: Fault) -> str:
+    """A fault without the numbers of items, which change with what stands before them."""
+    return re.sub(r"\d+", "", f"{[part for part in fault.path if isinstance(part, str)]} {fault.text}")
 
 
 def _without_doubles(found: list[Fault]) -> list[Fault]:

@@ -14,11 +14,13 @@ from tasks.core.outcomes import Cause, Outcome, unknown
 from tasks.effects.kustomize import Built
 from tasks.flux.cluster import Cluster, clusters_of
 from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.flux.grafana_values import written_values
 from tasks.flux.kustomizations import GROUP as FLUX
 from tasks.flux.kustomizations import FluxKustomization
 from tasks.flux.layout import Layout
 from tasks.flux.listing import is_below
-from tasks.flux.releases import Release, releases_of
+from tasks.flux.releases import Release, merged_values, objects_with, releases_of
 from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
@@ -28,9 +30,10 @@ from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
 from tasks.subjects.apps import KS, App
 from tasks.subjects.flux import applied_files
+from tasks.subjects.grafana import without_ours
 from tasks.subjects.manifests import APPS
 from tasks.workspace import Workspace
-from tasks.yaml.documents import dig, load_documents
+from tasks.yaml.documents import dig, load_documents, mapping, merged
 from tasks.yaml.marks import line_of, line_with
 
 KUSTOMIZE = "kustomize.config.k8s.io"
@@ -116,9 +119,13 @@ class Model:
 
     @property
     def grafana_file(self) -> str:
-        """The file of Grafana's release; empty where there is none, which is told by the checks of it."""
+        """The file of Grafana's release, or of the operator's Grafana; empty where there is none to be seen.
+
+        The checks of Grafana tell that.
+        """
         place = self.layout.grafana
-        return place.path if isinstance(place, GrafanaPlace) else ""
+        is_seen = isinstance(place, GrafanaPlace) or (isinstance(place, GrafanaInstance) and place.is_seen)
+        return place.path if is_seen and not isinstance(place, PlaybookError) else ""
 
     # Built -------------------------------------------------------------------------------------------------
 
@@ -154,7 +161,8 @@ class Model:
         """Files of others that define what our texts name, so that it is known where it goes."""
         texts = "\n".join(self.text(path) for path in ours)
         for path, text in self.tree.texts.items():
-            if (
+            is_source = "kind: GrafanaDatasource" in text and self.settings.grafana.datasource_type in text
+            if is_source or (
                 path not in ours
                 and _KINDS.search(text)
                 and any(name in texts for name in _NAMED.findall(text))
@@ -370,6 +378,58 @@ class Model:
             if not self.grafana_file
             else list(pods_of(item for item in self.resources.objects if item.path == self.grafana_file))
         )
+
+    @cached_property
+    def grafana_release(self) -> Release | None:
+        """Grafana's release as Flux would install it; None where nothing is rendered, or there is none."""
+        place = self.layout.grafana
+        if not isinstance(place, GrafanaPlace):
+            return None
+        try:
+            alike = [one for one in self.releases if dig(one.data, "metadata", "name") == place.name]
+        except AnsweredError:
+            return None
+        return next((one for one in alike if one.path == place.path), None)
+
+    @cached_property
+    def grafana_values(self) -> tuple[Mapping[str, Any], str]:
+        """What Grafana's chart gets of its own values, and why some are not known; empty if all are.
+
+        As Flux hands them over, else as they are written.
+        """
+        place = self.layout.grafana
+        if not isinstance(place, GrafanaPlace):
+            return {}, ""
+        inner, release = place.level[2:], self.grafana_release
+        if release is None:
+            return written_values(place, self.tree)
+        try:
+            return mapping(merged_values(self.cluster, release.data), *inner), ""
+        except PlaybookError:
+            values, hidden = written_values(place, self.tree)
+            return merged(values, mapping(release.data, "spec", "values", *inner)), hidden
+
+    @cached_property
+    def grafana_without_ours(self) -> tuple[Built, ...] | None:
+        """What Grafana's release would render to without what the playbook adds; None if not known."""
+        place, release = self.layout.grafana, self.grafana_release
+        if not isinstance(place, GrafanaPlace) or release is None:
+            return None
+        values = without_ours(self.settings, mapping(release.values, *place.level[2:]))
+        whole: Mapping[str, Any] = values
+        for key in reversed(place.level[2:]):
+            whole = {key: whole}
+        return objects_with(self.workspace.helm, release, {**release.values, **whole})
+
+    @property
+    def grafana_namespace(self) -> str:
+        """The namespace that Grafana's pods run in: as Flux installs the release, else as it is written."""
+        if self.grafana_release is not None:
+            return self.grafana_release.namespace
+        place = self.layout.grafana
+        if isinstance(place, PlaybookError):
+            return self.layout.namespace
+        return place.target or place.namespace or self.layout.namespace
 
     def _without_pods(self, app: App) -> Outcome:
         """Why there are no pods of an app: never a failure, for what hides them is told elsewhere."""

@@ -53,7 +53,7 @@ OTHER = Settings(
     ),
     grafana=Grafana(
         plugin_url="https://plugin.example.com/plugin.zip",
-        plugin_folder="own-plugin",
+        plugin_version="1.1.1",
         datasource_name="Logs",
         datasource_uid="logs",
         datasource_type="own-parseable-datasource",

@@ -136,15 +136,21 @@ class Vector:
 
 @dataclass(frozen=True)
 class Grafana:
-    """The user's Grafana HelmRelease and the data source in it."""
+    """The Grafana that gets the data source.
 
-    path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
-    plugin_url: str = _setting(
-        "https://github.com/parseablehq/parseable-datasource-plugin/releases/download/"
-        "v1.0.0/parseable-parseable-datasource-1.0.0.zip",
-        _URL,
+    ``manage`` says which way: the HelmRelease of Grafana's chart, an object for Grafana's operator, or none.
+    ``path`` is the file of the HelmRelease, or of the operator's Grafana. ``plugin_url`` None is Grafana's
+    catalogue.
+    """
+
+    manage: str = _setting(
+        "auto", _Form("auto|release|operator|none", "one of auto, release, operator and none")
     )
-    plugin_folder: str = _setting("parseable-datasource", _WORD)
+    path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
+    plugin_version: str = _setting(
+        "1.1.0", _Form(r"[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?", "one exact version, such as 1.1.0")
+    )
+    plugin_url: str | None = _setting(None, _URL)
     datasource_name: str = _setting("Parseable", _WORD)
     datasource_uid: str = _setting("parseable", _WORD)
     datasource_type: str = _setting("parseable-parseable-datasource", _WORD)

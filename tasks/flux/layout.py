@@ -15,6 +15,7 @@ from tasks.core.settings import Settings
 from tasks.flux.artifacts import Artifact
 from tasks.flux.chart_sources import ChartSources, HelmSource, find_chart_sources, find_charts
 from tasks.flux.grafana import GrafanaPlace, find_grafana
+from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.listing import Listing, is_below
 from tasks.flux.missing import MissingError
 from tasks.flux.namespaces import namespace_in
@@ -63,7 +64,7 @@ class Layout:
     repositories_kustomization: str | MissingError | None
     parseable_charts: HelmSource | MissingError
     vector_charts: HelmSource | MissingError
-    grafana: GrafanaPlace | MissingError
+    grafana: GrafanaPlace | GrafanaInstance | MissingError
     apis: Mapping[str, str]
     style: Style
     neighbours: Neighbours
@@ -85,8 +86,8 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
     scope = choose_scope(settings, tree, scopes_of(Listing(root, tree)))
     if isinstance(scope, MissingError):
         return _nothing(settings, tree, scope)
-    grafana = find_grafana(settings, tree.texts, lambda path: scope.has(path) and tree.is_reconciled(path))
-    apps = find_place(settings, scope, grafana.path if isinstance(grafana, GrafanaPlace) else "")
+    grafana = find_grafana(settings, scope.view)
+    apps = find_place(settings, scope, "" if isinstance(grafana, RefusedError) else grafana.path)
     folder = apps if isinstance(apps, str) else None
     siblings = [
         item
@@ -94,15 +95,13 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
         if folder is not None and is_below(item.path, folder)
     ]
     flux_namespace = _find_flux_namespace(settings, scope, siblings)
-    if isinstance(grafana, GrafanaPlace):
-        grafana = _placed(grafana, tree, siblings)
-    namespace = _find_namespace(settings, scope, apps, siblings, grafana)
+    found_grafana: GrafanaPlace | GrafanaInstance | MissingError
+    if isinstance(grafana, RefusedError):
+        found_grafana = MissingError(grafana.summary, grafana.hint)
+    else:
+        found_grafana = _placed(grafana, tree, siblings)
+    namespace = _find_namespace(settings, scope, apps, siblings, found_grafana)
     sources = find_chart_sources(settings, scope)
-    found_grafana = (
-        _same_namespace(grafana, namespace)
-        if isinstance(grafana, GrafanaPlace)
-        else MissingError(grafana.summary, grafana.hint)
-    )
     source = _find_source(settings, scope, siblings, flux_namespace)
     reference, artifact = _find_reference(settings, scope, apps, siblings, source)
 
@@ -178,7 +177,7 @@ def _find_namespace(
     scope: Scope,
     apps: str | MissingError,
     siblings: Sequence[FluxObject],
-    grafana: GrafanaPlace | RefusedError,
+    grafana: GrafanaPlace | GrafanaInstance | MissingError,
 ) -> str:
     documented = settings.gitops.namespace
     if settings.chosen("gitops.namespace") or not isinstance(apps, str):
@@ -191,7 +190,7 @@ def _find_namespace(
         return moved
     if not siblings:
         # Grafana reads Parseable's Secret, and can so in its own namespace only.
-        beside = grafana.namespace if isinstance(grafana, GrafanaPlace) else None
+        beside = None if isinstance(grafana, MissingError) else grafana.namespace
         return documented if beside is None else beside
     return documented if apps == settings.gitops.apps else posixpath.basename(apps)
 
@@ -367,7 +366,9 @@ def api_age(api: str) -> tuple[int, bool, int]:
     return (int(found[1]), found[2] is None, int(found[2] or 0))
 
 
-def _placed(place: GrafanaPlace, tree: Tree, siblings: Sequence[FluxObject]) -> GrafanaPlace:
+def _placed(
+    place: GrafanaPlace | GrafanaInstance, tree: Tree, siblings: Sequence[FluxObject]
+) -> GrafanaPlace | GrafanaInstance:
     """``place`` with the namespace its pods run in: the later of Flux's own steps wins over the earlier."""
     if place.target:
         return place.in_namespace(place.target)
@@ -381,13 +382,4 @@ def _placed(place: GrafanaPlace, tree: Tree, siblings: Sequence[FluxObject]) -> 
         transformer = tree.kustomization(parent).get("namespace")
         if isinstance(transformer, str):
             return place.in_namespace(transformer)
-    return place
-
-
-def _same_namespace(place: GrafanaPlace, namespace: str) -> GrafanaPlace | MissingError:
-    if place.namespace not in (None, namespace):
-        return MissingError(
-            f"Grafana ({place.path}) runs in namespace {place.namespace}, Parseable's Secret in {namespace}",
-            "pods read Secrets of their own namespace: gitops.apps and gitops.namespace must be Grafana's",
-        )
     return place

@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
 from tasks.flux.listing import Listing, is_below
@@ -26,6 +27,11 @@ class Scope:
     kustomizations: tuple[FluxKustomization, ...] = field(repr=False)
     is_only: bool = True
     shared: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @cached_property
+    def view(self) -> Tree:
+        """The parts of the repository that may be of this cluster."""
+        return self.tree if self.is_only else self.tree.within(self.files)
 
     def has(self, path: str) -> bool:
         """Whether a file may be of this cluster."""

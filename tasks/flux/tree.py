@@ -2,7 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -60,6 +61,15 @@ class Tree:
             if _FLUX_OBJECT.search(text)
             for item in _parse(path, self._documents(path))
         ]
+
+    def within(self, paths: Set[str]) -> "Tree":
+        """The same, as if there were no other files than ``paths``."""
+        part = copy(self)
+        part.texts = {path: text for path, text in self.texts.items() if path in paths}
+        part.kustomizations = {f: path for f, path in self.kustomizations.items() if path in paths}
+        part.objects = [item for item in self.objects if item.path in paths]
+        part.__dict__.pop("artifacts", None)
+        return part
 
     def _documents(self, path: str) -> list[Any]:
         documents = load_documents(self.texts[path])

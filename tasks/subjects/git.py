@@ -16,12 +16,12 @@ from tasks.workspace import Workspace
 
 # How the playbook's own commits are known again.
 _MARK = "Implements: specs/parseable-deployment/"
+_GRAFANA_LINE = "- Configure Grafana Parseable datasource plugin\n"
 _MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
 
 - Add Parseable HelmRelease with S3 backend (Minio)
 - Add Vector DaemonSet for log collection
-- Configure Grafana Parseable datasource plugin
-- Encrypt S3 credentials with SOPS
+{_GRAFANA_LINE}- Encrypt S3 credentials with SOPS
 - Add ServiceMonitor for Parseable metrics
 
 {_MARK}
@@ -44,7 +44,7 @@ class CommitFacts:
 
     sources: tuple[ManifestFacts, ...]
     lists: tuple[SharedFile, ...]
-    grafana: SharedFile
+    grafana: tuple[SharedFile, ...]
     branch: str
     push: PushFacts | None
 
@@ -57,7 +57,8 @@ def facts(workspace: Workspace) -> CommitFacts:
             remote to push to.
     """
     layout = workspace.layout
-    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), layout.grafana)
+    needed = () if grafana.left_out(workspace.settings) else (layout.grafana,)
+    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), *needed)
     sources = charts_facts(workspace)
     lists = apps_lists(workspace)
     beside = charts_files(workspace)
@@ -73,7 +74,7 @@ def facts(workspace: Workspace) -> CommitFacts:
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
-        grafana=grafana.facts(workspace),
+        grafana=grafana.facts(workspace).shared,
         branch=branch,
         push=push,
     )
@@ -94,15 +95,17 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
         git.check_identity()
         git.check_not_ignored(paths)
         known = workspace.repository.known_texts(paths)
-        yield Commit(git, paths, message(workspace.settings.gitops.issue), known)
+        text = message(workspace.settings.gitops.issue, has_grafana=not grafana.left_out(workspace.settings))
+        yield Commit(git, paths, text, known)
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
 
 
-def message(issue: int | None) -> str:
-    """The documented commit message; ``Closes:`` only with an issue's number."""
-    return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
+def message(issue: int | None, *, has_grafana: bool = True) -> str:
+    """The documented commit message; ``Closes:`` only with an issue's number, Grafana only if asked for."""
+    text = _MESSAGE if has_grafana else _MESSAGE.replace(_GRAFANA_LINE, "")
+    return text if issue is None else f"{text}Closes: #{issue}\n"
 
 
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
@@ -117,7 +120,7 @@ def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Chang
     repository.load_heads([*own, *folders])
     repository.plan(edits)
     paths = [path for path in own if repository.differs_from_head(path)]
-    shared = (*found.lists, found.grafana)
+    shared = (*found.lists, *found.grafana)
     paths += [item.path for item in shared if item.needs_commit(workspace)]
     if paths and not workspace.permissions.force:
         _check_edits(workspace, found, paths)

@@ -10,9 +10,12 @@ from tasks.core.errors import RefusedError
 from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
 from tasks.flux.chart_sources import charts_file
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.flux.grafana_plugins import entry, variable_of
 from tasks.flux.missing import MissingError, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
-from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
+from tasks.subjects.parseable import DATA_SOURCE, PARSEABLE, SECRET, has_data_source, parseable_url
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents, syntax_error
@@ -84,6 +87,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "source_name": reference if isinstance(reference, MissingError) else reference.name,
         "source_namespace": reference if isinstance(reference, MissingError) else reference.namespace,
     }
+    values |= _grafana_values(workspace)
     for app in APPS:
         values |= {f"{app.name}_{name}": value for name, value in _app_values(workspace, app).items()}
     return values
@@ -108,6 +112,24 @@ def _app_values(workspace: Workspace, app: App) -> dict[str, Value | Absent | Mi
         "repository_namespace": ABSENT if charts.is_beside else charts.namespace,
         "repository_entry": f"./{posixpath.basename(str(charts.path))}" if charts.is_beside else ABSENT,
     }
+
+
+def _grafana_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
+    """What the file of the data source says, its entry, and the plugin as an entry of the chart's list."""
+    grafana, settings = workspace.layout.grafana, workspace.settings.grafana
+    found: dict[str, Value | Absent | MissingError] = {
+        "data_source_entry": f"./{DATA_SOURCE.rpartition('/')[2]}" if has_data_source(workspace) else ABSENT
+    }
+    if isinstance(grafana, GrafanaInstance):
+        is_elsewhere = grafana.namespace not in (None, workspace.layout.namespace)
+        found |= {
+            "grafana_labels": dict(grafana.labels),
+            "grafana_crosses": True if is_elsewhere or grafana.crosses else ABSENT,
+        }
+    elif isinstance(grafana, GrafanaPlace):
+        variable = variable_of(grafana.chart, grafana.version, grafana.repository)
+        found["grafana_plugin"] = entry(settings, variable)
+    return found
 
 
 def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[FolderFacts | ManifestFacts]:

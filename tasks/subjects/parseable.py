@@ -4,18 +4,32 @@ from typing import Final
 
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.settings import S3
+from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.workspace import Workspace
 
 SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
 NAMESPACE: Final = f"{APP_FOLDER}namespace.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
+# The data source for Grafana's operator; of Parseable's files only where the operator runs Grafana.
+DATA_SOURCE: Final = f"{APP_FOLDER}grafanadatasource.yaml"
+
+
+def has_data_source(workspace: Workspace) -> bool:
+    """Whether the data source is a file of Parseable's, for Grafana's operator."""
+    is_asked = workspace.settings.grafana.manage != "none"
+    return is_asked and isinstance(workspace.layout.grafana, GrafanaInstance)
+
+
 PARSEABLE = App(
     "parseable",
-    (KS, KUSTOMIZATION, NAMESPACE, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR),
+    (KS, KUSTOMIZATION, NAMESPACE, DATA_SOURCE, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR),
     settings=lambda settings: settings.parseable,
     charts=lambda layout: layout.parseable_charts,
-    only_if={NAMESPACE: lambda workspace: workspace.layout.lacks_namespace},
+    only_if={
+        NAMESPACE: lambda workspace: workspace.layout.lacks_namespace,
+        DATA_SOURCE: has_data_source,
+    },
 )
 
 # Keys of the Secret: the S3 key pair, and Parseable's own login.

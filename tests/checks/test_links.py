@@ -378,8 +378,8 @@ def web(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     registry.push("parseable/parseable", "v1.7.3")
     registry.push("timberio/vector", "0.40.0-distroless-libc")
     registry.push("grafana/grafana", "11.4.0")
-    names = ("registry-1.docker.io", "containers.parseable.com", "ghcr.io", "github.com")
-    answers = {"github.com": 200, "ghcr.io": 403}
+    names = ("registry-1.docker.io", "containers.parseable.com", "ghcr.io", "grafana.com")
+    answers = {"grafana.com": 200, "ghcr.io": 403}
 
     def answer(request: Request) -> Reply:
         status = answers.get(request.headers["Host"])
@@ -401,7 +401,7 @@ def web(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_the_plugin_is_asked_for(place: Place, web: dict[str, int], answer: int, status: Status) -> None:
-    web["github.com"] = answer
+    web["grafana.com"] = answer
     (verdict,) = place.link(online=True, only=["plugin"])
     assert verdict.outcome.status is status
     assert f"HTTP {answer}" in verdict.outcome.evidence
@@ -409,4 +409,4 @@ def test_the_plugin_is_asked_for(place: Place, web: dict[str, int], answer: int,
         assert verdict.outcome.consequence
         assert verdict.outcome.remedy
         assert verdict.outcome.place
-        assert "parseable-datasource-plugin" in place.line(verdict.outcome.place)
+        assert "parseable-parseable-datasource/versions/1.1.0" in place.line(verdict.outcome.place)

@@ -5,6 +5,7 @@ import pytest
 
 from tasks.core.settings import Gitops, Settings
 from tasks.flux.chart_sources import HelmSource
+from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.layout import Layout, discover
 from tasks.flux.missing import MissingError, need, need_all
 from tasks.flux.sources import Source
@@ -28,6 +29,12 @@ def layout(root: Path, settings: Settings = Settings()) -> Layout:  # noqa: B008
     return discover(settings, Tree(paths, lambda path: (root / path).read_text()), root)
 
 
+def path_of(found: Layout) -> str:
+    """The file of Grafana's HelmRelease."""
+    assert isinstance(found.grafana, GrafanaPlace)
+    return found.grafana.path
+
+
 def test_the_documented_layout(root: Path) -> None:
     found = layout(root)
     assert found.apps == "kubernetes/apps/monitoring"
@@ -36,7 +43,8 @@ def test_the_documented_layout(root: Path) -> None:
     assert found.source == Source("GitRepository", "home-kubernetes", "flux-system")
     assert need(found.chart_sources).folder == "kubernetes/flux/meta/repos"
     assert found.parseable_charts == HelmSource(None, "parseable", "flux-system")
-    assert need(found.grafana).level == ("spec", "values")
+    assert isinstance(found.grafana, GrafanaPlace)
+    assert found.grafana.level == ("spec", "values")
     assert dict(found.apis) == {
         "Kustomization": "kustomize.toolkit.fluxcd.io/v1",
         "HelmRelease": "helm.toolkit.fluxcd.io/v2",
@@ -67,7 +75,7 @@ def test_apps_and_namespace_of_another_name(root: Path) -> None:
     shapes.observability(root)
     found = layout(root)
     assert (found.apps, found.namespace) == ("kubernetes/apps/observability", "observability")
-    assert need(found.grafana).path == "kubernetes/apps/observability/grafana/app/helmrelease.yaml"
+    assert path_of(found) == "kubernetes/apps/observability/grafana/app/helmrelease.yaml"
 
 
 def test_a_setting_that_was_changed_is_obeyed_or_refused(root: Path) -> None:
@@ -79,13 +87,15 @@ def test_a_setting_that_was_changed_is_obeyed_or_refused(root: Path) -> None:
 
 def test_grafana_of_two_documents(root: Path) -> None:
     shapes.grafana_from_oci(root)
-    place = need(layout(root).grafana)
+    place = layout(root).grafana
+    assert isinstance(place, GrafanaPlace)
     assert (place.document, place.level) == (1, ("spec", "values"))
 
 
 def test_grafana_in_the_stack(root: Path) -> None:
     shapes.grafana_in_stack(root)
-    place = need(layout(root).grafana)
+    place = layout(root).grafana
+    assert isinstance(place, GrafanaPlace)
     assert (place.path.split("/")[3], place.level) == ("kube-prometheus-stack", ("spec", "values", "grafana"))
 
 
@@ -103,16 +113,16 @@ def test_several_grafanas_are_named(root: Path) -> None:
 def test_a_grafana_in_an_archive_does_not_count(root: Path) -> None:
     shutil.copytree(root / shapes.APPS / "grafana", root / "archive/grafana")
     shapes.observability(root)
-    assert need(layout(root).grafana).path == "kubernetes/apps/observability/grafana/app/helmrelease.yaml"
+    assert path_of(layout(root)) == "kubernetes/apps/observability/grafana/app/helmrelease.yaml"
 
 
-def test_grafana_in_another_namespace_is_refused(root: Path) -> None:
+def test_grafana_in_another_namespace_is_found_there(root: Path) -> None:
     apps = root / shapes.APPS
     shutil.copytree(apps / "kube-prometheus-stack", apps / "another")
     shapes.edit(apps / "grafana/ks.yaml", "targetNamespace: monitoring", "targetNamespace: grafana")
     found = layout(root).grafana
-    assert isinstance(found, MissingError)
-    assert "runs in namespace grafana" in found.summary
+    assert isinstance(found, GrafanaPlace)
+    assert found.namespace == "grafana"
 
 
 def test_older_api_versions_are_taken_over(root: Path) -> None:

@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from tasks.core.settings import DOCUMENTED
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.grafana_plugins import url_of
+from tasks.flux.grafana_values import DATASOURCES, PLUGINS, ValuesPlace, values_at
 from tasks.flux.missing import MissingError
 from tasks.steps import STEPS
 from tasks.subjects import grafana
@@ -125,17 +128,18 @@ def test_the_rights_of_vector(deployed: Path) -> None:
 
 def test_the_data_source(deployed: Path) -> None:
     place = workspace_of(deployed).layout.grafana
-    assert not isinstance(place, MissingError)
-    values = grafana.values_at(place, (deployed / place.path).read_text(encoding="utf-8"))
+    assert isinstance(place, GrafanaPlace)
+    level = ValuesPlace(place.path, place.document, place.level)
+    values = values_at(level, (deployed / place.path).read_text(encoding="utf-8"))
     sources: Any = values
-    for key in grafana.DATASOURCES:
+    for key in DATASOURCES:
         sources = sources[key]
     (source,) = (item for item in sources if item["name"] == DOCUMENTED.grafana.datasource_name)
     assert source["basicAuthUser"] == "$PARSEABLE_USERNAME"
     assert source["secureJsonData"]["basicAuthPassword"] == "$PARSEABLE_PASSWORD"
     variables = [{"name": name, "valueFrom": one} for name, one in values[grafana.ENVIRONMENT].items()]
     assert from_secret(variables).items() >= CLIENT_VARIABLES.items()
-    assert any(DOCUMENTED.grafana.plugin_url in plugin for plugin in values[grafana.PLUGINS])
+    assert any(url_of(DOCUMENTED.grafana) in plugin for plugin in values[PLUGINS])
 
 
 @pytest.mark.parametrize("task", ["TASK-002", "TASK-003", "TASK-005", "TASK-008", "TASK-009"])
