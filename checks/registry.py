@@ -4,6 +4,7 @@ from checks import (
     addresses,
     bucket,
     charts,
+    decryption,
     downloads,
     flux,
     folders,
@@ -218,7 +219,7 @@ _CHECKS = (
     ),
     Check("entries", "every entry exists, every file of ours is applied", _BUILT, flux.entries_exist),
     Check("sources", "every source that is referred to exists", _BUILT, flux.sources_exist),
-    Check("decryption", "every encrypted object is decrypted", _BUILT, flux.secrets_are_decrypted),
+    Check("decryption", "every encrypted object is decrypted", _BUILT, decryption.secrets_are_decrypted),
     Check("charts", "every chart exists and renders", _RENDERED, charts.charts_render),
     Check("values", "every value is one that the chart reads", _RENDERED, charts.values_are_read),
     Check(
