@@ -69,7 +69,6 @@ def _key(
     name, namespace = decryption_of(item)[1], item.key[0]
     if not name:
         return _key_of_controller(model, found, item, encrypted)
-    where = model.place(item.path, item.data, "spec", "decryption")
     wanted = f"Secret {namespace}/{name}"
     for other, one in found.built():
         key = key_of(one.data, other.key[0])
@@ -86,13 +85,26 @@ def _key(
     shown = dict(_shown(model, found, name))
     if namespace in shown:
         return passed(f"{item.path}: {wanted} is in {shown[namespace]}")
-    remedy = f"kubectl get secret -n {namespace} {name}"
+    return _unseen_key(model, found, item, shown, is_named=bool(named))
+
+
+def _unseen_key(
+    model: Model, found: Cluster, item: FluxKustomization, shown: Mapping[str, str], *, is_named: bool
+) -> Outcome:
+    """What to say of a key that the repository shows in other namespaces only (``shown``), or nowhere.
+
+    ``is_named`` says that others in the namespace name it too: they would fail as well, so that it may have
+    been put there by hand.
+    """
+    name, namespace = decryption_of(item)[1], item.key[0]
+    where = model.place(item.path, item.data, "spec", "decryption")
+    wanted, remedy = f"Secret {namespace}/{name}", f"kubectl get secret -n {namespace} {name}"
     gap = next((gap for gap in found.gaps if gap.may_hold("Secret", namespace, name)), None)
     if gap is not None:
         evidence = f"{wanted} is not seen; {gap.what}, which may hold it, is not known: {gap.reason}"
         return unknown(evidence, gap.cause, gap.remedy or remedy, where)
-    near = ", ".join(f"{path} (namespace {place})" for place, path in sorted(shown.items()))
-    if not near or named or _is_copied(model, name):
+    near = ", ".join(f"{path} (namespace {place or 'of whoever lists it'})" for place, path in shown.items())
+    if not near or is_named or _is_copied(model, name):
         there = f" (there is: {near})" if near else ""
         return unknown(
             f"{wanted} with the private key: the repository shows none, and nothing else that is decrypted "
@@ -101,10 +113,9 @@ def _key(
             remedy,
             where,
         )
-    moved = dig(item.data, "metadata", "namespace")
     return failed(
-        f"Kustomization {item.key[1]} is in namespace {moved} after the build, and {wanted} with the private "
-        f"key is not: it is in {near}",
+        f"Kustomization {item.key[1]} is in namespace {namespace} after the build, and {wanted} with the "
+        f"private key is not: it is in {near}",
         _NOT_FOUND,
         f"put the Secret into {namespace} too (a component that its kustomization lists does), or leave the "
         "Flux Kustomizations in the namespace of the key",

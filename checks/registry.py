@@ -12,6 +12,7 @@ from checks import (
     kubernetes,
     parseable,
     references,
+    suspension,
     vector,
 )
 from checks.model import Check, Stage
@@ -220,6 +221,7 @@ _CHECKS = (
     Check("entries", "every entry exists, every file of ours is applied", _BUILT, flux.entries_exist),
     Check("sources", "every source that is referred to exists", _BUILT, flux.sources_exist),
     Check("decryption", "every encrypted object is decrypted", _BUILT, decryption.secrets_are_decrypted),
+    Check("suspended", "nothing on the way to ours is suspended", _BUILT, suspension.nothing_is_suspended),
     Check("charts", "every chart exists and renders", _RENDERED, charts.charts_render),
     Check("values", "every value is one that the chart reads", _RENDERED, charts.values_are_read),
     Check(

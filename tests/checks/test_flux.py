@@ -535,8 +535,7 @@ CASES: list[tuple[str, Check, Change, str, str, Change]] = [
         "a key in another namespace",
         secrets_are_decrypted,
         key_in_another_namespace,
-        "namespace monitoring after the build, and Secret monitoring/sops-age with the private key is not: it "
-        "is in kubernetes/flux/meta/settings.yaml (namespace flux-system)",
+        "Secret monitoring/sops-age with the private key is not: it is in kubernetes/flux/meta/settings.yaml",
         f"{KS}:",
         key_in_both_namespaces,
     ),
