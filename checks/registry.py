@@ -15,6 +15,7 @@ from checks import (
     references,
     suspension,
     vector,
+    waiting,
 )
 from checks.model import Check, Stage
 
@@ -224,6 +225,7 @@ _CHECKS = (
     Check("sources", "every source that is referred to exists", _BUILT, flux.sources_exist),
     Check("decryption", "every encrypted object is decrypted", _BUILT, decryption.secrets_are_decrypted),
     Check("suspended", "nothing on the way to ours is suspended", _BUILT, suspension.nothing_is_suspended),
+    Check("waiting", "nothing of ours waits for ever", _BUILT, waiting.nothing_waits_for_ever),
     Check("charts", "every chart exists and renders", _RENDERED, charts.charts_render),
     Check("values", "every value is one that the chart reads", _RENDERED, charts.values_are_read),
     Check(
