@@ -210,7 +210,6 @@ def _placed(data: Mapping[str, Any], path: str, by: tuple[str, str], namespace: 
 def nothing_waits_for_ever(model: Model) -> Iterator[Outcome]:
     """Nothing that ours wait for waits for ours in turn, and every release that is waited for exists."""
     ours = applied(model)
-    looked = 0
     for found in model.clusters:
         own = [item for cluster, item in ours if cluster is found]
         grafana = [item for item in found.kustomizations if model.grafana_file in item.files]
@@ -222,7 +221,6 @@ def nothing_waits_for_ever(model: Model) -> Iterator[Outcome]:
         starts = [_of(item.key) for item in found.holders(*own, *grafana)]
         starts += [one.ready for one in releases]
         reached = graph.reached(starts)
-        looked += len(reached)
         seen: set[frozenset[_State]] = set()
         for state in sorted(reached):
             way = graph.ring(state)
@@ -235,7 +233,7 @@ def nothing_waits_for_ever(model: Model) -> Iterator[Outcome]:
             yield from _missing(model, found, graph, release)
         if any(one.ready in _needed(graph, reached) for one in releases):
             yield from model.pods_and_gaps(*APPS)[1]
-    yield passed(f"{looked} states that ours wait for come before them, and none waits for ours")
+    yield passed("nothing that ours wait for waits for ours")
 
 
 def _needed(graph: _Graph, reached: set[_State]) -> set[_State]:
