@@ -73,6 +73,11 @@ def _needed(pod: Pod) -> Iterator[_Reference]:
                         yield _Reference(kind, str(source.get(name)), str(dig(item, "key")), used_for)
 
 
+def needed_by(pod: Pod) -> Iterator[tuple[str, str]]:
+    """Kind and name of every Secret and ConfigMap that a pod needs before it runs."""
+    yield from dict.fromkeys((one.kind, one.name) for one in _needed(pod))
+
+
 def _one(
     kind: str, reference: Mapping[str, Any], name: str, used_for: str, key: str | None = None
 ) -> Iterator[_Reference]:

@@ -4,14 +4,18 @@ from checks import (
     addresses,
     bucket,
     charts,
+    decryption,
     downloads,
     flux,
     folders,
     grafana,
+    ignored,
     kubernetes,
     parseable,
     references,
+    suspension,
     vector,
+    waiting,
 )
 from checks.model import Check, Stage
 
@@ -217,8 +221,11 @@ _CHECKS = (
         flux.documents_are_readable,
     ),
     Check("entries", "every entry exists, every file of ours is applied", _BUILT, flux.entries_exist),
+    Check("ignored", "Flux downloads every file of ours", _BUILT, ignored.files_are_downloaded),
     Check("sources", "every source that is referred to exists", _BUILT, flux.sources_exist),
-    Check("decryption", "every encrypted object is decrypted", _BUILT, flux.secrets_are_decrypted),
+    Check("decryption", "every encrypted object is decrypted", _BUILT, decryption.secrets_are_decrypted),
+    Check("suspended", "nothing on the way to ours is suspended", _BUILT, suspension.nothing_is_suspended),
+    Check("waiting", "nothing of ours waits for ever", _BUILT, waiting.nothing_waits_for_ever),
     Check("charts", "every chart exists and renders", _RENDERED, charts.charts_render),
     Check("values", "every value is one that the chart reads", _RENDERED, charts.values_are_read),
     Check(

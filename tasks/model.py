@@ -9,7 +9,7 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-from tasks.core.errors import PlaybookError, SettingsError, UnavailableError
+from tasks.core.errors import PlaybookError, RefusedError, SettingsError, UnavailableError
 from tasks.core.outcomes import Cause, Outcome, unknown
 from tasks.effects.kustomize import Built
 from tasks.flux.cluster import Cluster, clusters_of
@@ -20,7 +20,7 @@ from tasks.flux.kustomizations import GROUP as FLUX
 from tasks.flux.kustomizations import FluxKustomization
 from tasks.flux.layout import Layout
 from tasks.flux.listing import is_below
-from tasks.flux.releases import Release, merged_values, objects_with, releases_of
+from tasks.flux.releases import Release, chart_of, merged_values, objects_with, releases_of
 from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
@@ -43,6 +43,9 @@ _KINDS = re.compile(
     r"(?m)^kind:\s*[\"']?(?:\w*Secret|ConfigMap|ServiceAccount|ServiceMonitor|ClusterRole|ClusterRoleBinding"
     r"|ObjectBucketClaim|Certificate|OnePasswordItem)\b"
 )
+# Releases of the charts that ours are made of: what they make may have the names of ours.
+_OUR_CHARTS = tuple(app.name for app in APPS)
+_SAME_CHART = re.compile(rf"(?m)^\s*(?:chart|url):\s*[\"']?(?:\S*/)?(?:{'|'.join(_OUR_CHARTS)})[\"']?\s*$")
 
 
 class Stage(IntEnum):
@@ -158,14 +161,16 @@ class Model:
             raise AnsweredError(unknown(error.summary, error.cause, error.hint)) from None
 
     def _needed(self, ours: frozenset[str]) -> Iterator[str]:
-        """Files of others that define what our texts name, so that it is known where it goes."""
+        """Files of others that define what our texts name, or release the charts that ours are made of."""
         texts = "\n".join(self.text(path) for path in ours)
         for path, text in self.tree.texts.items():
             is_source = "kind: GrafanaDatasource" in text and self.settings.grafana.datasource_type in text
             if is_source or (
                 path not in ours
-                and _KINDS.search(text)
-                and any(name in texts for name in _NAMED.findall(text))
+                and (
+                    _SAME_CHART.search(text)
+                    or (_KINDS.search(text) and any(name in texts for name in _NAMED.findall(text)))
+                )
             ):
                 yield path
 
@@ -239,6 +244,25 @@ class Model:
         documents = load_documents(self.text(grafana.path))
         return bool(dig(documents, grafana.document, "metadata", "name") == dig(one.data, "metadata", "name"))
 
+    @cached_property
+    def rivals(self) -> tuple[Release, ...]:
+        """Other people's releases of the charts that ours are made of, rendered as far as that is possible.
+
+        Raises:
+            AnsweredError: nothing is to be rendered, or nothing can be built.
+        """
+        ours = {(release.path, key_of(release.data)) for release in self.releases}
+
+        def is_rival(item: FluxKustomization, one: Built) -> bool:
+            if (one.path or item.path, key_of(one.data, item.key[0])) in ours:
+                return False
+            try:
+                return chart_of(self.cluster, one.data).name in _OUR_CHARTS
+            except RefusedError:
+                return dig(one.data, "spec", "chart", "spec", "chart") in _OUR_CHARTS
+
+        return releases_of(self.cluster, self.workspace.helm, is_rival)
+
     def releases_of(self, app: App) -> list[Release]:
         """The releases of one of the apps.
 
@@ -288,19 +312,7 @@ class Model:
                 "what the charts render to", reason.evidence, reason.cause or Cause.STAGE, reason.remedy
             )
             return Resources(plain, (*cluster.gaps, gap))
-        rendered = [
-            Resource(
-                key_of(one.data, release.namespace),
-                one.data,
-                release.path,
-                key_of(release.data),
-                release.identity,
-                release.kustomization,
-                one.faults,
-            )
-            for release in releases
-            for one in release.objects or ()
-        ]
+        rendered = [item for release in releases for item in rendered_by(release)]
         gaps = [
             Gap(
                 f"HelmRelease {release.name}",
@@ -457,6 +469,20 @@ class Model:
                     if dig(document, "kind") == kind and dig(document, "metadata", "name") == name:
                         return path
         return None
+
+
+def rendered_by(release: Release) -> Iterator[Resource]:
+    """The objects that helm makes of a release; none where it is not rendered."""
+    for one in release.objects or ():
+        yield Resource(
+            key_of(one.data, release.namespace),
+            one.data,
+            release.path,
+            key_of(release.data),
+            release.identity,
+            release.kustomization,
+            one.faults,
+        )
 
 
 def cause_of(error: PlaybookError) -> Cause:

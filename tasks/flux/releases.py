@@ -169,12 +169,9 @@ def _url_of(source: Mapping[str, Any]) -> str:
 def _source(found: Cluster, holder: Mapping[str, Any], reference: Mapping[str, Any]) -> Mapping[str, Any]:
     namespace = str(reference.get("namespace") or key_of(holder).namespace)
     kind, name = str(reference.get("kind")), str(reference.get("name"))
-    built = found.find(kind, namespace, name)
-    if built is not None:
-        return built
-    for item in found.tree.of_kind(kind):
-        if (item.name, found.tree.built_namespace(item) or "") == (name, namespace):
-            return item.data
+    defined = found.defined(kind, namespace, name)
+    if defined is not None:
+        return defined[0]
     raise HiddenError(
         f"{kind} {namespace}/{name}, which the chart comes from, is not in the repository",
         "commit its manifest",
