@@ -179,8 +179,8 @@ def not_ignored(root: Path) -> None:  # noqa: F811
 
 
 def generated(root: Path) -> None:  # noqa: F811
-    """Another app whose Kustomization is called like ours and lies in the same namespace."""
-    write(root, f"{APPS}/copy.yaml", flux("parseable", "./x", namespace="monitoring"))
+    """Another app whose Kustomization is called like ours and is moved to the same namespace."""
+    write(root, f"{APPS}/copy.yaml", flux("parseable", "./x"))
     edit(root, f"{APPS}/kustomization.yaml", "resources:\n", "resources:\n  - ./copy.yaml\n")
 
 
@@ -194,7 +194,8 @@ def moved_source(root: Path) -> None:  # noqa: F811
 
 
 def not_moved(root: Path) -> None:  # noqa: F811
-    edit(root, f"{APPS}/kustomization.yaml", "namespace: monitoring\n", "")
+    edit(root, f"{APPS}/kustomization.yaml", f"namespace: monitoring\n{COMPONENT}", "")
+    edit(root, KS, "  namespace: monitoring\nspec", "  namespace: flux-system\nspec")
     moved_source(root)
 
 
@@ -332,6 +333,7 @@ def key_in_the_namespace_of_the_kustomizations(root: Path) -> None:  # noqa: F81
     """No namespace is given to what the folder lists, so that Flux's own stay where they are."""
     without_key(root)
     edit(root, f"{APPS}/kustomization.yaml", "namespace: monitoring\n", "")
+    edit(root, KS, "  namespace: monitoring\nspec", "  namespace: flux-system\nspec")
     settings(root, KEY)
 
 
