@@ -13,16 +13,38 @@ from tasks.yaml.documents import load_documents, syntax_error
 _CLEAR = ("apiVersion", "kind", "metadata")
 VALUES = ("data", "stringData")
 # The lists of keys in sops's metadata, and what in a key changes with each encryption.
-_LISTS = ("age", "azure_kv", "gcp_kms", "hc_vault", "hckms", "kms", "pgp")
+_KINDS = {
+    "age": "age recipient",
+    "azure_kv": "Azure Key Vault key",
+    "gcp_kms": "GCP KMS key",
+    "hc_vault": "Vault key",
+    "hckms": "Huawei Cloud KMS key",
+    "kms": "AWS KMS key",
+    "pgp": "PGP key",
+}
+_LISTS = tuple(_KINDS)
 _VOLATILE = ("enc", "created_at")
 
 
 @dataclass(frozen=True)
 class Readers:
-    """Who can read an encrypted file: its age recipients, and ``keys``, all keys of any kind by group."""
+    """Who can read an encrypted file: its age recipients, and ``keys``, all keys of any kind by group.
+
+    ``kinds`` are the kinds of the keys in sops's spelling ("pgp"), one for each key.
+    """
 
     recipients: frozenset[str]
     keys: str
+    kinds: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of keys that it is encrypted for."""
+        return len(self.kinds)
+
+    def __str__(self) -> str:
+        counted = [(_KINDS[kind], self.kinds.count(kind)) for kind in _LISTS if kind in self.kinds]
+        return " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counted)
 
 
 @dataclass(frozen=True)
@@ -108,6 +130,7 @@ def _readers(sops: Mapping[Any, Any]) -> Readers:
         for number, group in enumerate(_list(sops.get("key_groups"), "sops.key_groups"))
     ] or [("sops", sops)]
     recipients: set[str] = set()
+    kinds: list[str] = []
     groups = []
     for place, group in named:
         keys = []
@@ -118,9 +141,12 @@ def _readers(sops: Mapping[Any, Any]) -> Readers:
                 if kind == "age" and "recipient" in identity:
                     recipients.add(_text(identity, "recipient", where))
                 keys.append(json.dumps([kind, _sorted(identity)]))
+                kinds.append(kind)
         groups.append(sorted(keys))
     return Readers(
-        frozenset(recipients), json.dumps([_sorted(sops.get("shamir_threshold") or 0), sorted(groups)])
+        frozenset(recipients),
+        json.dumps([_sorted(sops.get("shamir_threshold") or 0), sorted(groups)]),
+        tuple(sorted(kinds)),
     )
 
 

@@ -10,19 +10,20 @@ from tasks.effects.git import Commit, Push
 from tasks.flux.layout import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
+from tasks.subjects.given_secret import is_given
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
 
 # How the playbook's own commits are known again.
 _MARK = "Implements: specs/parseable-deployment/"
+_ENCRYPTED = "- Encrypt S3 credentials with SOPS\n"
 _MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
 
 - Add Parseable HelmRelease with S3 backend (Minio)
 - Add Vector DaemonSet for log collection
 - Configure Grafana Parseable datasource plugin
-- Encrypt S3 credentials with SOPS
-- Add ServiceMonitor for Parseable metrics
+{_ENCRYPTED}- Add ServiceMonitor for Parseable metrics
 
 {_MARK}
 """
@@ -94,15 +95,20 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
         git.check_identity()
         git.check_not_ignored(paths)
         known = workspace.repository.known_texts(paths)
-        yield Commit(git, paths, message(workspace.settings.gitops.issue), known)
+        text = message(workspace.settings.gitops.issue, encrypts=not is_given(workspace))
+        yield Commit(git, paths, text, known)
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
 
 
-def message(issue: int | None) -> str:
-    """The documented commit message; ``Closes:`` only with an issue's number."""
-    return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
+def message(issue: int | None, *, encrypts: bool = True) -> str:
+    """The documented commit message; ``Closes:`` only with an issue's number.
+
+    ``encrypts`` says whether the Secret is among what is committed.
+    """
+    text = _MESSAGE if encrypts else _MESSAGE.replace(_ENCRYPTED, "")
+    return text if issue is None else f"{text}Closes: #{issue}\n"
 
 
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:

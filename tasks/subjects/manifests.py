@@ -1,5 +1,6 @@
 """The manifests as files of the repository: where they go, what they say, whether they may be written."""
 
+import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from string import Template
@@ -10,6 +11,7 @@ from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
 from tasks.flux.layout import MissingError, charts_file, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
+from tasks.subjects.given_secret import giver_beside, givers, is_given
 from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
@@ -76,7 +78,8 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "kustomization_api": layout.apis["Kustomization"],
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
-        "decryption": ABSENT if layout.decryption is None else dict(layout.decryption),
+        "decryption": _decryption(workspace),
+        "secret_entry": _secret_entry(workspace),
         "parseable_url": parseable_url(workspace),
         "source_kind": source if isinstance(source, MissingError) else source.kind,
         "source_name": source if isinstance(source, MissingError) else source.name,
@@ -91,6 +94,23 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
             ),
         }
     return values
+
+
+def _secret_entry(workspace: Workspace) -> str | Absent:
+    """The entry of the app's kustomization that gives the Secret, whoever wrote that file."""
+    if not is_given(workspace):
+        return f"./{posixpath.basename(SECRET)}"
+    beside = None if isinstance(workspace.layout.apps, MissingError) else giver_beside(workspace)
+    return ABSENT if beside is None else f"./{posixpath.basename(beside.path)}"
+
+
+def _decryption(workspace: Workspace) -> Value | Absent:
+    """What the Kustomization of Parseable must say of decryption; nothing where it applies no SOPS Secret."""
+    needed, layout = not is_given(workspace), workspace.layout
+    if not needed and isinstance(layout.apps, str):
+        beside = giver_beside(workspace)
+        needed = beside is not None and beside.is_encrypted
+    return ABSENT if layout.decryption is None or not needed else dict(layout.decryption)
 
 
 def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[FolderFacts | ManifestFacts]:
@@ -170,7 +190,12 @@ def own_files(workspace: Workspace) -> tuple[str, ...]:
     Raises:
         MissingError: the repository shows no folder of apps.
     """
-    return tuple(app.path(workspace, file) for app in APPS for file in app.files)
+    return tuple(
+        app.path(workspace, file)
+        for app in APPS
+        for file in app.files
+        if file != SECRET or not is_given(workspace)
+    )
 
 
 def _known_paths(workspace: Workspace) -> tuple[str, ...]:
@@ -211,7 +236,10 @@ def check_owner(workspace: Workspace, app: App) -> None:
     _check_renamed(workspace)
     if workspace.permissions.adopt:
         return
-    files = [path for path in workspace.repository.yaml_files if path.startswith(folder + "/")]
+    # Whoever gives the Secret may have put it there before anything else is.
+    given = {giver.path for giver in givers(workspace)} if is_given(workspace) else set()
+    found = (path for path in workspace.repository.yaml_files if path.startswith(folder + "/"))
+    files = [path for path in found if path not in given]
     texts = [workspace.repository.read(path) or "" for path in files]
     if not texts or any(MARKER in text for text in texts):
         return
