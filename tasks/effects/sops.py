@@ -39,10 +39,7 @@ _OVERRIDES = (
     "SOPS_AZURE_KEYVAULT_URLS",
     "SOPS_VAULT_URIS",
 )
-# A PGP key that sops and gpg do not have, in the words of sops (pgp/keysource.go).
-_NO_PGP_KEY = re.compile(r"key with fingerprint '([^']*)' is not available in keyring")
-# A key that sops could not use, with the reason, which ends the line (keysource of sops, "failed to encrypt
-# new data key with master key").
+# A key that sops could not use, and why, up to the next one (sops.go, UpdateMasterKeysWithKeyServices).
 _UNUSABLE_KEY = re.compile(
     r'with master key "([^"]+)": (.+?)(?:\s+failed to encrypt new data key|\]?\s*$)', re.DOTALL
 )
@@ -55,7 +52,7 @@ _SERVICES = {
     r"projects/": ("GCP KMS key", "log in for it: gcloud auth application-default login"),
     r"https?://[^/]*vault[^/]*azure": ("Azure Key Vault key", "log in for it: az login"),
     r"https?://.*/v1/": ("Vault key", "let VAULT_ADDR lead to it, and log in: vault login, or VAULT_TOKEN"),
-    r"[0-9A-Fa-f]{40}$": ("PGP key", "see what gpg --encrypt -r FINGERPRINT says"),
+    r"[0-9A-Fa-f]{16,40}$": ("PGP key", "renew it (gpg --edit-key), or take the fingerprint out of the rule"),
     r"age1|ssh-": ("age recipient", "correct the recipient in the rule"),
 }
 # Where sops finds its own keys and the logins to key services (README of sops, "Usage").
@@ -167,7 +164,8 @@ class Sops:
             ("sops", "--config", config, "encrypt", "--filename-override", path),
             cwd=self.root,
             stdin=yaml.safe_dump(dict(document), sort_keys=False).encode(),
-            environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg()},
+            # What gpg says is read here, and must be in no other language.
+            environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg(), "LC_ALL": "C"},
             withheld=_is_needless,
             missing_hint=_HINT,
         )
@@ -191,29 +189,41 @@ class Sops:
             )
         if "has no creation rules" in said:
             return RefusedError(f"{config} has no creation rules", "add one for *.sops.yaml with age: age1…")
-        rule = f"the rule for {path} in {config}"
-        missing = list(dict.fromkeys(_NO_PGP_KEY.findall(said)))
-        if missing:
-            one = len(missing) == 1
-            keys = f"PGP {'fingerprint' if one else 'fingerprints'} {', '.join(missing)}"
-            return RefusedError(
-                f"{rule} names the {keys}, which {'is' if one else 'are'} not in the keyring",
-                f"gpg --import the public key{'' if one else 's'} (often in the repository), or take the "
-                f"fingerprint{'' if one else 's'} out of the rule",
-            )
-        if "empty key group" in said:
-            return RefusedError(f"{rule} names no key, or has a group without one", "add age: age1… to it")
-        unusable = _UNUSABLE_KEY.search(said)
-        if unusable:
-            key, why = unusable[1], " ".join(unusable[2].split())[:_LONGEST]
-            kind, login = next(
-                (words for pattern, words in _SERVICES.items() if re.match(pattern, key)),
-                ("key", "look the key up in the rule"),
-            )
-            return RefusedError(f"{rule} names the {kind} {key}, which cannot be used here: {why}", login)
-        return RefusedError(
+        return _key_error(f"the rule for {path} in {config}", said) or RefusedError(
             f"sops refuses the rules of {config} for {path}", " ".join(said.split())[:_LONGEST]
         )
+
+
+def _key_error(rule: str, said: str) -> RefusedError | None:
+    """The refusal where sops ``said`` that it cannot use a key of a rule; None if it said something else."""
+    unusable = _UNUSABLE_KEY.findall(said)
+    # What gpg says of a PGP key comes last (pgp/keysource.go); nothing, if it could not be run.
+    pgp = {key: why.rpartition("with pgp:")[2].strip() for key, why in unusable if "PGP key" in why}
+    missing = [key for key, why in pgp.items() if not why or "No public key" in why]
+    if missing and not any(pgp.values()):
+        return RefusedError(
+            f"{rule} names the PGP fingerprint {missing[0]}, and gpg cannot be run",
+            "install gpg, then gpg --import the public key (often in the repository)",
+        )
+    if missing:
+        one = len(missing) == 1
+        keys = f"PGP {'fingerprint' if one else 'fingerprints'} {', '.join(missing)}"
+        return RefusedError(
+            f"{rule} names the {keys}, which {'is' if one else 'are'} not in the keyring",
+            f"gpg --import the public key{'' if one else 's'} (often in the repository), or take the "
+            f"fingerprint{'' if one else 's'} out of the rule",
+        )
+    if "empty key group" in said:
+        return RefusedError(f"{rule} names no key, or has a group without one", "add age: age1… to it")
+    if unusable:
+        key, why = unusable[0]
+        why = " ".join(pgp.get(key, why).split())[:_LONGEST]
+        kind, login = next(
+            (words for pattern, words in _SERVICES.items() if re.match(pattern, key)),
+            ("key", "look the key up in the rule"),
+        )
+        return RefusedError(f"{rule} names the {kind} {key}, which cannot be used here: {why}", login)
+    return None
 
 
 def _is_needless(variable: str) -> bool:

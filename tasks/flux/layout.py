@@ -14,6 +14,7 @@ from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
 from tasks.flux.grafana import GrafanaPlace, find_grafana
 from tasks.flux.tree import FluxObject, Tree, parents
+from tasks.yaml.documents import items, load_documents, mapping
 from tasks.yaml.templates import MARKER
 
 # The documented API versions. HelmRelease v2 and HelmRepository v1 exist since Flux 2.3; a repository for an
@@ -25,6 +26,10 @@ _DOCUMENTED_APIS = {
 }
 _FLUX_API = re.compile(r"(?m)^apiVersion:\s*[\"']?((?:kustomize|helm|source)\.toolkit\.fluxcd\.io/\w+)")
 _APP_ENTRY = re.compile(r"^(\./)?[^/]+/ks\.ya?ml$")
+# What a creation rule calls keys of services that a pod may log in to as itself, and those that are kept in a
+# Secret: https://getsops.io/docs/#using-sops-yaml-conf-to-select-kms-pgp-and-age-for-new-files
+_CLOUD_KEYS = frozenset({"kms", "gcp_kms", "azure_keyvault"})
+_KEPT_KEYS = frozenset({"age", "pgp", "hc_vault", "hc_vault_transit_uri"})
 _USUAL_FOLDERS = ("monitoring", "observability")
 
 T = TypeVar("T")
@@ -263,7 +268,28 @@ def _find_decryption(
             own = item.spec.get("decryption")
             if isinstance(own, dict) and own.get("provider") == "sops":
                 return own
+    if _is_cloud_only(tree):
+        # The controller has such keys by the identity of its workload:
+        # https://fluxcd.io/flux/components/kustomize/kustomizations/#controlling-the-decryption-behavior-of-resources
+        return {"provider": "sops"}
     return {"provider": "sops", "secretRef": {"name": "sops-age"}}
+
+
+def _is_cloud_only(tree: Tree) -> bool:
+    """Whether the creation rules of sops name keys of cloud services alone."""
+    rules = [
+        rule
+        for document in load_documents(tree.texts.get(".sops.yaml", ""))
+        for rule in items(document, "creation_rules")
+    ]
+    named = {
+        key
+        for rule in rules
+        for part in (rule, *items(rule, "key_groups"))
+        for key, value in mapping(part).items()
+        if value
+    }
+    return bool(named & _CLOUD_KEYS) and not named & _KEPT_KEYS
 
 
 def _patches_decryption(patch: object) -> bool:

@@ -139,14 +139,15 @@ def plan(workspace: Workspace, found: SecretFacts | None) -> Iterator[Change | R
     reason = _reason(workspace, found)
     if found.encrypted is not None and found.values is None:
         yield Remark(
-            f"cannot decrypt {found.path} (no matching age key): a changed S3 key would not be noticed"
+            f"cannot decrypt {found.path} (no matching key here): a changed S3 key would not be noticed"
         )
     if reason is None:
         return
     if found.encrypted is not None and found.values is None and not workspace.permissions.force:
         raise RefusedError(
-            f"{found.path} must be encrypted anew ({reason}), and there is no age key here that decrypts it",
-            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE); with --force Parseable gets a new "
+            f"{found.path} must be encrypted anew ({reason}), and there is no key here that decrypts it",
+            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE), import the PGP key, or log in to the "
+            "service of the key; with --force Parseable gets a new "
             "login, and whatever else the Secret holds is lost",
         )
     kept = dict(found.values or {})

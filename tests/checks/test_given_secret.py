@@ -1,6 +1,6 @@
 """A Secret that somebody else gives: what is written, what is said, and what is proved of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -145,7 +145,7 @@ def test_without_a_private_key(workspace: Workspace, sample: Path) -> None:
     closed = replace(RIGHT, values=None)
     (remark,) = planned(workspace, closed)
     assert isinstance(remark, Remark)
-    assert "no matching age key" in remark.text
+    assert "no matching key here" in remark.text
     changed = replace(with_file(readers=readers("age1one")), values=None)
     with pytest.raises(RefusedError, match=r"must be encrypted anew \(recipients changed"):
         planned(workspace, changed)
