@@ -1,14 +1,16 @@
 """DoD-003 to DoD-005: Parseable's chart, storage, resources, credentials and metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, judged, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, Stage, failed, passed, unknown
 from checks.references import is_given, key_problem, keys_made, keys_of, maker_of
 from tasks.core.credentials import SECRET_KEY
-from tasks.core.errors import HiddenError
+from tasks.core.errors import HiddenError, PlaybookError
 from tasks.effects.helm import ChartError
+from tasks.effects.s3_errors import UntrustedError
 from tasks.effects.sops import inspect, oddity
 from tasks.flux.cluster import Cluster
 from tasks.flux.releases import chart_of
@@ -19,13 +21,16 @@ from tasks.kube.resources import Resource
 from tasks.kube.services import scrape_problems
 from tasks.subjects import given_secret
 from tasks.subjects.parseable import (
+    CA_VARIABLES,
     LOGIN_VARIABLES,
     METRICS_PATH,
     PARSEABLE,
     PASSWORD,
     PATH_STYLE_VARIABLE,
     S3_VARIABLES,
+    SKIP_VERIFY_VARIABLE,
     STORE,
+    SYSTEM_CA_FOLDERS,
     store_variables,
 )
 from tasks.yaml.documents import dig, items, load_documents, mapping
@@ -123,6 +128,13 @@ def connects_to_s3(model: Model) -> Outcome:
         if str(given.get(PATH_STYLE_VARIABLE, "true")).lower() != "true":
             told = _given(given[PATH_STYLE_VARIABLE])
             problems.append(f"{pod.owner.key} has {PATH_STYLE_VARIABLE} {told}, not 'true'")
+    distrust = _distrust(model)
+    if distrust:
+        problems += [
+            f"{pod.owner.key}: Parseable would not trust the certificate of {s3.endpoint}: {distrust}"
+            for pod, container in servers
+            if not _trusts_others(container)
+        ]
     if not problems and any(_is_open(one, variables(one).get(name)) for _, one in servers for name in wanted):
         return unknown(
             "some variables come from where the repository does not show their values", Cause.CLUSTER
@@ -131,8 +143,36 @@ def connects_to_s3(model: Model) -> Outcome:
         problems,
         passed(f"{STORE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
         consequence=_NO_STORE,
-        remedy="invoke task-003",
+        remedy="set s3.ca_config_map to a ConfigMap with its authority; then invoke task-003"
+        if distrust
+        else "invoke task-003",
         place=model.place_of(servers[0][0].owner),
+    )
+
+
+def _distrust(model: Model) -> str:
+    """Why somebody who knows the public authorities only would not trust the S3 server; empty if unknown."""
+    s3 = model.settings.s3
+    try:
+        return model.workspace.bucket_facts.untrusted
+    except UntrustedError as error:
+        return error.summary if s3.asked == s3.endpoint else ""
+    except PlaybookError:
+        # That is told by the checks of the bucket.
+        return ""
+
+
+def _trusts_others(container: Mapping[str, Any]) -> bool:
+    """Whether a container of Parseable is given other authorities than its image's, or asks for none."""
+    given = variables(container)
+    if str(given.get(SKIP_VERIFY_VARIABLE)).lower() == "true":
+        return True
+    mounts = [str(dig(one, "mountPath")) for one in items(container, "volumeMounts")]
+    looked_at = [place for name in CA_VARIABLES for place in str(given.get(name) or "").split(":") if place]
+    return any(
+        PurePosixPath(place).is_relative_to(mount) or PurePosixPath(mount).is_relative_to(place)
+        for place in looked_at or SYSTEM_CA_FOLDERS
+        for mount in mounts
     )
 
 

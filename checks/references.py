@@ -11,6 +11,7 @@ from tasks.kube.pods import Pod
 from tasks.kube.resources import Gap, Resource
 from tasks.subjects import given_secret
 from tasks.subjects.manifests import APPS
+from tasks.subjects.parseable import CA_KEY
 from tasks.yaml.documents import dig, items, mapping
 
 _WAITS = "the pod would wait in CreateContainerConfigError or ContainerCreating, and never run"
@@ -174,12 +175,13 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
             "let a Kustomization of that namespace apply it",
             where,
         )
-    if kind == "Secret" and is_given(model, name):
+    setting, remedy = _named_in_settings(model, kind, namespace, name)
+    if setting:
         return unknown(
-            f"{what} for {used_for} of {pod.owner.key}: somebody else gives it (secret.manage: existing), "
-            "and the repository does not show who",
+            f"{what} for {used_for} of {pod.owner.key}: somebody else gives it ({setting}), and the "
+            "repository does not show who",
             Cause.CLUSTER,
-            given_secret.make_hint(model.workspace),
+            remedy,
             where,
         )
     gap = unseen(model, kind, namespace, name)
@@ -202,6 +204,16 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
         f"kubectl get {kind.lower()} -n {namespace} {name}",
         where,
     )
+
+
+def _named_in_settings(model: Model, kind: str, namespace: str, name: str) -> tuple[str, str]:
+    """The setting that says that somebody else gives an object, and how to see and make it; else empty."""
+    if kind == "Secret" and is_given(model, name):
+        return "secret.manage: existing", given_secret.make_hint(model.workspace)
+    if kind == "ConfigMap" and name == model.settings.s3.ca_config_map:
+        make = f"kubectl create configmap -n {namespace} {name} --from-file={CA_KEY}=FILE"
+        return "s3.ca_config_map", f"kubectl get configmap -n {namespace} {name}; if there is none: {make}"
+    return "", ""
 
 
 def _account(model: Model, pod: Pod, *, is_ours: bool) -> Outcome:

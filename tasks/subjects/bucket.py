@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from tasks.core.changes import Change
+from tasks.core.changes import Change, Remark
+from tasks.core.errors import RefusedError
 from tasks.effects.lifecycle import log_prefix, wanted_rules
 from tasks.effects.s3 import BucketFacts, CreateBucket, PutLifecycle
+from tasks.subjects.parseable import retention_command
 from tasks.workspace import Workspace
 
 
@@ -18,16 +20,31 @@ def facts(workspace: Workspace) -> BucketFacts:
     return workspace.bucket_facts
 
 
-def plan(workspace: Workspace, found: BucketFacts) -> Iterator[Change]:
+def plan(workspace: Workspace, found: BucketFacts) -> Iterator[Change | Remark]:
     """Create what is missing; correct the rule where it says something else, beside the rules of others.
 
+    Where Parseable is to delete old logs itself, no rule is set, and how to tell it is said.
+
     Raises:
-        RefusedError: the rules could not be read, so that setting one would lose those of others.
+        RefusedError: the rules could not be read, so that setting one would lose those of others; or
+            Parseable would not trust the server.
     """
+    s3 = workspace.settings.s3
+    if found.untrusted and s3.ca_config_map is None:
+        raise RefusedError(
+            f"Parseable would not trust the certificate of {s3.endpoint}: {found.untrusted}; it knows the "
+            "public authorities only",
+            f"put the certificate of the server's authority into a ConfigMap of namespace "
+            f"{workspace.layout.namespace}, under the key ca.crt, and set s3.ca_config_map to its name",
+        )
     if not found.exists:
         yield CreateBucket(workspace.bucket)
+    if s3.retention == "parseable":
+        command = retention_command(workspace)
+        yield Remark(f"no lifecycle rule is set (s3.retention: parseable); after the rollout: {command}")
+        return
     before = found.known_rules()
     prefix = log_prefix(workspace.settings.parseable.stream)
-    after = wanted_rules(before, prefix, workspace.settings.s3.retention_days)
+    after = wanted_rules(before, prefix, s3.retention_days, versioned=found.versioned is True)
     if after != before:
-        yield PutLifecycle(workspace.bucket, before, after)
+        yield PutLifecycle(workspace.bucket, before, after, is_new=not found.exists)

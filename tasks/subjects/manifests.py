@@ -12,7 +12,7 @@ from tasks.effects.repository import same_text
 from tasks.flux.layout import MissingError, charts_file, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
 from tasks.subjects.given_secret import giver_beside, givers, is_given
-from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
+from tasks.subjects.parseable import CA_FOLDER, CA_KEY, CA_VOLUME, PARSEABLE, SECRET, parseable_url
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents, syntax_error
@@ -79,6 +79,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
         "decryption": _decryption(workspace),
+        **_authority(settings.s3.ca_config_map),
         "secret_entry": _secret_entry(workspace),
         "parseable_url": parseable_url(workspace),
         "source_kind": source if isinstance(source, MissingError) else source.kind,
@@ -94,6 +95,18 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
             ),
         }
     return values
+
+
+def _authority(config_map: str | None) -> dict[str, Value | Absent]:
+    """What the release says for Parseable to trust the authorities in ``config_map``; nothing without one."""
+    if config_map is None:
+        return dict.fromkeys(("s3_ca_file", "s3_ca_mounts", "s3_ca_volumes"), ABSENT)
+    files = {"name": config_map, "items": [{"key": CA_KEY, "path": CA_KEY}]}
+    return {
+        "s3_ca_file": f"{CA_FOLDER}/{CA_KEY}",
+        "s3_ca_mounts": [{"name": CA_VOLUME, "mountPath": CA_FOLDER, "readOnly": True}],
+        "s3_ca_volumes": [{"name": CA_VOLUME, "configMap": files}],
+    }
 
 
 def _secret_entry(workspace: Workspace) -> str | Absent:

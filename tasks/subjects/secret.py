@@ -146,9 +146,9 @@ def plan(workspace: Workspace, found: SecretFacts | None) -> Iterator[Change | R
     if found.encrypted is not None and found.values is None and not workspace.permissions.force:
         raise RefusedError(
             f"{found.path} must be encrypted anew ({reason}), and there is no key here that decrypts it",
-            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE), import the PGP key, or log in to the "
-            "service of the key; with --force Parseable gets a new "
-            "login, and whatever else the Secret holds is lost",
+            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE), import the PGP key, or log in to "
+            "the service of the key; with --force Parseable gets a new login, and whatever else the Secret "
+            "holds is lost",
         )
     kept = dict(found.values or {})
     if isinstance(found.credentials, S3Credentials):

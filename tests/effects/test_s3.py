@@ -791,10 +791,13 @@ def test_boto3_is_not_loaded_before_a_bucket_is_asked_for() -> None:
     assert ast.literal_eval(shown.stdout) == []
 
 
-def test_asking_takes_two_requests(storage: Storage) -> None:
+def test_asking_takes_three_requests(storage: Storage) -> None:
     with serving(Minio("minio", {"parseable-logs": FOREIGN[0].xml})) as double:
         door(double.endpoint).facts()
-    assert [re.sub(r".*[?&](list-type|lifecycle).*", r"\1", item.path) for item in double.requests] == [
+    assert [
+        re.sub(r".*[?&](list-type|versioning|lifecycle).*", r"\1", item.path) for item in double.requests
+    ] == [
         "list-type",
+        "versioning",
         "lifecycle",
     ]

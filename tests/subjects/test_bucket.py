@@ -21,7 +21,10 @@ OTHERS = (
 
 
 def planned(workspace: Workspace) -> list[Change]:
-    return list(task.plan(workspace, task.facts(workspace)))
+    """The changes of the plan, which must say nothing beside them."""
+    found = list(task.plan(workspace, task.facts(workspace)))
+    assert all(isinstance(one, Change) for one in found)
+    return [one for one in found if isinstance(one, Change)]
 
 
 def run(bucket: Bucket, days: int = 30) -> list[Change]:
