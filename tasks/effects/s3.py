@@ -172,7 +172,7 @@ class Bucket:
         untrusted = _public_distrust(self.settings.endpoint)
         if not exists:
             return BucketFacts(exists=False, untrusted=untrusted)
-        found = BucketFacts(exists=True, versioned=self._is_versioned(), untrusted=untrusted)
+        found = BucketFacts(exists=True, versioned=self.is_versioned(), untrusted=untrusted)
         try:
             return replace(found, rules=self.rules())
         except UnreachableError:
@@ -211,7 +211,7 @@ class Bucket:
             "they are not touched; look at them with another client",
         )
 
-    def _is_versioned(self) -> bool | None:
+    def is_versioned(self) -> bool | None:
         """Whether the bucket keeps versions, or kept them until that was suspended; None if it is denied."""
         try:
             found = self._ask(
@@ -490,13 +490,14 @@ class CreateBucket(Change):
 class PutLifecycle(Change):
     """Replace the lifecycle rules ``before`` by ``after``; rules that are in both pass through unchanged.
 
-    ``is_new`` says that the bucket is made just before.
+    ``if_versioned`` is there for a bucket that is made just before, of which it is not known whether it keeps
+    versions: then it gets these rules.
     """
 
     bucket: Bucket
     before: tuple[LifecycleRule, ...]
     after: tuple[LifecycleRule, ...]
-    is_new: bool = False
+    if_versioned: tuple[LifecycleRule, ...] | None = None
 
     @property
     def summary(self) -> str:
@@ -518,7 +519,12 @@ class PutLifecycle(Change):
     def diff(self) -> str:
         """Show the rules before and after as a unified diff of YAML."""
         before = _readable(self.before) if self.before else None
-        return unified_diff(f"{self.bucket.settings.bucket}/lifecycle", before, _readable(self.after))
+        difference = unified_diff(f"{self.bucket.settings.bucket}/lifecycle", before, _readable(self.after))
+        if self.if_versioned is None:
+            return difference
+        return (
+            f"{difference.rstrip()}\n  if the new bucket keeps versions, older ones are deleted after 1 day"
+        )
 
     def apply(self) -> None:
         """Set the rules, if they still are what was shown.
@@ -529,7 +535,7 @@ class PutLifecycle(Change):
         try:
             self._set()
         except RefusedError as refused:
-            if not self.is_new:
+            if self.if_versioned is None:
                 raise
             made = f"{refused.summary}; the bucket '{self.bucket.settings.bucket}' was made, without a rule"
             problem = type(refused)(made, refused.hint)
@@ -543,7 +549,8 @@ class PutLifecycle(Change):
                 f"the lifecycle rules of bucket '{self.bucket.settings.bucket}' changed meanwhile",
                 "run again; nothing was set",
             )
-        self.bucket.put_rules(self.after)
+        is_versioned = self.if_versioned is not None and self.bucket.is_versioned()
+        self.bucket.put_rules((self.if_versioned or self.after) if is_versioned else self.after)
 
 
 def _days(count: int) -> str:

@@ -46,5 +46,7 @@ def plan(workspace: Workspace, found: BucketFacts) -> Iterator[Change | Remark]:
     before = found.known_rules()
     prefix = log_prefix(workspace.settings.parseable.stream)
     after = wanted_rules(before, prefix, s3.retention_days, versioned=found.versioned is True)
+    # Some servers make no others than versioned ones.
+    other = None if found.exists else wanted_rules(before, prefix, s3.retention_days, versioned=True)
     if after != before:
-        yield PutLifecycle(workspace.bucket, before, after, is_new=not found.exists)
+        yield PutLifecycle(workspace.bucket, before, after, other)
