@@ -37,6 +37,7 @@ from tasks.yaml.documents import dig, items, load_documents, mapping
 
 _STACK = "kube-prometheus-stack"
 _UNSEEN = "Prometheus would scrape nothing, or be refused"
+_UNTRUSTED = "every request of Parseable to S3 would end with a certificate error, and it would not get ready"
 _NO_STORE = "Parseable would not start, or keep its logs in an emptyDir"
 
 
@@ -129,12 +130,12 @@ def connects_to_s3(model: Model) -> Outcome:
             told = _given(given[PATH_STYLE_VARIABLE])
             problems.append(f"{pod.owner.key} has {PATH_STYLE_VARIABLE} {told}, not 'true'")
     distrust = _distrust(model)
-    if distrust:
-        problems += [
-            f"{pod.owner.key}: Parseable would not trust the certificate of {s3.endpoint}: {distrust}"
-            for pod, container in servers
-            if not _trusts_others(container)
-        ]
+    untrusting = [
+        f"{pod.owner.key}: Parseable would not trust the certificate of {s3.endpoint}: {distrust}"
+        for pod, container in servers
+        if distrust and not _trusts_others(container)
+    ]
+    problems += untrusting
     if not problems and any(_is_open(one, variables(one).get(name)) for _, one in servers for name in wanted):
         return unknown(
             "some variables come from where the repository does not show their values", Cause.CLUSTER
@@ -142,10 +143,9 @@ def connects_to_s3(model: Model) -> Outcome:
     return judged(
         problems,
         passed(f"{STORE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
-        consequence=_NO_STORE,
-        remedy="set s3.ca_config_map to a ConfigMap with its authority; then invoke task-003"
-        if distrust
-        else "invoke task-003",
+        consequence=_UNTRUSTED if untrusting else _NO_STORE,
+        remedy=f"{'set s3.ca_config_map to a ConfigMap with its authority; then ' if untrusting else ''}"
+        "invoke task-003",
         place=model.place_of(servers[0][0].owner),
     )
 
@@ -257,7 +257,7 @@ def _given_by_others(model: Model, namespace: str, name: str) -> Outcome:
             f"let a Kustomization of that namespace apply it, or: {given_secret.make_hint(model.workspace)}",
         )
     return unknown(
-        f"Secret {namespace}/{name}: somebody else gives it (secret.manage: existing), and the repository "
+        f"Secret {namespace}/{name}: somebody else gives it (secret.manage is existing), and the repository "
         "does not show who",
         Cause.CLUSTER,
         given_secret.make_hint(model.workspace),

@@ -209,7 +209,7 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
 def _named_in_settings(model: Model, kind: str, namespace: str, name: str) -> tuple[str, str]:
     """The setting that says that somebody else gives an object, and how to see and make it; else empty."""
     if kind == "Secret" and is_given(model, name):
-        return "secret.manage: existing", given_secret.make_hint(model.workspace)
+        return "secret.manage is existing", given_secret.make_hint(model.workspace)
     if kind == "ConfigMap" and name == model.settings.s3.ca_config_map:
         make = f"kubectl create configmap -n {namespace} {name} --from-file={CA_KEY}=FILE"
         return "s3.ca_config_map", f"kubectl get configmap -n {namespace} {name}; if there is none: {make}"

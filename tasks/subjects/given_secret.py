@@ -74,10 +74,7 @@ def told(workspace: Workspace) -> Iterator[Remark]:
         known = keys if giver.keys is not None else "with keys that only the cluster knows"
         yield Remark(f"Secret {place} is given by {giver}, {known}")
     if not found:
-        yield Remark(
-            f"Secret {place} is given by nothing in the repository; it needs the keys "
-            f"{', '.join(SECRET_KEYS)}: {show_command(workspace)}"
-        )
+        yield Remark(f"Secret {place} is given by nothing in the repository: {make_hint(workspace)}")
 
 
 def show_command(workspace: Workspace) -> str:
