@@ -167,14 +167,6 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
     maker = maker_of(model, namespace, name)
     if maker is not None:
         return passed(f"{what} is made from {maker.key}")
-    path = model.mentioned(kind, name)
-    if path is not None:
-        return unknown(
-            f"{what} for {used_for} of {pod.owner.key}: {path} has one, which nothing applies",
-            Cause.REPOSITORY,
-            "let a Kustomization of that namespace apply it",
-            where,
-        )
     setting, remedy = _named_in_settings(model, kind, namespace, name)
     if setting:
         return unknown(
@@ -182,6 +174,14 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
             "repository does not show who",
             Cause.CLUSTER,
             remedy,
+            where,
+        )
+    path = model.mentioned(kind, name)
+    if path is not None:
+        return unknown(
+            f"{what} for {used_for} of {pod.owner.key}: {path} has one, which nothing applies",
+            Cause.REPOSITORY,
+            "let a Kustomization of that namespace apply it",
             where,
         )
     gap = unseen(model, kind, namespace, name)

@@ -169,7 +169,7 @@ class Bucket:
         except UnreachableError as error:
             self._silence = error
             raise
-        untrusted = _public_distrust(self.settings.endpoint)
+        untrusted = self._untrusted
         if not exists:
             return BucketFacts(exists=False, untrusted=untrusted)
         found = BucketFacts(exists=True, versioned=self.is_versioned(), untrusted=untrusted)
@@ -353,6 +353,30 @@ class Bucket:
             return client
         raise problem
 
+    @cached_property
+    def _untrusted(self) -> str:
+        """Why who knows the public authorities only would not trust the certificate that Parseable gets.
+
+        Empty if it would be, or if that cannot be seen from here.
+        """
+        from botocore.httpsession import DEFAULT_CA_BUNDLE
+
+        parts = urlsplit(self.settings.endpoint)
+        if parts.scheme != "https" or not parts.hostname or _proxy(self.settings.endpoint):
+            return ""
+        context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE)
+        try:
+            with (
+                socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname=parts.hostname),
+            ):
+                return ""
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_message
+        except (OSError, ValueError):
+            # Only the cluster reaches it, perhaps; a server that is asked at this address has answered.
+            return ""
+
     def _check_bundle(self, session: Session) -> None:
         """Check the file of authorities that the AWS configuration names, before it spoils every request.
 
@@ -399,30 +423,6 @@ def _proxy(endpoint: str) -> str:
 
     url: str = get_environ_proxies(endpoint).get(urlsplit(endpoint).scheme, "")
     return url.rpartition("://")[2].rpartition("@")[2].strip("/")
-
-
-def _public_distrust(endpoint: str) -> str:
-    """Why the certificate of ``endpoint`` is not trusted by whoever knows the public authorities only.
-
-    Empty if it is, or if that cannot be seen from here.
-    """
-    from botocore.httpsession import DEFAULT_CA_BUNDLE
-
-    parts = urlsplit(endpoint)
-    if parts.scheme != "https" or not parts.hostname:
-        return ""
-    context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE)
-    try:
-        with (
-            socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=parts.hostname),
-        ):
-            return ""
-    except ssl.SSLCertVerificationError as error:
-        return error.verify_message
-    except (OSError, ValueError):
-        # Only the cluster reaches it, or it is behind a proxy: what was asked has been answered elsewhere.
-        return ""
 
 
 def _stop_at_final_answers(

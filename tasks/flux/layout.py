@@ -268,28 +268,31 @@ def _find_decryption(
             own = item.spec.get("decryption")
             if isinstance(own, dict) and own.get("provider") == "sops":
                 return own
-    if _is_cloud_only(tree):
-        # The controller has such keys by the identity of its workload:
-        # https://fluxcd.io/flux/components/kustomize/kustomizations/#controlling-the-decryption-behavior-of-resources
+    # The names of Flux's own guides: https://fluxcd.io/flux/guides/mozilla-sops/
+    named = _keys_in_rules(tree)
+    if named & _CLOUD_KEYS and not named & _KEPT_KEYS:
+        # The controller has those by the identity of its workload.
         return {"provider": "sops"}
-    return {"provider": "sops", "secretRef": {"name": "sops-age"}}
+    return {
+        "provider": "sops",
+        "secretRef": {"name": "sops-gpg" if named & _KEPT_KEYS == {"pgp"} else "sops-age"},
+    }
 
 
-def _is_cloud_only(tree: Tree) -> bool:
-    """Whether the creation rules of sops name keys of cloud services alone."""
+def _keys_in_rules(tree: Tree) -> set[str]:
+    """The kinds of keys that the creation rules of sops name, as they spell them."""
     rules = [
         rule
         for document in load_documents(tree.texts.get(".sops.yaml", ""))
         for rule in items(document, "creation_rules")
     ]
-    named = {
-        key
+    return {
+        str(key)
         for rule in rules
         for part in (rule, *items(rule, "key_groups"))
         for key, value in mapping(part).items()
         if value
     }
-    return bool(named & _CLOUD_KEYS) and not named & _KEPT_KEYS
 
 
 def _patches_decryption(patch: object) -> bool:

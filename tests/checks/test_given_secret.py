@@ -259,3 +259,12 @@ def test_without_rules_the_refusal_names_both_ways(bare: Place) -> None:
     assert hint().endswith("or, if somebody else gives the Secret, set secret.manage to existing")
     put(bare, {**external("x"), "metadata": {"name": "of-others"}, "spec": {}}, GRAFANA, listed=True)
     assert "(the repository has 1 ExternalSecret), set secret.manage to existing" in hint()
+
+
+def test_a_secret_of_another_cluster_does_not_stop_a_push(given: Place, finished: Path) -> None:  # noqa: F811
+    folder = given.root / "kubernetes/archive"
+    folder.mkdir()
+    (folder / "secret.yaml").write_text((finished / APP / "secret.sops.yaml").read_text())
+    found = verdicts(given)
+    assert set(found) == set(ITEMS)
+    assert (found["DoD-004-01"].status, found["DoD-004-01"].cause) == (Status.UNKNOWN, Cause.CLUSTER)
