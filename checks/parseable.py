@@ -12,6 +12,7 @@ from tasks.core.errors import HiddenError, PlaybookError
 from tasks.effects.helm import ChartError
 from tasks.effects.s3_errors import UntrustedError
 from tasks.effects.sops import inspect, oddity
+from tasks.effects.tls import Distrust, distrust_of
 from tasks.flux.cluster import Cluster
 from tasks.flux.releases import chart_of
 from tasks.flux.substitution import has_variable
@@ -131,9 +132,9 @@ def connects_to_s3(model: Model) -> Outcome:
             problems.append(f"{pod.owner.key} has {PATH_STYLE_VARIABLE} {told}, not 'true'")
     distrust = _distrust(model)
     untrusting = [
-        f"{pod.owner.key}: Parseable would not trust the certificate of {s3.endpoint}: {distrust}"
+        f"{pod.owner.key}: Parseable would not trust the certificate of {s3.endpoint}: {reason}"
         for pod, container in servers
-        if distrust and not _trusts_others(container)
+        if distrust is not None and (reason := _distrust_of(model, pod, container, distrust))
     ]
     problems += untrusting
     if not problems and any(_is_open(one, variables(one).get(name)) for _, one in servers for name in wanted):
@@ -150,30 +151,51 @@ def connects_to_s3(model: Model) -> Outcome:
     )
 
 
-def _distrust(model: Model) -> str:
-    """Why somebody who knows the public authorities only would not trust the S3 server; empty if unknown."""
+def _distrust(model: Model) -> Distrust | None:
+    """Why somebody who knows the public authorities only would not trust the S3 server; None if unknown."""
     s3 = model.settings.s3
     try:
         return model.workspace.bucket_facts.untrusted
     except UntrustedError as error:
-        return error.summary if s3.asked == s3.endpoint else ""
+        return Distrust(error.summary) if s3.asked == s3.endpoint else None
     except PlaybookError:
         # That is told by the checks of the bucket.
-        return ""
+        return None
 
 
-def _trusts_others(container: Mapping[str, Any]) -> bool:
-    """Whether a container of Parseable is given other authorities than its image's, or asks for none."""
+def _distrust_of(model: Model, pod: Pod, container: Mapping[str, Any], distrust: Distrust) -> str:
+    """Why a container would not trust it either; empty if it would, as far as the repository shows.
+
+    It may ask for no trust, or be given other authorities than those of its image.
+    """
     given = variables(container)
     if str(given.get(SKIP_VERIFY_VARIABLE)).lower() == "true":
-        return True
-    mounts = [str(dig(one, "mountPath")) for one in items(container, "volumeMounts")]
+        return ""
+    if distrust.is_authority:
+        return f"{distrust}; it is an authority's own"
+    mounts = {str(dig(one, "mountPath")): str(dig(one, "name")) for one in items(container, "volumeMounts")}
     looked_at = [place for name in CA_VARIABLES for place in str(given.get(name) or "").split(":") if place]
-    return any(
-        PurePosixPath(place).is_relative_to(mount) or PurePosixPath(mount).is_relative_to(place)
-        for place in looked_at or SYSTEM_CA_FOLDERS
-        for mount in mounts
+    for place in looked_at or SYSTEM_CA_FOLDERS:
+        for mount, volume in mounts.items():
+            if PurePosixPath(place).is_relative_to(mount):
+                text = _mounted(model, pod, volume, str(PurePosixPath(place).relative_to(mount)))
+                found = None if text is None else distrust_of(model.settings.s3.endpoint, text=text)
+                return "" if found is None else f"{found} (with the authorities in {place})"
+            if PurePosixPath(mount).is_relative_to(place):
+                return ""
+    return str(distrust)
+
+
+def _mounted(model: Model, pod: Pod, volume: str, file: str) -> str | None:
+    """What a file of a volume holds that is made of a ConfigMap; None if the repository does not show it."""
+    source = next(
+        (mapping(one, "configMap") for one in items(pod.spec, "volumes") if dig(one, "name") == volume), {}
     )
+    name = str(source.get("name"))
+    holder = model.resources.find("ConfigMap", pod.owner.key.namespace, name) if source else None
+    keys = {str(dig(one, "path")): str(dig(one, "key")) for one in items(source, "items")}
+    text = None if holder is None else mapping(holder.data, "data").get(keys.get(file, file))
+    return None if text is None else str(text)
 
 
 def _is_same(name: str, found: object, wanted: str) -> bool:

@@ -85,7 +85,7 @@ class S3:
 
     ``endpoint`` is what Parseable gets. ``admin_endpoint`` is where the playbook asks the same server, for
     one whose name the cluster alone knows. ``ca_config_map`` is a ConfigMap with the certificates (key
-    ca.crt) of the authorities that Parseable trusts.
+    ca.crt) of the authorities that Parseable trusts; with "skip-verify" for ``tls`` it takes any certificate.
     """
 
     endpoint: str = _setting("https://s3.68cc.io", _URL)
@@ -94,6 +94,7 @@ class S3:
     bucket: str = _setting("parseable-logs", _BUCKET)
     retention: str = _setting("bucket", _Form("bucket|parseable", "bucket or parseable"))
     retention_days: int = _count(30, most=36500)
+    tls: str = _setting("verify", _Form("verify|skip-verify", "verify or skip-verify"))
     ca_config_map: str | None = _setting(None, _NAME)
 
     @property

@@ -11,7 +11,6 @@ import logging
 import os
 import re
 import secrets
-import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects import s3_errors
 from tasks.effects.lifecycle import LifecycleRule, document, parse_rules
 from tasks.effects.s3_errors import NamedRefusalError, UnreachableError
+from tasks.effects.tls import Distrust, distrust_of
 from tasks.yaml.diff import unified_diff
 
 if TYPE_CHECKING:
@@ -119,14 +119,14 @@ class BucketFacts:
     ``rules`` are its lifecycle rules in the server's order; if they could not be read, ``unread`` says why.
     ``versioned`` says that it keeps, or has kept, the versions of its objects; None if the key may not know.
     ``untrusted`` is why a client that knows the public authorities only, as Parseable does, would not trust
-    the server's certificate; empty if it would, or nobody knows.
+    the server's certificate; None if it would, or nobody knows.
     """
 
     exists: bool
     rules: tuple[LifecycleRule, ...] = ()
     unread: RefusedError | None = None
     versioned: bool | None = False
-    untrusted: str = ""
+    untrusted: Distrust | None = None
 
     def known_rules(self) -> tuple[LifecycleRule, ...]:
         """Give the lifecycle rules.
@@ -354,28 +354,13 @@ class Bucket:
         raise problem
 
     @cached_property
-    def _untrusted(self) -> str:
-        """Why who knows the public authorities only would not trust the certificate that Parseable gets.
-
-        Empty if it would be, or if that cannot be seen from here.
-        """
+    def _untrusted(self) -> Distrust | None:
+        """Why who knows the public authorities only would not trust the certificate that Parseable gets."""
         from botocore.httpsession import DEFAULT_CA_BUNDLE
 
-        parts = urlsplit(self.settings.endpoint)
-        if parts.scheme != "https" or not parts.hostname or _proxy(self.settings.endpoint):
-            return ""
-        context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE)
-        try:
-            with (
-                socket.create_connection((parts.hostname, parts.port or 443), CONNECT_SECONDS) as plain,
-                context.wrap_socket(plain, server_hostname=parts.hostname),
-            ):
-                return ""
-        except ssl.SSLCertVerificationError as error:
-            return error.verify_message
-        except (OSError, ValueError):
-            # Only the cluster reaches it, perhaps; a server that is asked at this address has answered.
-            return ""
+        endpoint = self.settings.endpoint
+        # Behind a proxy, what is shown there is not what Parseable sees.
+        return None if _proxy(endpoint) else distrust_of(endpoint, file=DEFAULT_CA_BUNDLE)
 
     def _check_bundle(self, session: Session) -> None:
         """Check the file of authorities that the AWS configuration names, before it spoils every request.

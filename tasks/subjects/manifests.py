@@ -79,6 +79,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
         "decryption": _decryption(workspace),
+        "s3_skip_verify": "true" if settings.s3.tls == "skip-verify" else ABSENT,
         **_authority(settings.s3.ca_config_map),
         "secret_entry": _secret_entry(workspace),
         "parseable_url": parseable_url(workspace),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
 from checks.model import judge
@@ -16,6 +17,7 @@ from tasks.effects.git import Git
 from tasks.effects.repository import Repository
 from tasks.effects.s3 import BucketFacts
 from tasks.effects.s3_errors import UnreachableError, UntrustedError
+from tasks.effects.tls import Distrust
 from tasks.model import Model
 from tasks.steps import STEPS
 from tasks.workspace import Permissions, Workspace
@@ -29,6 +31,7 @@ from tests.checks.test_links import (
     mirror,  # noqa: F401
     place,  # noqa: F401
 )
+from tests.storage import Storage
 from tests.tools import helm_folder  # noqa: F401
 
 APP = "kubernetes/apps/monitoring/parseable/app"
@@ -56,7 +59,7 @@ def workspace_of(
     return workspace
 
 
-UNTRUSTED = BucketFacts(exists=True, rules=(OURS,), untrusted=REASON)
+UNTRUSTED = BucketFacts(exists=True, rules=(OURS,), untrusted=Distrust(REASON))
 
 
 def answers_of(workspace: Workspace, name: str) -> list[Outcome]:
@@ -80,7 +83,7 @@ def test_a_certificate_that_parseable_would_not_trust_fails(place: Place) -> Non
     assert "Parseable would not trust the certificate of http" in outcome.evidence
     assert REASON in outcome.evidence
     assert "s3.ca_config_map" in outcome.remedy
-    assert connects(workspace_of(place, replace(UNTRUSTED, untrusted=""))).status is Status.PASS
+    assert connects(workspace_of(place, replace(UNTRUSTED, untrusted=None))).status is Status.PASS
 
 
 def test_what_nobody_here_trusts_fails_too_and_what_is_silent_does_not(place: Place) -> None:  # noqa: F811
@@ -112,14 +115,14 @@ def test_the_config_map_of_the_settings_is_mounted(place: Place) -> None:  # noq
     assert references() == []
 
 
-def put_config_map(root: Path, key: str) -> None:
+def put_config_map(root: Path, key: str, text: str = "x") -> None:
     """Give the authority in a file that Grafana's Kustomization applies into the same namespace."""
     folder = root / "kubernetes/apps/monitoring/grafana/app"
     data = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "home-authority"},
-        "data": {key: "x"},
+        "data": {key: text},
     }
     (folder / "authority.yaml").write_text(yaml.safe_dump(data))
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
@@ -159,3 +162,33 @@ def test_other_ways_to_trust_it(
         patch["patch"] = yaml.safe_dump(inner)
     (place.root / RELEASE).write_text(yaml.safe_dump(release))
     assert connects(workspace_of(place, UNTRUSTED)).status is (Status.PASS if trusts else Status.FAIL)
+
+
+def test_an_authoritys_own_certificate_needs_more_than_trust(place: Place) -> None:  # noqa: F811
+    found = replace(UNTRUSTED, untrusted=Distrust(REASON, is_authority=True))
+    trusting = workspace_of(place, found, ca_config_map="home-authority")
+    write_release(trusting)
+    trusting.refresh()
+    outcome = connects(trusting)
+    assert (outcome.status, "it is an authority's own" in outcome.evidence) == (Status.FAIL, True)
+    skipping = workspace_of(place, found, tls="skip-verify")
+    write_release(skipping)
+    skipping.refresh()
+    assert connects(skipping).status is Status.PASS
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_the_authority_in_the_repository_is_tried(
+    place: Place,  # noqa: F811
+    storage: Storage,
+    authority: trustme.CA,
+    is_right: bool,
+) -> None:
+    settings = {"endpoint": storage.tls_endpoint, "ca_config_map": "home-authority"}
+    write_release(workspace_of(place, UNTRUSTED, **settings))
+    given = authority if is_right else trustme.CA()
+    put_config_map(place.root, "ca.crt", given.cert_pem.bytes().decode())
+    outcome = connects(workspace_of(place, UNTRUSTED, **settings))
+    assert outcome.status is (Status.PASS if is_right else Status.FAIL)
+    if not is_right:
+        assert "(with the authorities in /etc/parseable-s3-ca/ca.crt)" in outcome.evidence

@@ -12,7 +12,8 @@ from tasks.core.changes import Change, Remark
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Parseable
 from tasks.effects.lifecycle import RULE_ID
-from tasks.effects.s3 import Bucket, CreateBucket, PutLifecycle
+from tasks.effects.s3 import Bucket, BucketFacts, CreateBucket, PutLifecycle
+from tasks.effects.tls import Distrust
 from tasks.subjects import bucket as task
 from tasks.workspace import Workspace
 from tests.s3_double import Minio, Reply, Request, error, listing, serving
@@ -264,3 +265,16 @@ def test_a_certificate_that_parseable_would_not_trust_is_refused_before_anything
         planned(other)
     plain = storage.bucket(bucket_name, endpoint=storage.endpoint, admin_endpoint=storage.tls_endpoint)
     assert len(planned(workspace_of(plain))) == 2
+
+
+def test_an_authoritys_own_certificate_is_refused_whatever_is_trusted(bucket_name: str) -> None:
+    bucket = Storage("https://127.0.0.1:1", "").bucket(bucket_name)
+    workspace = without_layout(workspace_of(bucket), ca_config_map="authority")
+    found = BucketFacts(exists=False, untrusted=Distrust("self-signed certificate", is_authority=True))
+    with pytest.raises(RefusedError, match="it is an authority's own, which Parseable refuses") as caught:
+        list(task.plan(workspace, found))
+    assert "set s3.tls to skip-verify" in caught.value.hint
+    assert len(list(task.plan(without_layout(workspace, tls="skip-verify"), found))) == 2
+    # One that an authority signed is another matter.
+    signed = BucketFacts(exists=False, untrusted=Distrust("unable to get local issuer certificate"))
+    assert len(list(task.plan(without_layout(workspace, tls="verify"), signed))) == 2
