@@ -12,17 +12,18 @@ from tasks.yaml.documents import load_documents, syntax_error
 
 _CLEAR = ("apiVersion", "kind", "metadata")
 VALUES = ("data", "stringData")
-# The lists of keys in sops's metadata, and what in a key changes with each encryption.
+# The lists of keys in sops's metadata: what they are, and the field that names a key.
 _KINDS = {
-    "age": "age recipient",
-    "azure_kv": "Azure Key Vault key",
-    "gcp_kms": "GCP KMS key",
-    "hc_vault": "Vault key",
-    "hckms": "Huawei Cloud KMS key",
-    "kms": "AWS KMS key",
-    "pgp": "PGP key",
+    "age": ("age recipient", "recipient"),
+    "azure_kv": ("Azure Key Vault key", "name"),
+    "gcp_kms": ("GCP KMS key", "resource_id"),
+    "hc_vault": ("Vault key", "key_name"),
+    "hckms": ("Huawei Cloud KMS key", "key_id"),
+    "kms": ("AWS KMS key", "arn"),
+    "pgp": ("PGP key", "fp"),
 }
 _LISTS = tuple(_KINDS)
+# What in a key changes with each encryption.
 _VOLATILE = ("enc", "created_at")
 
 
@@ -30,7 +31,7 @@ _VOLATILE = ("enc", "created_at")
 class Readers:
     """Who can read an encrypted file: its age recipients, and ``keys``, all keys of any kind by group.
 
-    ``kinds`` are the kinds of the keys in sops's spelling ("pgp"), one for each key.
+    ``kinds`` are the kinds of the keys in sops's spelling ("pgp"), one for each key that is named.
     """
 
     recipients: frozenset[str]
@@ -43,7 +44,7 @@ class Readers:
         return len(self.kinds)
 
     def __str__(self) -> str:
-        counted = [(_KINDS[kind], self.kinds.count(kind)) for kind in _LISTS if kind in self.kinds]
+        counted = [(_KINDS[kind][0], self.kinds.count(kind)) for kind in _LISTS if kind in self.kinds]
         return " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counted)
 
 
@@ -141,7 +142,8 @@ def _readers(sops: Mapping[Any, Any]) -> Readers:
                 if kind == "age" and "recipient" in identity:
                     recipients.add(_text(identity, "recipient", where))
                 keys.append(json.dumps([kind, _sorted(identity)]))
-                kinds.append(kind)
+                if _KINDS[kind][1] in identity:
+                    kinds.append(kind)
         groups.append(sorted(keys))
     return Readers(
         frozenset(recipients),
