@@ -82,12 +82,38 @@ class Flux:
 
 @dataclass(frozen=True)
 class S3:
-    """The bucket, and the server that has it. ``retention_days`` is the age at which log data is deleted."""
+    """The bucket, and the server that has it. ``retention_days`` is the age at which log data is deleted.
+
+    ``endpoint`` is what Parseable gets. ``admin_endpoint`` is where the playbook asks the same server, for
+    one whose name the cluster alone knows. ``ca_config_map`` is a ConfigMap with the certificates (key
+    ca.crt) of the authorities that Parseable trusts; with "skip-verify" for ``tls`` it takes any certificate.
+    """
 
     endpoint: str = _setting("https://s3.68cc.io", _URL)
+    admin_endpoint: str | None = _setting(None, _URL)
     region: str = _setting("minio", _WORD)
     bucket: str = _setting("parseable-logs", _BUCKET)
+    retention: str = _setting("bucket", _Form("bucket|parseable", "bucket or parseable"))
     retention_days: int = _count(30, most=36500)
+    tls: str = _setting("verify", _Form("verify|skip-verify", "verify or skip-verify"))
+    ca_config_map: str | None = _setting(None, _NAME)
+
+    @property
+    def asked(self) -> str:
+        """The endpoint that the playbook asks."""
+        return self.admin_endpoint or self.endpoint
+
+    @property
+    def asked_name(self) -> str:
+        """The setting that `asked` comes from."""
+        return "s3.admin_endpoint" if self.admin_endpoint else "s3.endpoint"
+
+
+@dataclass(frozen=True)
+class SecretSettings:
+    """Who gives Parseable's Secret: the playbook, encrypted (``sops``), or somebody else (``existing``)."""
+
+    manage: str = _setting("sops", _Form("sops|existing", "sops or existing"))
 
 
 @dataclass(frozen=True)
@@ -174,6 +200,7 @@ class Settings:
     gitops: Gitops = field(default_factory=Gitops)
     flux: Flux = field(default_factory=Flux)
     s3: S3 = field(default_factory=S3)
+    secret: SecretSettings = field(default_factory=SecretSettings)
     parseable: Parseable = field(default_factory=Parseable)
     vector: Vector = field(default_factory=Vector)
     grafana: Grafana = field(default_factory=Grafana)

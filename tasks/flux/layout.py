@@ -24,6 +24,7 @@ from tasks.flux.scope import Scope, scopes_of
 from tasks.flux.sources import Source, most_common, most_used, plain_name, references
 from tasks.flux.style import Style, find_style
 from tasks.flux.tree import EXTERNAL, FluxObject, Tree, parents
+from tasks.yaml.documents import items, load_documents, mapping
 from tasks.yaml.templates import MARKER
 
 # The documented API versions. HelmRelease v2 and HelmRepository v1 exist since Flux 2.3; a repository for an
@@ -34,6 +35,10 @@ _DOCUMENTED_APIS = {
     "HelmRepository": "source.toolkit.fluxcd.io/v1",
 }
 _FLUX_API = re.compile(r"(?m)^apiVersion:\s*[\"']?((?:kustomize|helm|source)\.toolkit\.fluxcd\.io/\w+)")
+# What a creation rule calls keys of services that a pod may log in to as itself, and those that are kept in a
+# Secret: https://getsops.io/docs/#using-sops-yaml-conf-to-select-kms-pgp-and-age-for-new-files
+_CLOUD_KEYS = frozenset({"kms", "gcp_kms", "azure_keyvault"})
+_KEPT_KEYS = frozenset({"age", "pgp", "hc_vault", "hc_vault_transit_uri"})
 
 
 @dataclass(frozen=True)
@@ -320,7 +325,31 @@ def _find_decryption(
             own = item.spec.get("decryption")
             if isinstance(own, dict) and own.get("provider") == "sops":
                 return own
-    return {"provider": "sops", "secretRef": {"name": "sops-age"}}
+    # The names of Flux's own guides: https://fluxcd.io/flux/guides/mozilla-sops/
+    named = _keys_in_rules(scope.tree)
+    if named & _CLOUD_KEYS and not named & _KEPT_KEYS:
+        # The controller has those by the identity of its workload.
+        return {"provider": "sops"}
+    return {
+        "provider": "sops",
+        "secretRef": {"name": "sops-gpg" if named & _KEPT_KEYS == {"pgp"} else "sops-age"},
+    }
+
+
+def _keys_in_rules(tree: Tree) -> set[str]:
+    """The kinds of keys that the creation rules of sops name, as they spell them."""
+    rules = [
+        rule
+        for document in load_documents(tree.texts.get(".sops.yaml", ""))
+        for rule in items(document, "creation_rules")
+    ]
+    return {
+        str(key)
+        for rule in rules
+        for part in (rule, *items(rule, "key_groups"))
+        for key, value in mapping(part).items()
+        if value
+    }
 
 
 def _patches_decryption(patch: object) -> bool:

@@ -15,7 +15,17 @@ from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.grafana_plugins import entry, variable_of
 from tasks.flux.missing import MissingError, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
-from tasks.subjects.parseable import DATA_SOURCE, PARSEABLE, SECRET, has_data_source, parseable_url
+from tasks.subjects.given_secret import giver_beside, givers, is_given
+from tasks.subjects.parseable import (
+    CA_FOLDER,
+    CA_KEY,
+    CA_VOLUME,
+    DATA_SOURCE,
+    PARSEABLE,
+    SECRET,
+    has_data_source,
+    parseable_url,
+)
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents, syntax_error
@@ -81,7 +91,10 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "kustomization_api": layout.apis["Kustomization"],
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
-        "decryption": ABSENT if layout.decryption is None else dict(layout.decryption),
+        "decryption": _decryption(workspace),
+        "s3_skip_verify": "true" if settings.s3.tls == "skip-verify" else ABSENT,
+        **_authority(settings.s3.ca_config_map),
+        "secret_entry": _secret_entry(workspace),
         "parseable_url": parseable_url(workspace),
         "source_kind": reference if isinstance(reference, MissingError) else reference.kind,
         "source_name": reference if isinstance(reference, MissingError) else reference.name,
@@ -130,6 +143,35 @@ def _grafana_values(workspace: Workspace) -> dict[str, Value | Absent | MissingE
         variable = variable_of(grafana.chart, grafana.version, grafana.repository)
         found["grafana_plugin"] = entry(settings, variable)
     return found
+
+
+def _authority(config_map: str | None) -> dict[str, Value | Absent]:
+    """What the release says for Parseable to trust the authorities in ``config_map``; nothing without one."""
+    if config_map is None:
+        return dict.fromkeys(("s3_ca_file", "s3_ca_mounts", "s3_ca_volumes"), ABSENT)
+    files = {"name": config_map, "items": [{"key": CA_KEY, "path": CA_KEY}]}
+    return {
+        "s3_ca_file": f"{CA_FOLDER}/{CA_KEY}",
+        "s3_ca_mounts": [{"name": CA_VOLUME, "mountPath": CA_FOLDER, "readOnly": True}],
+        "s3_ca_volumes": [{"name": CA_VOLUME, "configMap": files}],
+    }
+
+
+def _secret_entry(workspace: Workspace) -> str | Absent:
+    """The entry of the app's kustomization that gives the Secret, whoever wrote that file."""
+    if not is_given(workspace):
+        return f"./{posixpath.basename(SECRET)}"
+    beside = None if isinstance(workspace.layout.apps, MissingError) else giver_beside(workspace)
+    return ABSENT if beside is None else f"./{posixpath.basename(beside.path)}"
+
+
+def _decryption(workspace: Workspace) -> Value | Absent:
+    """What the Kustomization of Parseable must say of decryption; nothing where it applies no SOPS Secret."""
+    needed, layout = not is_given(workspace), workspace.layout
+    if not needed and isinstance(layout.apps, str):
+        beside = giver_beside(workspace)
+        needed = beside is not None and beside.is_encrypted
+    return ABSENT if layout.decryption is None or not needed else dict(layout.decryption)
 
 
 def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[FolderFacts | ManifestFacts]:
@@ -251,7 +293,10 @@ def check_owner(workspace: Workspace, app: App) -> None:
     _check_renamed(workspace)
     if workspace.permissions.adopt:
         return
-    files = [path for path in workspace.repository.yaml_files if path.startswith(folder + "/")]
+    # Whoever gives the Secret may have put it there before anything else is.
+    given = {giver.path for giver in givers(workspace)} if is_given(workspace) else set()
+    found = (path for path in workspace.repository.yaml_files if path.startswith(folder + "/"))
+    files = [path for path in found if path not in given]
     texts = [workspace.repository.read(path) or "" for path in files]
     if not texts or any(MARKER in text for text in texts):
         return

@@ -29,6 +29,7 @@ PARSEABLE = App(
     only_if={
         NAMESPACE: lambda workspace: workspace.layout.lacks_namespace,
         DATA_SOURCE: has_data_source,
+        SECRET: lambda workspace: workspace.settings.secret.manage == "sops",
     },
 )
 
@@ -42,6 +43,18 @@ SECRET_KEYS = (ACCESS_KEY, SECRET_KEY, *LOGIN)
 # https://www.parseable.com/docs/self-hosted/configuration
 S3_VARIABLES = {"P_S3_ACCESS_KEY": ACCESS_KEY, "P_S3_SECRET_KEY": SECRET_KEY}
 LOGIN_VARIABLES = {"P_USERNAME": USERNAME, "P_PASSWORD": PASSWORD}
+
+# What makes the server trust other authorities of TLS than the public ones. Its client of S3 (object_store)
+# takes the system's, which SSL_CERT_FILE and SSL_CERT_DIR replace (rustls-native-certs):
+# https://github.com/parseablehq/parseable/blob/v1.7.3/src/storage/s3.rs
+SKIP_VERIFY_VARIABLE: Final = "P_S3_TLS_SKIP_VERIFY"
+CA_FILE_VARIABLE: Final = "SSL_CERT_FILE"
+CA_VARIABLES = (CA_FILE_VARIABLE, "SSL_CERT_DIR")
+CA_KEY: Final = "ca.crt"
+CA_FOLDER: Final = "/etc/parseable-s3-ca"
+CA_VOLUME: Final = "s3-ca"
+# Where distributions keep the authorities that their programs trust.
+SYSTEM_CA_FOLDERS = ("/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates")
 
 # The value of the chart that makes the server keep its data in S3, not in an emptyDir.
 STORE: Final = "s3-store"
@@ -67,6 +80,21 @@ def parseable_url(workspace: Workspace) -> str:
     """The URL of Parseable inside the cluster."""
     parseable = workspace.settings.parseable
     return f"http://{parseable.name}.{workspace.layout.namespace}.svc.cluster.local:{parseable.port}"
+
+
+def retention_command(workspace: Workspace) -> str:
+    """The commands that make Parseable delete old logs itself, once it runs and has the stream.
+
+    https://www.parseable.com/docs (API, "Set retention"): the whole list is replaced.
+    """
+    parseable, days = workspace.settings.parseable, workspace.settings.s3.retention_days
+    rule = f'[{{"description":"delete old logs","action":"delete","duration":"{days}d"}}]'
+    service = f"-n {workspace.layout.namespace} svc/{parseable.name}"
+    return (
+        f"kubectl port-forward {service} 8000:{parseable.port}, and "
+        f"curl -u USERNAME -X PUT -H 'Content-Type: application/json' -d '{rule}' "
+        f"http://127.0.0.1:8000/api/v1/logstream/{parseable.stream}/retention"
+    )
 
 
 def ingest_url(workspace: Workspace) -> str:

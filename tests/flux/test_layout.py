@@ -231,3 +231,46 @@ def test_a_repository_that_holds_no_apps_is_told_so_once(root: Path) -> None:
 def test_templates_that_are_no_yaml_are_nobodys_error(root: Path) -> None:
     (root / "kubernetes/apps/broken.yaml").write_text("apiVersion: kustomize\n{{ if }}\n\t- x: [")
     assert layout(root).apps == "kubernetes/apps/monitoring"
+
+
+@pytest.mark.parametrize(
+    ("keys", "has_secret"),
+    [
+        ("kms: arn:aws:kms:eu-west-1:1:key/1", False),
+        ("azure_keyvault: https://v.vault.azure.net/keys/k/1", False),
+        ("key_groups: [{gcp_kms: [{resource_id: projects/p}]}]", False),
+        ("key_groups: [{gcp_kms: [{resource_id: projects/p}]}, {age: [age1x]}]", True),
+        ("{kms: 'arn:aws:kms:eu-west-1:1:key/1', age: age1x}", True),
+        # The token for it is kept in a Secret.
+        ("hc_vault_transit_uri: https://vault.example.com/v1/sops/keys/k", True),
+        ("age: age1x", True),
+        ("kms: ''", True),
+    ],
+)
+def test_keys_that_the_controller_has_need_no_secret(root: Path, keys: str, has_secret: bool) -> None:
+    with_rule(root, keys)
+    found = layout(root).decryption
+    assert found == {"provider": "sops", **({"secretRef": {"name": "sops-age"}} if has_secret else {})}
+
+
+@pytest.mark.parametrize(("keys", "name"), [("pgp: F", "sops-gpg"), ("{pgp: F, age: age1x}", "sops-age")])
+def test_a_pgp_key_is_in_a_secret_of_its_own(root: Path, keys: str, name: str) -> None:
+    with_rule(root, keys)
+    assert layout(root).decryption == {"provider": "sops", "secretRef": {"name": name}}
+
+
+def test_neighbours_that_decrypt_without_a_secret_are_followed(root: Path) -> None:
+    shapes.decryption_by_siblings(root)
+    for path in root.rglob("ks.yaml"):
+        text = path.read_text()
+        path.write_text(text.replace("    secretRef:\n      name: age-key\n", ""))
+    assert layout(root).decryption == {"provider": "sops"}
+
+
+def with_rule(root: Path, keys: str) -> None:
+    """A repository in which nobody decrypts yet, with one creation rule."""
+    path = root / "kubernetes/flux/cluster/ks.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("  # Children decrypt")])
+    rule = keys if keys.startswith("{") else f"{{{keys}}}"
+    (root / ".sops.yaml").write_text(f"creation_rules:\n  - {rule}\n")
