@@ -164,10 +164,8 @@ def _distrust(model: Model) -> Distrust | None:
 
 def _trust_remedy(distrust: Distrust) -> str:
     if distrust.is_authority:
-        return (
-            "give the server a certificate that an authority signed, or set s3.tls to skip-verify; then invoke "
-            "task-003"
-        )
+        other = "give the server a certificate that an authority signed"
+        return f"{other}, or set s3.tls to skip-verify; then invoke task-003"
     return "set s3.ca_config_map to a ConfigMap with its authority; then invoke task-003"
 
 
