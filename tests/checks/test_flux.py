@@ -194,7 +194,7 @@ def moved_source(root: Path) -> None:  # noqa: F811
 
 
 def not_moved(root: Path) -> None:  # noqa: F811
-    edit(root, f"{APPS}/kustomization.yaml", "namespace: monitoring\n", "")
+    edit(root, f"{APPS}/kustomization.yaml", f"namespace: monitoring\n{COMPONENT}", "")
     moved_source(root)
 
 
