@@ -154,7 +154,7 @@ def datasource_connects(model: Model) -> Outcome:
     if not named:
         return _without_source(model, hidden, path)
     problems = _source_problems(model, named[0], values)
-    where = model.place_in(path, str(dig(named[0], "name")))
+    where = model.place_in(path, str(dig(named[0], "name" if problems else "url")))
     return connected(model, "the data source", named[0], model.grafana_namespace, problems, where)
 
 
