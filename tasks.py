@@ -19,5 +19,8 @@ interrupts.watch()
 streams.guard()
 
 from tasks.collection import ns  # noqa: E402 (it takes most of the first second)
+from tasks.command_line import explain_errors  # noqa: E402
+
+explain_errors()
 
 __all__ = ["ns"]

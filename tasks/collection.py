@@ -146,6 +146,15 @@ def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
         commands.graph(as_mermaid=mermaid, as_json=json)
 
 
+@task(auto_shortflags=False)
+def settings_schema(context: Context) -> None:
+    """Write the JSON schema of a settings file, for editors."""
+    from tasks import commands
+
+    with commands.reported():
+        commands.settings_schema()
+
+
 @task(
     help={"path": "folder of the sandbox", "stop": "end the sandbox's S3 server and delete the folder"},
     auto_shortflags=False,
@@ -193,5 +202,14 @@ def _single(spec: TaskSpec) -> Task[Any]:
 
 
 ns = Collection()
-for command in (all_tasks, plan, status, verify, graph, demo, *map(_single, CATALOGUE.values())):
+for command in (
+    all_tasks,
+    plan,
+    status,
+    verify,
+    graph,
+    settings_schema,
+    demo,
+    *map(_single, CATALOGUE.values()),
+):
     ns.add_task(command)

@@ -194,6 +194,13 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
         console.say(mermaid() if as_mermaid else tree())
 
 
+def settings_schema() -> None:
+    """Show the schema of a settings file."""
+    from tasks.core import schema
+
+    Console(as_json=True).write_json(schema.settings_schema())
+
+
 @contextmanager
 def reported(*, as_json: bool = False) -> Iterator[None]:
     """Turn an interrupt or a bug into one line, and an error into JSON if nothing else was written.
@@ -241,10 +248,6 @@ def _workspace(
     probe: bool = False,
     ask: bool = False,
 ) -> Workspace:
-    if not settings.gitops.path:
-        raise SettingsError(
-            "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
-        )
     git = Git(expanded(settings.gitops.path))
     return Workspace(
         settings,

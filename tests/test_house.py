@@ -38,6 +38,8 @@ ROOMS = (
     "tasks/demo",
     "tasks/configuration.py",
     "tasks/collection.py",
+    "tasks/command_line.py",
+    "tasks/program.py",
 )
 DOORS = {
     "sh": {"tasks/effects/shell.py"},
@@ -110,6 +112,13 @@ def test_every_dependency_has_an_exact_version() -> None:
     assert not missing, f".ci/renew has to be run for: {', '.join(missing)}"
 
 
+def test_every_package_is_in_the_wheel() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {"parseable_playbook", "parseable_playbook.manifests"}
+    packages |= {".".join(("parseable_playbook", *path.parent.parts)) for path in MODULES}
+    assert set(project["tool"]["setuptools"]["packages"]) == packages
+
+
 def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "tasks"]:
         monkeypatch.delitem(sys.modules, name)
@@ -124,6 +133,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
         "verify",
         "status",
         "graph",
+        "settings-schema",
         "demo",
         *(t.command for t in CATALOGUE.values()),
     }

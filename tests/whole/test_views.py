@@ -213,6 +213,38 @@ def test_a_variable_counts_over_every_file_and_a_flag_over_all(play: Playground,
     assert "no folder /of-the-variable" in wrong.err
 
 
+def test_the_file_of_a_repository_counts_over_the_users_own(play: Playground, tmp_path: Path) -> None:
+    (Path(os.environ["HOME"]) / ".invoke.yaml").write_text("s3: {bucket: of-the-user, region: users}\n")
+    play.write(".parseable-playbook.yaml", "s3: {bucket: of-the-repository, retention_days: 8}\n")
+    nothing = {"INVOKE_S3_BUCKET": None}
+    shown = play.on_repository("plan", **nothing)
+    assert "create bucket 'of-the-repository' at" in shown.out
+    assert "(region users)" in shown.out
+    assert "after 8 days" in shown.out
+    (tmp_path / "my.yaml").write_text(f"gitops: {{path: {play.root}}}\ns3: {{bucket: of-this-run}}\n")
+    shown = play.invoke("-f", str(tmp_path / "my.yaml"), "plan", **nothing)
+    assert "create bucket 'of-this-run' at" in shown.out
+    assert "after 8 days" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s3: {bucket: [\n", ".parseable-playbook.yaml cannot be loaded: 2:1"),
+        ("s3: {buket: x}\n", "unknown setting 's3.buket' in"),
+        ("s3: {}\ns3: {}\n", ".parseable-playbook.yaml: in lines 1 and 2"),
+        ("gitops: {path: .}\n", "gitops.path in"),
+        ("- s3\n", "must hold a mapping of sections"),
+    ],
+)
+def test_a_wrong_file_of_a_repository(play: Playground, text: str, message: str) -> None:
+    play.write(".parseable-playbook.yaml", text)
+    refused = play.on_repository("status", "--json")
+    assert refused.code == 2
+    assert message in refused.data["error"]["message"]
+    assert str(play.root) in refused.err
+
+
 def test_what_other_projects_say_twice_is_theirs(play: Playground) -> None:
     own = Path(os.environ["HOME"]) / ".invoke.yaml"
     own.write_text("fleet: {a: 1, a: 2}\nfleet: {a: 3}\n")
