@@ -91,6 +91,31 @@ def plan(
     _end(code)
 
 
+@task(
+    help={
+        **_REPO,
+        **_JSON,
+        "set": "a setting that you know, as in --set s3.endpoint=https://s3.example.com; may be repeated",
+        "force": "overwrite the file that is there",
+    },
+    iterable=["set"],
+    auto_shortflags=False,
+)
+def init(
+    context: Context,
+    repo: str = "",
+    set: list[str] = [],  # noqa: A002, B006 (a flag, and Invoke fills a list of its own)
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Look at the repository and write a settings file for it; ask for what cannot be found."""
+    from tasks import commands
+
+    with commands.reported(as_json=json):
+        options = _options(yes=False, no_push=False, force=force, adopt=False, json=json)
+        commands.init(load(context, repo, own=False), options, set)
+
+
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
 def status(context: Context, repo: str = "", json: bool = False) -> None:
     """Show the state of the eleven tasks, according to the checks."""
@@ -202,14 +227,6 @@ def _single(spec: TaskSpec) -> Task[Any]:
 
 
 ns = Collection()
-for command in (
-    all_tasks,
-    plan,
-    status,
-    verify,
-    graph,
-    settings_schema,
-    demo,
-    *map(_single, CATALOGUE.values()),
-):
+_PLAIN = (init, all_tasks, plan, status, verify, graph, settings_schema, demo)
+for command in (*_PLAIN, *map(_single, CATALOGUE.values())):
     ns.add_task(command)

@@ -2,7 +2,7 @@
 
 import getpass
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,13 +25,15 @@ from tasks.core.errors import (
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
-from tasks.core.settings import Settings
-from tasks.effects.files import expanded
+from tasks.core.settings import FILE, Settings
+from tasks.effects.files import expanded, read_text
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
 from tasks.effects.snapshot import snapshot
 from tasks.model import Model, Stage
+from tasks.setup.evidence import Finding
+from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
@@ -194,6 +196,45 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
         console.say(mermaid() if as_mermaid else tree())
 
 
+def init(settings: Settings, options: Options, pairs: Iterable[str]) -> None:
+    """Write the settings file of the repository, after asking for what it does not show.
+
+    Raises:
+        SettingsError: something needed is neither found nor given, or the file is there already.
+        RefusedError: the repository cannot be read, or the file not be written.
+    """
+    console = Console(as_json=options.as_json)
+    workspace = _workspace(settings, options)
+    can_ask = _is_answered() and not options.as_json
+    is_there = read_text(workspace.repository.root, FILE) is not None
+    if is_there and not options.permissions.force and not (can_ask and _agreed(f"overwrite {FILE}?")):
+        raise SettingsError(f"there is a {FILE} already", "edit it, or overwrite it with --force")
+    made = draft(workspace, parsed(pairs), _ask_for if can_ask else None)
+    write(workspace, FILE, made.text)
+    if options.as_json:
+        console.write_json(made.data(FILE))
+        return
+    for line in made.lines():
+        console.say(line)
+    if made.missing:
+        console.say(f"wrote {FILE}; {', '.join(item.key for item in made.missing)}: not known yet")
+        console.say("set them there, then: invoke plan")
+    else:
+        console.say(f"wrote {FILE}; look at it, commit it, and go on with: invoke plan")
+
+
+def _ask_for(finding: Finding) -> str:
+    """Ask the user for one setting; empty if it is to be left open."""
+    console = Console()
+    console.note(f"{finding.key}: {finding.why}", style="bold")
+    for item in finding.candidates:
+        console.note(f"    considered {item.value}: {item.why_not}")
+    if finding.hint:
+        console.note(f"    {finding.hint}")
+    console.ask(f"{finding.key} (Enter leaves it open): ")
+    return sys.stdin.readline()
+
+
 def settings_schema() -> None:
     """Show the schema of a settings file."""
     from tasks.core import schema
@@ -255,8 +296,18 @@ def _workspace(
         permissions=options.permissions,
         probe=probe,
         network=options.network,
-        ask=getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None,
+        ask=getpass.getpass if ask and _is_answered() else None,
     )
+
+
+def _is_answered() -> bool:
+    """Whether there is somebody to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _agreed(question: str) -> bool:
+    Console().ask(f"{question} [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 @contextmanager

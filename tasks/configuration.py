@@ -13,18 +13,17 @@ from invoke.context import Context
 
 from tasks.core import settings
 from tasks.core.errors import SettingsError
+from tasks.core.settings import FILE
 from tasks.effects.files import expanded, read_text
 from tasks.flux.nearby import repository_around
 from tasks.yaml.documents import load_documents, syntax_error
 
-# The settings of a repository, at its top; found without being named.
-FILE = ".parseable-playbook.yaml"
 
-
-def load(context: Context, repository: str | None) -> settings.Settings:
+def load(context: Context, repository: str | None, *, own: bool = True) -> settings.Settings:
     """Settings from Invoke's layers, the flag --repo, and the file of the repository.
 
-    Without a repository in any of them it is the one around the current folder.
+    Without a repository in any of them it is the one around the current folder. ``own`` says whether the file
+    of the repository counts.
 
     Raises:
         SettingsError: the file of ``invoke -f`` does not exist, a setting is unknown or wrong, or there is no
@@ -42,10 +41,10 @@ def load(context: Context, repository: str | None) -> settings.Settings:
     if not path:
         path = str(repository_around(Path.cwd()))
         layers.append(settings.Layer("the current folder", {"gitops": {"path": path}}))
-    own = _of_repository(path)
-    if own is not None:
+    layer = _of_repository(path) if own else None
+    if layer is not None:
         # It counts over what the user has for all repositories, and below what is given for one run.
-        layers.insert(_SHARED, own)
+        layers.insert(_SHARED, layer)
     return settings.load(layers, others)
 
 

@@ -34,6 +34,7 @@ ROOMS = (
     "tasks/model.py",
     "tasks/steps.py",
     "checks",
+    "tasks/setup",
     "tasks/commands.py",
     "tasks/demo",
     "tasks/configuration.py",
@@ -134,6 +135,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
         "status",
         "graph",
         "settings-schema",
+        "init",
         "demo",
         *(t.command for t in CATALOGUE.values()),
     }

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from tasks.core.errors import SettingsError
 
+# The settings of a repository, at its top; found without being named.
+FILE = ".parseable-playbook.yaml"
+
 
 class _Form(NamedTuple):
     """What a value must look like, as a pattern for the code and in words for the user."""
