@@ -43,8 +43,11 @@ def _options(
     )
 
 
+_LACKING = 3
+
+
 def _end(code: int) -> None:
-    """End with the exit code of a plan, which says whether there are changes."""
+    """End with an exit code that is no error's: a plan has changes, or something is lacking."""
     if code:
         raise Exit(code=code)
 
@@ -114,6 +117,22 @@ def init(
     with commands.reported(as_json=json):
         options = _options(yes=False, no_push=False, force=force, adopt=False, json=json)
         commands.init(load(context, repo, own=False), options, set)
+
+
+@task(
+    help={**_REPO, **_JSON, "offline": "contact only S3; do not ask the chart repositories"},
+    auto_shortflags=False,
+)
+def doctor(context: Context, repo: str = "", offline: bool = False, json: bool = False) -> None:
+    """Show what this machine and the repository have and lack, and how to mend it."""
+    from tasks import commands
+    from tasks.core.version import version
+
+    with commands.reported(as_json=json):
+        reach = commands.network(offline=offline, online=False)
+        options = commands.Options(as_json=json, network=reach)
+        lacks = commands.examine(lambda: load(context, repo), options, version())
+    _end(_LACKING if lacks else 0)
 
 
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
@@ -227,6 +246,6 @@ def _single(spec: TaskSpec) -> Task[Any]:
 
 
 ns = Collection()
-_PLAIN = (init, all_tasks, plan, status, verify, graph, settings_schema, demo)
+_PLAIN = (init, doctor, all_tasks, plan, status, verify, graph, settings_schema, demo)
 for command in (*_PLAIN, *map(_single, CATALOGUE.values())):
     ns.add_task(command)

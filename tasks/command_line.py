@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 
 from invoke.exceptions import ParseError
 from invoke.parser.argument import Argument
@@ -14,8 +13,8 @@ from invoke.program import Program
 from tasks.collection import ns
 from tasks.core.console import Console, error_data
 from tasks.core.errors import SettingsError
+from tasks.core.version import NAME, version
 
-NAME = "parseable-playbook"
 # Of Invoke's own flags those that change something here.
 _OFFERED = ("complete", "config", "dry", "help", "list", "print-completion-script", "version")
 _UNKNOWN = re.compile(r"No idea what '(.*)' is!", re.DOTALL)
@@ -47,14 +46,6 @@ class Playbook(Program):
 
     def print_version(self) -> None:
         print(f"{NAME} {version()}")  # noqa: T201
-
-
-def version() -> str:
-    """The version of the playbook as it is installed, "unknown" where it is not."""
-    try:
-        return metadata.version(NAME)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def explain_errors() -> None:

@@ -2,8 +2,8 @@
 
 import getpass
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from invoke.exceptions import Exit
@@ -32,6 +32,7 @@ from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
 from tasks.effects.snapshot import snapshot
 from tasks.model import Model, Stage
+from tasks.setup import doctor
 from tasks.setup.evidence import Finding
 from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
@@ -233,6 +234,42 @@ def _ask_for(finding: Finding) -> str:
         console.note(f"    {finding.hint}")
     console.ask(f"{finding.key} (Enter leaves it open): ")
     return sys.stdin.readline()
+
+
+def examine(load: Callable[[], Settings], options: Options, version: str) -> bool:
+    """Show what this machine and the repository have and lack; returns whether something needed is missing.
+
+    ``load`` reads the settings, which may be what is wrong.
+    """
+    console = Console(as_json=options.as_json)
+    parts: list[doctor.Part] = []
+
+    def tell(more: Iterable[doctor.Part]) -> None:
+        for part in more:
+            parts.append(part)
+            for line in () if options.as_json else part.lines():
+                console.say(line, style=_DOCTOR_STYLES[part.state])
+
+    tell(doctor.examine_machine(version))
+    plans: list[TaskPlan] = []
+    try:
+        workspace = _workspace(load(), options)
+    except (PlaybookError, OSError) as error:
+        tell([doctor.not_found(error)])
+    else:
+        tell(doctor.examine_repository(workspace))
+        with suppress(PlaybookError, OSError):  # what is wrong has been told by now
+            plans = make_plans(STEPS, workspace, order())
+    if options.as_json:
+        tasks = [doctor.task_data(plan) for plan in plans]
+        console.write_json({"parts": [part.data() for part in parts], "tasks": tasks})
+    else:
+        for line in doctor.task_lines(plans):
+            console.say(line)
+    return any(part.state is doctor.State.MISSING for part in parts)
+
+
+_DOCTOR_STYLES = {doctor.State.OK: "", doctor.State.MISSING: "red", doctor.State.OPTIONAL: "magenta"}
 
 
 def settings_schema() -> None:

@@ -136,6 +136,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
         "graph",
         "settings-schema",
         "init",
+        "doctor",
         "demo",
         *(t.command for t in CATALOGUE.values()),
     }
