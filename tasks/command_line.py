@@ -78,8 +78,10 @@ def _explained(program: Program) -> Iterator[None]:
         yield
     except ParseError as error:
         refused = _explanation(error, program)
+        console = Console()
         if "--json" in program.argv:
-            Console(as_json=True).write_json({"error": error_data(refused)})
+            console.write_json({"error": error_data(refused)})
+        console.fit(refused)
         raise refused from None
 
 
@@ -90,8 +92,8 @@ def _explanation(error: ParseError, program: Program) -> SettingsError:
     if found := _UNKNOWN.fullmatch(str(error)):
         given = found[1]
         if not given.startswith("-"):
-            shown = f"{NAME if program.namespace else 'invoke'} --list shows all"
-            return SettingsError(f"there is no command '{given}'", _nearest(given, ns.task_names, shown))
+            nearest = _nearest(given, ns.task_names, "invoke --list shows all")
+            return SettingsError(f"there is no command '{given}'", nearest)
         flags = {name for name in program.initial_context.flags if name.startswith("--")}
         if error.context is None or command is None:
             return SettingsError(f"there is no flag {given}", _nearest(given, flags, see))

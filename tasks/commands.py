@@ -13,7 +13,7 @@ from checks.model import Check, judge
 from tasks.core import interrupts
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
+from tasks.core.console import Console, error_data, plan_data, progress, rendered, task_state, verdict_data
 from tasks.core.errors import (
     InternalError,
     InterruptedRunError,
@@ -26,6 +26,7 @@ from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
 from tasks.core.settings import FILE, Settings
+from tasks.effects import pager
 from tasks.effects.files import expanded, read_text
 from tasks.effects.git import Commit, Git
 from tasks.effects.lock import locked
@@ -97,7 +98,7 @@ def _show(plans: Sequence[TaskPlan], options: Options) -> int:
     if options.as_json:
         console.write_json({"tasks": [plan_data(item) for item in plans]})
     else:
-        console.show_plan(plans)
+        pager.show(rendered(lambda: console.show_plan(plans)))
     with already_reported():
         check_plans(plans)
     return CHANGES_PLANNED if any(item.changes for item in plans) else 0
@@ -172,7 +173,7 @@ def verify(settings: Settings, options: Options, asked: Questions, *, probe: boo
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
     else:
-        forms[asked.form](verdicts)
+        pager.show(rendered(lambda: forms[asked.form](verdicts)))
     counted = [verdict for verdict in verdicts if _counts(verdict.outcome, asked)]
     bad = dict.fromkeys(verdict.id for verdict in counted)
     if bad:
@@ -304,8 +305,10 @@ def reported(*, as_json: bool = False) -> Iterator[None]:
         except Exception as error:
             raise InternalError(error) from None
     except PlaybookError as error:
+        console = Console(as_json=as_json)
         if as_json and not error.is_reported:
-            Console(as_json=True).write_json({"error": error_data(error)})
+            console.write_json({"error": error_data(error)})
+        console.fit(error)
         raise
 
 
@@ -326,6 +329,8 @@ def _workspace(
     probe: bool = False,
     ask: bool = False,
 ) -> Workspace:
+    s3 = settings.s3
+    Console().looking_at(f"{settings.gitops.path} and bucket {s3.bucket} at {s3.endpoint}")
     git = Git(expanded(settings.gitops.path))
     return Workspace(
         settings,
@@ -371,8 +376,11 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
         )
     console = Console()
     console.show_summary(plans)
-    console.ask("Do this? [y/N] ")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    console.ask("Do this? [y/N, d shows the diffs] ")
+    while (answer := sys.stdin.readline().strip().lower()) in ("d", "diff"):
+        pager.show(rendered(lambda: console.show_plan(plans)))
+        console.ask("Do this? [y/N, d shows the diffs] ")
+    if answer not in ("y", "yes"):
         raise StepFailedError("not approved; nothing was changed")
 
 

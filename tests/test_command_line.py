@@ -25,7 +25,7 @@ def _explained(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("plna", "there is no command 'plna'", "did you mean plan?"),
         ("task-11", "there is no command 'task-11'", "did you mean task-011?"),
-        ("qqq", "there is no command 'qqq'", "parseable-playbook --list shows all"),
+        ("qqq", "there is no command 'qqq'", "invoke --list shows all"),
         ("plan --jsn", "plan has no flag --jsn", "did you mean --json?"),
         ("plan --qqqqq", "plan has no flag --qqqqq", "see --help plan"),
         ("--verson", "there is no flag --verson", "did you mean --version?"),

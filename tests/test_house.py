@@ -47,7 +47,7 @@ DOORS = {
     "boto3": {"tasks/effects/s3.py"},
     "botocore": {"tasks/effects/s3.py"},
     "rich": {"tasks/core/console.py"},
-    "subprocess": {"tasks/demo/s3_server.py"},
+    "subprocess": {"tasks/demo/s3_server.py", "tasks/effects/pager.py"},
 }
 
 

@@ -277,6 +277,10 @@ class EncryptSecret(Change):
     def paths(self) -> tuple[str, ...]:
         return (self.path,)
 
+    @property
+    def is_first(self) -> bool:
+        return self.before is None
+
     def diff(self) -> str:
         keys = ", ".join(sorted({*self.values, *self.generate}))
         made = f"; {', '.join(self.generate)} generated" if self.generate else ""

@@ -255,7 +255,7 @@ def _rule(workspace: Workspace) -> Iterator[Part]:
         "age identity",
         State.OPTIONAL,
         "none here opens what is encrypted for the recipients: a changed S3 key would not be noticed",
-        f"export SOPS_AGE_KEY_FILE=PATH (the private key of {', '.join(sorted(recipients)[:2])})",
+        f"set SOPS_AGE_KEY_FILE to the file with the identity of {', '.join(sorted(recipients)[:2])}",
     )
 
 

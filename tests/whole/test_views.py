@@ -55,6 +55,8 @@ def test_status(play: Playground) -> None:
     before = play.on_repository("status")
     assert before.code == 0
     assert "Progress 0/11" in before.out
+    assert len(re.findall(r"(?m)^TASK-\d{3} .* not started *$", before.out)) == 11
+    assert "fail" not in before.out
     assert play.on_repository("task-001").code == 0
     assert "Progress 1/11" in play.on_repository("status").out
     assert play.all().code == 0
@@ -68,7 +70,9 @@ def test_status_without_credentials_says_so(done: Playground) -> None:
     shown = done.on_repository("status", S3_ACCESS_KEY_ID=None, S3_SECRET_ACCESS_KEY=None)
     assert shown.code == 0
     assert "TASK-001: no S3 credentials" in shown.out
-    assert "Progress 0/11" not in shown.out
+    assert "hint: set S3_ACCESS_KEY_ID" in shown.out
+    # What does not need them is known.
+    assert "Progress 10/11" in shown.out
 
 
 def test_verify(play: Playground) -> None:
@@ -285,12 +289,16 @@ def test_a_wrong_variable(play: Playground, variable: str, message: str) -> None
     assert "Traceback" not in done.err
 
 
+# Nobody is there to leave a pager.
+_TERMINAL = {"TERM": "xterm", "COLUMNS": "80", "PAGER": "cat"}
+
+
 def on_terminal(
     play: Playground, *arguments: str, answers: dict[str, str], **environment: str | None
 ) -> tuple[int, str]:
     """Run a command on its own terminal and answer its questions; the exit code and what was shown."""
     leader, follower = pty.openpty()
-    variables = {**os.environ, **play.environment, "TERM": "xterm", "COLUMNS": "80", **environment}
+    variables = {**os.environ, **play.environment, **_TERMINAL, **environment}
     process = subprocess.Popen(
         # Of a session whose terminal it is: passwords are read from there.
         ("setsid", "--ctty", sys.executable, "-m", "invoke", *arguments, "--repo", str(play.root)),
@@ -316,7 +324,7 @@ def test_credentials_are_asked_for_and_not_shown(play: Playground) -> None:
     answers = {
         "S3 access key: ": play.access_key,
         "S3 secret key (not shown): ": play.secret_key,
-        "[y/N]": "y",
+        "Do this?": "y",
     }
     nothing = {"S3_ACCESS_KEY_ID": None, "S3_SECRET_ACCESS_KEY": None}
     code, shown = on_terminal(play, "all", "--offline", answers=answers, **nothing)
@@ -328,18 +336,24 @@ def test_credentials_are_asked_for_and_not_shown(play: Playground) -> None:
 
 def test_the_approval_gate(play: Playground) -> None:
     before = play.tree()
-    code, shown = on_terminal(play, "all", "--offline", answers={"[y/N]": "n"})
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "n"})
     assert code == 1
     assert "not approved; nothing was changed" in shown
     assert "push main to origin/main" in shown
     assert play.tree() == before
-    code, shown = on_terminal(play, "all", "--offline", answers={"[y/N]": "y"})
+    # The diffs are there for who asks for them.
+    assert "+++ b/" not in shown
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "d", "+++ b/": "n"})
+    assert code == 1
+    assert shown.count("Do this?") == 2
+    assert play.tree() == before
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "y"})
     assert code == 0
     assert "11/11 done" in shown
     assert "\x1b[" in shown
     # Nothing to change: nothing to ask.
-    code, shown = on_terminal(play, "all", "--offline", answers={"[y/N]": "n"})
-    assert (code, "[y/N]" in shown) == (0, False)
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "n"})
+    assert (code, "Do this?" in shown) == (0, False)
 
 
 def test_colour_is_for_terminals_only(play: Playground) -> None:
