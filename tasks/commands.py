@@ -6,24 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from invoke.exceptions import Exit
-
 from checks import registry
 from checks.model import Check, judge
-from tasks.core import interrupts
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.console import Console, error_data, plan_data, progress, rendered, task_state, verdict_data
+from tasks.core.console import Console, plan_data, progress, rendered, task_state, verdict_data
 from tasks.core.errors import (
-    InternalError,
-    InterruptedRunError,
     PlaybookError,
     SettingsError,
     StepFailedError,
-    refused_by_system,
 )
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Outcome, Status, Verdict
+from tasks.core.reporting import already_reported
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
 from tasks.core.settings import FILE, Settings
 from tasks.effects import pager
@@ -280,48 +275,6 @@ def settings_schema() -> None:
     Console(as_json=True).write_json(schema.settings_schema())
 
 
-@contextmanager
-def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn an interrupt or a bug into one line, and an error into JSON if nothing else was written.
-
-    Raises:
-        InterruptedRunError: Ctrl-C was pressed, or another signal asked for an end.
-        RefusedError: the operating system refused, where no door expected it.
-        InternalError: something that nothing here expects was raised: a bug of ours.
-        PlaybookError: as it came.
-    """
-    try:
-        try:
-            with interrupts.told_by_caller():
-                yield
-        except KeyboardInterrupt:
-            raise InterruptedRunError from None
-        except interrupts.Interrupted as ended:
-            raise InterruptedRunError(ended.number) from None
-        except OSError as error:
-            raise refused_by_system("", error) from None
-        except Exit:
-            raise
-        except Exception as error:
-            raise InternalError(error) from None
-    except PlaybookError as error:
-        console = Console(as_json=as_json)
-        if as_json and not error.is_reported:
-            console.write_json({"error": error_data(error)})
-        console.fit(error)
-        raise
-
-
-@contextmanager
-def already_reported() -> Iterator[None]:
-    """Mark an error whose details the command has written out."""
-    try:
-        yield
-    except PlaybookError as error:
-        error.is_reported = True
-        raise
-
-
 def _workspace(
     settings: Settings,
     options: Options,
@@ -329,8 +282,6 @@ def _workspace(
     probe: bool = False,
     ask: bool = False,
 ) -> Workspace:
-    s3 = settings.s3
-    Console().looking_at(f"{settings.gitops.path} and bucket {s3.bucket} at {s3.endpoint}")
     git = Git(expanded(settings.gitops.path))
     return Workspace(
         settings,

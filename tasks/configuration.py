@@ -12,6 +12,7 @@ from invoke.config import Config
 from invoke.context import Context
 
 from tasks.core import settings
+from tasks.core.console import Console
 from tasks.core.errors import SettingsError
 from tasks.core.settings import FILE
 from tasks.effects.files import expanded, read_text
@@ -45,7 +46,10 @@ def load(context: Context, repository: str | None, *, own: bool = True) -> setti
     if layer is not None:
         # It counts over what the user has for all repositories, and below what is given for one run.
         layers.insert(_SHARED, layer)
-    return settings.load(layers, others)
+    found = settings.load(layers, others)
+    s3 = found.s3
+    Console().looking_at(f"{found.gitops.path} and bucket {s3.bucket} at {s3.endpoint}")
+    return found
 
 
 def _of_repository(path: str) -> settings.Layer | None:

@@ -151,6 +151,18 @@ def test_every_flag_has_help() -> None:
         assert command.__doc__
 
 
+def test_no_task_offers_a_flag_that_does_nothing_for_it() -> None:
+    from tasks.collection import ns
+
+    offered = {
+        name: {argument.name for argument in command.get_arguments()} for name, command in ns.tasks.items()
+    }
+    assert offered["task-001"] == {"repo", "json"}
+    assert offered["task-006"] == {"repo", "json", "force", "adopt"}
+    assert offered["task-003"] == offered["task-006"] | {"with_prerequisites", "yes"}
+    assert offered["task-011"] == offered["task-003"] | {"no_push", "offline"}
+
+
 def test_a_step_for_every_task_and_a_check_for_every_item() -> None:
     assert list(STEPS) == list(CATALOGUE)
     assert all(step.spec.id == name for name, step in STEPS.items())

@@ -339,6 +339,7 @@ def test_the_approval_gate(play: Playground) -> None:
     code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "n"})
     assert code == 1
     assert "not approved; nothing was changed" in shown
+    assert shown.startswith(f"looking at {play.root} and bucket {play.bucket} at {play.endpoint}")
     assert "push main to origin/main" in shown
     assert play.tree() == before
     # The diffs are there for who asks for them.
