@@ -23,15 +23,16 @@ from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisi
 from tasks.core.settings import FILE, Settings
 from tasks.effects import pager
 from tasks.effects.files import expanded, read_text
-from tasks.effects.git import Commit, Git
+from tasks.effects.git import Commit, Git, Push
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
 from tasks.effects.snapshot import snapshot
 from tasks.model import Model, Stage
-from tasks.setup import doctor
+from tasks.setup import after, doctor
 from tasks.setup.evidence import Finding
 from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
+from tasks.subjects import message
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
 CHANGES_PLANNED = 5
@@ -337,6 +338,11 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
 
 def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]) -> None:
     console = Console(as_json=options.as_json)
+    commits, pushes = (
+        [change for item in plans for change in item.changes if isinstance(change, kind)]
+        for kind in (Commit, Push)
+    )
+    is_first = bool(commits) and message.is_first(workspace)
     # Where nothing changes, what was read for one task holds for the next.
     unchanged = None if any(item.changes for item in plans) else Model(workspace, Stage.WRITTEN)
     found = carry_out(
@@ -359,6 +365,10 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
     asked = sum(not item.skipped for item in plans)
     more = f", {len(plans) - asked} not asked for" if asked < len(plans) else ""
     console.say(f"{asked}/{asked} done, {made}{more}")
+    for change in (*commits, *pushes):
+        console.say(f"    {change.summary}")
+    for line in after.next_steps(workspace, is_pushed=bool(pushes)) if is_first else ():
+        console.say(line)
 
 
 def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:

@@ -11,21 +11,9 @@ from tasks.flux.layout import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
+from tasks.subjects.message import MARK, message
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
-
-# How the playbook's own commits are known again.
-_MARK = "Implements: specs/parseable-deployment/"
-_MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
-
-- Add Parseable HelmRelease with S3 backend (Minio)
-- Add Vector DaemonSet for log collection
-- Configure Grafana Parseable datasource plugin
-- Encrypt S3 credentials with SOPS
-- Add ServiceMonitor for Parseable metrics
-
-{_MARK}
-"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +57,7 @@ def facts(workspace: Workspace) -> CommitFacts:
     if workspace.permissions.push:
         remote = git.remote(branch, workspace.settings.gitops.remote)
         target = git.target(branch, remote)
-        push = PushFacts(remote, target, *git.unpushed(remote, target, _MARK))
+        push = PushFacts(remote, target, *git.unpushed(remote, target, MARK))
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
@@ -94,15 +82,10 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
         git.check_identity()
         git.check_not_ignored(paths)
         known = workspace.repository.known_texts(paths)
-        yield Commit(git, paths, message(workspace.settings.gitops.issue), known)
+        yield Commit(git, paths, message(workspace, paths, (found.grafana.path,)), known)
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
-
-
-def message(issue: int | None) -> str:
-    """The documented commit message; ``Closes:`` only with an issue's number."""
-    return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
 
 
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
