@@ -2,10 +2,12 @@
 
 import ast
 import re
+import runpy
 import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import chain
 from pathlib import Path
 
@@ -142,6 +144,14 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
     }
 
 
+def test_an_older_python_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 12))
+    monkeypatch.setattr(sys, "version", "3.10.12 (main)")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "tasks.py"))
+    assert ended.value.code == "error: Python 3.11 or newer is needed, and this is 3.10.12"
+
+
 def test_every_flag_has_help() -> None:
     from tasks.collection import ns
 
@@ -155,7 +165,8 @@ def test_no_task_offers_a_flag_that_does_nothing_for_it() -> None:
     from tasks.collection import ns
 
     offered = {
-        name: {argument.name for argument in command.get_arguments()} for name, command in ns.tasks.items()
+        name: {argument.name for argument in command.get_arguments()}
+        for name, command in deepcopy(ns).tasks.items()
     }
     assert offered["task-001"] == {"repo", "json"}
     assert offered["task-006"] == {"repo", "json", "force", "adopt"}
