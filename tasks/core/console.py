@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 import textwrap
 import threading
@@ -36,6 +37,7 @@ _STYLES = {
     "error": "red",
 }
 _WIDTH = 80
+_COLUMN = re.compile(r"\S{1,12} {2,}(?=\S)")
 # Variables that tell rich to treat whatever it writes to as a terminal.
 _STYLED = ("FORCE_COLOR", "TTY_COMPATIBLE")
 _MOMENT = 1.0  # seconds that nobody wonders about
@@ -282,7 +284,9 @@ def _broken(text: str, stream: TextIO, console: "RichConsole") -> str:
 def _lines(line: str, width: int) -> list[str]:
     if len(line) <= width:
         return [line]
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    # Under the text, where a word and some space stand before it as in a table.
+    column = _COLUMN.match(line)
+    indent = " " * (column.end() if column else len(line) - len(line.lstrip()) + 2)
     return textwrap.wrap(
         line,
         width,

@@ -50,7 +50,7 @@ def look(workspace: Workspace) -> list[Finding]:
     # What the user has set already needs no evidence.
     return [
         Finding(item.key, _setting(workspace, item.key), "given by you")
-        if workspace.settings.chosen(item.key)
+        if workspace.settings.chosen(item.key) and (item.value is not None or item.key.startswith("s3."))
         else item
         for item in found
     ]

@@ -3,7 +3,7 @@
 import posixpath
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -17,6 +17,7 @@ from tasks.workspace import Workspace
 
 # Given what was found, and what was considered; the answer, or an empty text.
 Ask = Callable[[Finding], str]
+_GIVEN = "given by you"
 # Without these there is no plan, whatever the repository looks like.
 _NEEDED = ("s3.endpoint",)
 _WIDTH = 80
@@ -64,17 +65,30 @@ def draft(workspace: Workspace, given: Mapping[str, str], ask: Ask | None) -> Dr
             found nor given, and there is nobody to ask.
     """
     answers = dict(given)
-    findings = []
-    for item in look(workspace):
-        answer = answers.pop(item.key, None)
-        if answer is None and item.value is None and ask is not None:
-            answer = _asked(item, ask)
-        findings.append(
-            item if answer is None else Finding(item.key, answer, "given by you", item.candidates)
-        )
-    findings += [Finding(key, value, "given by you") for key, value in answers.items()]
     for key, value in given.items():
         _checked(key, value)
+    left_open: set[str] = set()
+    while True:
+        # What is known of one thing may show another.
+        findings = look(_with(workspace, answers))
+        wrong = [item for item in findings if item.value is None and item.key in answers]
+        if wrong and ask is None:
+            raise SettingsError(f"{wrong[0].key}: {wrong[0].why}", wrong[0].hint)
+        pending = [item for item in findings if item.value is None and item.key not in left_open]
+        if ask is None or not pending:
+            break
+        answer = _asked(pending[0], ask)
+        if answer is None:
+            answers.pop(pending[0].key, None)
+            left_open.add(pending[0].key)
+        else:
+            answers[pending[0].key] = answer
+    known = {item.key for item in findings}
+    findings = [
+        replace(item, value=answers[item.key], why=_GIVEN) if item.key in answers else item
+        for item in findings
+    ]
+    findings += [Finding(key, value, _GIVEN) for key, value in answers.items() if key not in known]
     lacking = [item for item in findings if item.value is None and item.key in _NEEDED]
     if lacking:
         raise SettingsError(
@@ -82,6 +96,16 @@ def draft(workspace: Workspace, given: Mapping[str, str], ask: Ask | None) -> Dr
             "give it: " + " ".join(f"--set {item.key}=…" for item in lacking),
         )
     return Draft(tuple(findings), _text(workspace, findings))
+
+
+def _with(workspace: Workspace, answers: Mapping[str, str]) -> Workspace:
+    """The same repository, seen with ``answers`` as settings."""
+    settings = workspace.settings
+    for section, values in _nested(answers).items():
+        settings = replace(settings, **{section: replace(getattr(settings, section), **values)})
+    other = Workspace(settings, workspace.repository, network=workspace.network)
+    other.__dict__["tree"] = workspace.tree
+    return other
 
 
 def write(workspace: Workspace, name: str, text: str) -> None:
@@ -167,7 +191,7 @@ def _text(workspace: Workspace, findings: Sequence[Finding]) -> str:
 
 def _is_answer(item: Finding) -> bool:
     """Whether the layout has nothing to do with it, or the user said so: it counts as it is."""
-    return item.key.startswith("s3.") or item.why == "given by you"
+    return item.key.startswith("s3.") or item.why == _GIVEN
 
 
 def _same_layout(workspace: Workspace, findings: Sequence[Finding]) -> bool:
@@ -189,11 +213,7 @@ def _scalar(item: Finding) -> str:
 
 
 def _said(item: Finding) -> str:
-    return (
-        item.why
-        if item.why == "given by you" or item.key in ("s3.bucket", "s3.region")
-        else f"found: {item.why}"
-    )
+    return item.why if item.why == _GIVEN or item.key in ("s3.bucket", "s3.region") else f"found: {item.why}"
 
 
 def _line(item: Finding, off: str) -> list[str]:

@@ -269,6 +269,8 @@ def test_long_lines_are_broken_between_words(monkeypatch: pytest.MonkeyPatch) ->
     assert max(map(len, lines)) <= 40
     assert " ".join(lines).split() == line.split()
     assert [part[:7] for part in lines] == ["    wor", "      w"]
+    lines = styled(monkeypatch, lambda console: console.say(f"missing   git: {'word ' * 9}"), 40)
+    assert [part[:14] for part in lines] == ["missing   git:", "          word"]
     path = "kubernetes/apps/monitoring/parseable/app/helmrelease.yaml"
     assert styled(monkeypatch, lambda console: console.say(f"edit {path}"), 40) == ["edit", f"  {path}"]
 

@@ -127,6 +127,35 @@ def test_what_is_not_found_says_what_was_considered(tmp_path: Path) -> None:
     load([Layer(FILE, yaml.safe_load(made.text))])
 
 
+def test_an_answer_may_show_the_rest(tmp_path: Path) -> None:
+    def renamed(root: Path) -> None:
+        shapes.observability(root)
+        (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
+        for path in root.rglob("*.yaml"):
+            path.write_text(path.read_text().replace("./observability", "./logs"))
+        (root / "kubernetes/apps/logs/grafana/app/helmrelease.yaml").write_text("{}\n")
+        (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
+
+    here = workspace(tmp_path, renamed)
+    replies = iter(["kubernetes/nowhere", "kubernetes/apps/logs", ""])
+    asked: list[Finding] = []
+
+    def answer(item: Finding) -> str:
+        asked.append(item)
+        return next(replies)
+
+    made = draft(here, ENDPOINT, answer)
+    assert [item.key for item in asked] == ["gitops.apps", "gitops.apps", "grafana.path"]
+    assert asked[1].why == "kubernetes/nowhere has no kustomization.yaml"
+    found = by_key(made)
+    assert found["gitops.namespace"].value == "observability"
+    assert found["gitops.namespace"].why == "targetNamespace of 2 of 2 Kustomizations beside it"
+    assert [item.key for item in made.missing] == ["grafana.path"]
+    # Without anybody to ask, a wrong answer is an error.
+    with pytest.raises(SettingsError, match="kubernetes/nowhere has no kustomization"):
+        draft(here, {**ENDPOINT, "gitops.apps": "kubernetes/nowhere"}, None)
+
+
 def test_what_the_user_says_counts(tmp_path: Path) -> None:
     made = draft(workspace(tmp_path), {**ENDPOINT, "s3.retention_days": "8", "vector.name": "shipper"}, None)
     settings = load([Layer(FILE, yaml.safe_load(made.text))])
