@@ -12,7 +12,7 @@ from invoke.config import Config
 from invoke.context import Context
 
 from tasks.core import settings
-from tasks.core.console import Console
+from tasks.core.console import Console, error_data
 from tasks.core.errors import SettingsError
 from tasks.core.settings import FILE
 from tasks.effects.files import expanded, read_text
@@ -211,6 +211,10 @@ def say_loading_errors_plainly() -> None:
 
 
 def _exit(error: SettingsError) -> NoReturn:
+    console = Console()
+    if "--json" in sys.argv:
+        console.write_json({"error": error_data(error)})
+    console.fit(error)
     print(error.message, file=sys.stderr)  # noqa: T201
     # The interpreter honours this in its last hook.
     raise SystemExit(error.exit_code)

@@ -3,7 +3,7 @@
 import re
 
 _COMMANDS = "all|plan|status|verify|graph|init|doctor|demo|settings-schema|task-[0-9]+"
-_COMMAND = re.compile(rf"\binvoke (?=-f |--|(?:{_COMMANDS})\b)")
+_COMMAND = re.compile(rf"\binvoke (?=-f\b|--|(?:{_COMMANDS})\b)")
 
 
 class _Program:

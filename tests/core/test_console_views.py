@@ -311,6 +311,7 @@ def test_a_wheel_names_its_own_program(
         "run: parseable-playbook task-004, or parseable-playbook --list; tasks invoke other tasks\n"
     )
     assert failed("x", "y", "invoke task-001").remedy == "parseable-playbook task-001"
+    assert failed("x", "y", "a file for invoke -f").remedy == "a file for parseable-playbook -f"
     assert PrerequisiteError("x", "run: invoke plan").hint == "run: parseable-playbook plan"
 
 

@@ -198,6 +198,13 @@ def test_settings_files(play: Playground, tmp_path: Path, name: str, text: str |
     assert done.err.startswith("error: ")
 
 
+def test_a_file_that_invoke_cannot_load_is_told_as_json_too(play: Playground, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("s3: {bucket: [\n")
+    done = play.invoke("-f", str(tmp_path / "broken.yaml"), "status", "--json", "--repo", str(play.root))
+    assert done.code == 2
+    assert "broken.yaml cannot be loaded" in done.data["error"]["message"]
+
+
 def test_json_is_a_settings_file_too(play: Playground, tmp_path: Path) -> None:
     (tmp_path / "my.json").write_text('{"gitops":\t{"path":\n\t\t"work"}}\n')
     assert play.invoke("-f", str(tmp_path / "my.json"), "status").code == 0
