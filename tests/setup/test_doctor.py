@@ -100,19 +100,18 @@ def test_a_program_that_cannot_be_run(programs: Callable[..., None], tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("prefix", "base", "command"),
+    ("mark", "command"),
     [
-        ("/home/me/.local/share/pipx/venvs/parseable-playbook", "/usr", "pipx inject parseable-playbook x"),
-        (
-            "/home/me/.local/share/uv/tools/parseable-playbook",
-            "/usr",
-            "uv tool install --with x parseable-playbook",
-        ),
-        ("/work/.venv", "/usr", "/work/.venv/bin/python -m pip install x"),
+        ("pipx_metadata.json", "pipx inject parseable-playbook x"),
+        ("uv-receipt.toml", "uv pip install --python {}/bin/python x"),
+        ("pyvenv.cfg", "{}/bin/python -m pip install x"),
     ],
 )
-def test_how_a_package_is_added(prefix: str, base: str, command: str) -> None:
-    assert install_command("x", prefix, base) == command
+def test_how_a_package_is_added(tmp_path: Path, mark: str, command: str) -> None:
+    prefix = tmp_path / "parseable-playbook"
+    prefix.mkdir()
+    (prefix / mark).touch()
+    assert install_command("x", str(prefix), "/usr") == command.format(prefix)
 
 
 def test_a_systems_own_python_is_not_installed_into() -> None:
