@@ -1,6 +1,10 @@
 """The settings file that init makes of what a repository shows, and of the answers of its owner."""
 
+import atexit
+import shutil
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
@@ -19,9 +23,18 @@ from tests import shapes
 ENDPOINT = {"s3.endpoint": "https://s3.example.com"}
 
 
+@cache
+def sample() -> Path:
+    """One repository, to be copied; it goes when the tests do."""
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    root = Path(folder.name) / "work"
+    make_repository(root, Path(folder.name) / "remote.git", "age1x")
+    return root
+
+
 def workspace(folder: Path, shape: shapes.Shape = shapes.documented) -> Workspace:
-    root = folder / "work"
-    make_repository(root, folder / "remote.git", "age1x")
+    root = Path(shutil.copytree(sample(), folder / "work"))
     shape(root)
     return Workspace(DOCUMENTED, Repository(Git(root)))
 
