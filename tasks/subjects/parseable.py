@@ -3,7 +3,8 @@
 from typing import Final
 
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
-from tasks.core.settings import S3
+from tasks.core.settings import S3, Parseable
+from tasks.kube.quantities import amount
 from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, RELEASE, App
 from tasks.workspace import Workspace
 
@@ -45,6 +46,28 @@ def store_variables(s3: S3) -> dict[str, str]:
         "P_S3_BUCKET": s3.bucket,
         PATH_STYLE_VARIABLE: "true",
     }
+
+
+# How much memory queries may take. Its help says GiB, but v1.7.3 takes the figure as bytes:
+# https://github.com/parseablehq/parseable/blob/v1.7.3/src/query/mod.rs
+QUERY_MEMORY_VARIABLE: Final = "P_QUERY_MEMORY_LIMIT"
+
+# Where the server answers Kubernetes, without a login: https://www.parseable.com/docs/self-hosted/configuration
+LIVENESS_PATH: Final = "/api/v1/liveness"
+READINESS_PATH: Final = "/api/v1/readiness"
+
+
+def query_memory(parseable: Parseable) -> int:
+    """The memory that queries may take, in bytes: half of the limit, for their answers are beside it."""
+    return int((amount(parseable.memory_limit) or 0) / 2)
+
+
+def persistence(parseable: Parseable) -> dict[str, object] | None:
+    """The chart's values for a volume of its own for staging; None where no StorageClass is set."""
+    if parseable.staging_class is None:
+        return None
+    size = parseable.staging_size
+    return {"staging": {"enabled": True, "storageClass": parseable.staging_class, "size": size}}
 
 
 def parseable_url(workspace: Workspace) -> str:
