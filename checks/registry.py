@@ -4,6 +4,8 @@ from checks import (
     addresses,
     bucket,
     charts,
+    columns,
+    delivery,
     downloads,
     flux,
     folders,
@@ -11,6 +13,8 @@ from checks import (
     kubernetes,
     parseable,
     references,
+    rollout,
+    server,
     vector,
 )
 from checks.model import Check, Stage
@@ -233,6 +237,13 @@ _CHECKS = (
     Check("urls", "every URL inside the cluster leads to a port", _RENDERED, addresses.urls_lead_somewhere),
     Check("login", "Parseable's login is not the default", _RENDERED, parseable.login_is_not_default),
     Check("pipeline", "every input and the buffer's folder exist", _RENDERED, vector.pipeline_is_connected),
+    Check("columns", "every column is one that cannot lose a line", _WRITTEN, columns.columns_are_fixed),
+    Check(
+        "delivery", "every line is read soon and sent until it is taken", _WRITTEN, delivery.lines_are_kept
+    ),
+    Check("staging", "what is accepted is not lost with the pod", _RENDERED, server.staged_lines_are_kept),
+    Check("memory", "queries get a part of the memory", _RENDERED, server.queries_are_bounded),
+    Check("rollout", "a changed pipeline reaches the pods", _RENDERED, rollout.changes_reach_the_pods),
     Check("images", "every image exists", _RENDERED, downloads.images_exist),
     Check("plugin", "Grafana's plugin can be downloaded", _WRITTEN, downloads.plugin_exists),
     Check("remap", "Vector takes its configuration", _RENDERED, vector.pipeline_is_valid),

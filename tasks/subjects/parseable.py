@@ -48,6 +48,10 @@ def store_variables(s3: S3) -> dict[str, str]:
     }
 
 
+# Where it keeps what is not uploaded yet; the folder of the chart's volume.
+STAGING_VARIABLE: Final = "P_STAGING_DIR"
+STAGING: Final = "/parseable/staging"
+
 # How much memory queries may take. Its help says GiB, but v1.7.3 takes the figure as bytes:
 # https://github.com/parseablehq/parseable/blob/v1.7.3/src/query/mod.rs
 QUERY_MEMORY_VARIABLE: Final = "P_QUERY_MEMORY_LIMIT"
