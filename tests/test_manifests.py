@@ -7,12 +7,11 @@ import difflib
 import shutil
 import subprocess
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.core.settings import DOCUMENTED, Flux, Grafana, Parseable, Settings, Vector
+from tasks.core.settings import DOCUMENTED, S3, Flux, Grafana, Parseable, Settings, Vector
 from tests import shapes
 from tests.checks.deployed import deploy
 
@@ -21,7 +20,7 @@ RENDERED = Path(__file__).parent / "cases/rendered"
 # A value of its own for all that a manifest can be given.
 OTHER = Settings(
     flux=Flux(interval="31m", retry_interval="2m", timeout="6m", repository_interval="2h", retries=4),
-    s3=replace(DOCUMENTED.s3, endpoint="https://s3.example.com", region="eu-west-1", bucket="other-logs"),
+    s3=S3("https://s3.example.com", "eu-west-1", "other-logs", retention_days=8),
     parseable=Parseable(
         name="own-parseable",
         chart_repository="https://parseable.example.com",
@@ -35,6 +34,7 @@ OTHER = Settings(
         cpu_limit="3",
         memory_request="1025Mi",
         memory_limit="2049Mi",
+        retention_image="registry.example.com/curl:8",
         staging_class="fast",
         staging_size="6Gi",
         scrape_interval="31s",

@@ -127,6 +127,7 @@ class Parseable:
     memory_request: str = _setting("1Gi", _QUANTITY)
     memory_limit: str = _setting("2Gi", _QUANTITY)
     staging_class: str | None = _setting(None, _NAME)
+    retention_image: str = _setting("curlimages/curl:8.11.1", _WORD)
     staging_size: str = _setting("5Gi", _QUANTITY)
     scrape_interval: str = _setting("30s", _DURATION)
 

@@ -10,7 +10,14 @@ from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
 from tasks.flux.layout import MissingError, charts_file, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
-from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url, persistence, query_memory
+from tasks.subjects.parseable import (
+    PARSEABLE,
+    RETENTION_MARGIN,
+    SECRET,
+    parseable_url,
+    persistence,
+    query_memory,
+)
 from tasks.subjects.vector import (
     CONFIG_MAP,
     VECTOR,
@@ -106,6 +113,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "decryption": ABSENT if layout.decryption is None else dict(layout.decryption),
         "parseable_url": parseable_url(workspace),
         "parseable_persistence": persistence(settings.parseable) or ABSENT,
+        "parseable_retention_days": settings.s3.retention_days - RETENTION_MARGIN,
         "parseable_query_memory": str(query_memory(settings.parseable)),
         "vector_label_columns": label_columns(settings.vector),
         "vector_json_columns": json_columns(settings.vector),

@@ -10,9 +10,10 @@ from tasks.workspace import Workspace
 
 SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
+RETENTION: Final = f"{APP_FOLDER}retention.yaml"
 PARSEABLE = App(
     "parseable",
-    (KS, KUSTOMIZATION, RELEASE, SECRET, SERVICE_MONITOR),
+    (KS, KUSTOMIZATION, RELEASE, SECRET, SERVICE_MONITOR, RETENTION),
     settings=lambda settings: settings.parseable,
     charts=lambda layout: layout.parseable_charts,
 )
@@ -59,6 +60,16 @@ QUERY_MEMORY_VARIABLE: Final = "P_QUERY_MEMORY_LIMIT"
 # Where the server answers Kubernetes, without a login: https://www.parseable.com/docs/self-hosted/configuration
 LIVENESS_PATH: Final = "/api/v1/liveness"
 READINESS_PATH: Final = "/api/v1/readiness"
+
+
+# The days by which Parseable must delete before the bucket does: one for the midnight at which it looks, one
+# for a midnight at which it does not run.
+RETENTION_MARGIN: Final = 2
+
+
+def retention_path(parseable: Parseable) -> str:
+    """Where the retention of the stream of logs is set."""
+    return f"/api/v1/logstream/{parseable.stream}/retention"
 
 
 def query_memory(parseable: Parseable) -> int:
