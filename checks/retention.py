@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from checks.model import Cause, Model, Outcome, failed, passed, unknown
+from tasks.kube.pods import pods_of
 from tasks.kube.resources import Resource
 from tasks.subjects.parseable import PARSEABLE, RETENTION_MARGIN, retention_path
 from tasks.yaml.documents import items
@@ -21,7 +22,7 @@ def parseable_deletes_first(model: Model) -> Iterator[Outcome]:
     """
     path, most = retention_path(model.settings.parseable), model.settings.s3.retention_days
     found = 0
-    for pod in model.pods_of(PARSEABLE):
+    for pod in pods_of(model.objects_of(PARSEABLE)):
         for container in pod.containers():
             days = _days_set(container, path)
             if days is None:
@@ -44,7 +45,7 @@ def _judged(model: Model, owner: Resource, days: int, most: int) -> Outcome:
         f"{owner.key} has Parseable delete after {days} days, and the bucket deletes after {most}",
         "the bucket would be the first to delete, and every query that touches its last day answers 500",
         f"let Parseable delete {RETENTION_MARGIN} days before the bucket: invoke task-003",
-        model.place_of(owner),
+        model.place_with(owner, '"duration"'),
     )
 
 
