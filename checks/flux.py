@@ -1,20 +1,21 @@
-"""What Flux is told to apply: documents, entries, sources and decryption, and DoD-011."""
+"""What Flux is told to apply: documents, entries and sources, and DoD-011."""
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, shown
-from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, unknown
+from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, skipped, unknown
 from tasks.effects.kustomize import BuildError, is_remote
 from tasks.flux.cluster import Cluster
-from tasks.flux.kustomizations import FluxKustomization, decryption_of, dependencies_of
-from tasks.flux.layout import need
+from tasks.flux.kustomizations import FluxKustomization, dependencies_of
+from tasks.flux.missing import need
 from tasks.flux.substitution import has_variable
 from tasks.kube.keys import key_of
 from tasks.model import cause_of
 from tasks.subjects.apps import KS, KUSTOMIZATION
 from tasks.subjects.flux import applied_files
+from tasks.subjects.grafana import left_out
 from tasks.subjects.manifests import APPS, own_files
 from tasks.subjects.parseable import PARSEABLE
 from tasks.subjects.vector import VECTOR
@@ -164,7 +165,8 @@ def _reached(model: Model, found: Sequence[Cluster], applied: set[str | None]) -
         is_source = path not in own_files(model.workspace)
         if is_source and model.workspace.repository.read(path) is not None and path not in applied:
             consequence = "Flux would not know where the chart comes from"
-            yield from _unreached(found, path, consequence, need(model.layout.repositories_kustomization))
+            listing = str(need(model.layout.repositories_kustomization))
+            yield from _unreached(found, path, consequence, listing)
 
 
 def _all(found: Sequence[Cluster]) -> Iterator[FluxKustomization]:
@@ -275,8 +277,8 @@ def _listing(model: Model, item: FluxKustomization) -> Mapping[str, Any]:
 # Sources --------------------------------------------------------------------------------------------------
 
 
-def _own(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
-    """Our Kustomizations, in every cluster that applies them.
+def applied(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
+    """Our Kustomizations, in every cluster that applies them; never none.
 
     Raises:
         AnsweredError: nothing can be built, or none of them is applied.
@@ -292,7 +294,7 @@ def _own(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
 
 def sources_exist(model: Model) -> Iterator[Outcome]:
     """What our Kustomizations and HelmReleases refer to is defined, or used by others in the same way."""
-    own = [item for _, item in _own(model)]
+    own = [item for _, item in applied(model)]
     everywhere = {item.key for item in _all(model.clusters)}
     for found in model.clusters:
         others = [item for item in found.kustomizations if item not in own]
@@ -437,70 +439,6 @@ def _is_used(model: Model, found: Cluster, wanted: _Reference) -> bool:
     return False
 
 
-# Decryption -----------------------------------------------------------------------------------------------
-
-
-def secrets_are_decrypted(model: Model) -> Iterator[Outcome]:
-    """Kustomizations of ours whose build holds objects encrypted with SOPS say how they are decrypted."""
-    for found, item in _own(model):
-        encrypted = [one for one in item.objects or () if _is_encrypted(one.data)]
-        if not encrypted:
-            yield passed(f"Kustomization {item.key[1]} applies nothing that is encrypted")
-            continue
-        provider, _ = decryption_of(item)
-        if provider == "sops":
-            yield _key(model, found, item)
-            continue
-        names = ", ".join(str(dig(one.data, "metadata", "name")) for one in encrypted)
-        has = f"has the decryption provider {provider}, not sops," if provider else (
-            "has no spec.decryption, its own or from a parent,"
-        )  # fmt: skip
-        # Seen with Flux 2.7: what lies below stringData is applied as it is, and Ready; below data the API
-        # server refuses it, for it is not base64.
-        is_applied = all(not mapping(one.data, "data") for one in encrypted)
-        yield failed(
-            f"Kustomization {item.key[1]} {has} and applies {names}, which is encrypted",
-            "Flux would apply the ciphertext as it is and say that all is well: the pods would get ENC[…] as "
-            "their credentials"
-            if is_applied
-            else "Flux would be refused, and apply nothing else of this Kustomization",
-            "add spec.decryption: {provider: sops, secretRef: {name: …}}",
-            model.place(item.path, item.data, "spec"),
-        )
-
-
-def _is_encrypted(data: Mapping[str, Any]) -> bool:
-    """Whether Flux takes an object for encrypted, and is not told to leave it so."""
-    annotation = mapping(data, "metadata", "annotations").get("kustomize.toolkit.fluxcd.io/decrypt")
-    return isinstance(dig(data, "sops"), dict) and str(annotation).lower() != "disabled"
-
-
-def _key(model: Model, found: Cluster, item: FluxKustomization) -> Outcome:
-    """Whether the Secret with the private key is where the Kustomization looks for it."""
-    name, namespace = decryption_of(item)[1], item.key[0]
-    where = model.place(item.path, item.data, "spec", "decryption")
-    if not name:
-        return unknown(
-            f"Kustomization {item.key[1]} decrypts without a secretRef: with keys that its controller has",
-            Cause.CLUSTER,
-            place=where,
-        )
-    own = [other for _, other in _own(model)]
-    seen = {(key.namespace, key.name) for one in found.objects_of("Secret") for key in [key_of(one.data)]} | {
-        (other.key[0], decryption_of(other)[1]) for other in found.kustomizations if other not in own
-    }
-    if (namespace, name) in seen:
-        return passed(f"{item.path}: decrypted with Secret {namespace}/{name}")
-    elsewhere = sorted(f"{other}/{name}" for other, known in seen if known == name)
-    near = f" (there is: {', '.join(elsewhere)})" if elsewhere else ""
-    return unknown(
-        f"Secret {namespace}/{name} with the private key: the repository shows none, and no other use{near}",
-        Cause.CLUSTER,
-        f"kubectl get secret -n {namespace} {name}",
-        where,
-    )
-
-
 # The running cluster ----------------------------------------------------------------------------------------
 
 
@@ -509,8 +447,10 @@ def pods_run(_: Model) -> Outcome:
     return unknown(f"{NEEDS_CLUSTER}: every pod Running", Cause.CLUSTER)
 
 
-def logs_are_found(_: Model) -> Outcome:
+def logs_are_found(model: Model) -> Outcome:
     """DoD-011-03."""
+    if left_out(model.settings):
+        return skipped(left_out(model.settings))
     return unknown(f"{NEEDS_CLUSTER}: recent logs of all namespaces in Grafana", Cause.CLUSTER)
 
 

@@ -20,7 +20,7 @@ def parseable_deletes_first(model: Model) -> Iterator[Outcome]:
     files go before it, and each query that touches the day answers 500. Parseable deletes a day and its
     manifest together, at the midnight after it has become too old: v1.7.3, src/storage/retention.rs.
     """
-    path, most = retention_path(model.settings.parseable), model.settings.s3.retention_days
+    path = retention_path(model.settings.parseable)
     found = 0
     for pod in pods_of(model.objects_of(PARSEABLE)):
         for container in pod.containers():
@@ -28,7 +28,7 @@ def parseable_deletes_first(model: Model) -> Iterator[Outcome]:
             if days is None:
                 continue
             found += 1
-            yield _judged(model, pod.owner, days, most)
+            yield _judged(model, pod.owner, days)
     if not found:
         yield unknown(
             f"nothing in the repository sets the retention of stream {model.settings.parseable.stream}: "
@@ -38,7 +38,11 @@ def parseable_deletes_first(model: Model) -> Iterator[Outcome]:
         )
 
 
-def _judged(model: Model, owner: Resource, days: int, most: int) -> Outcome:
+def _judged(model: Model, owner: Resource, days: int) -> Outcome:
+    s3 = model.settings.s3
+    if s3.retention != "bucket":
+        return passed(f"{owner.key} has Parseable delete after {days} days, and the bucket deletes nothing")
+    most = s3.retention_days
     if days + RETENTION_MARGIN <= most:
         return passed(f"{owner.key} has Parseable delete after {days} days, the bucket after {most}")
     return failed(

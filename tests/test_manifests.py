@@ -7,11 +7,12 @@ import difflib
 import shutil
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.core.settings import DOCUMENTED, S3, Flux, Grafana, Parseable, Settings, Vector
+from tasks.core.settings import DOCUMENTED, Flux, Grafana, Parseable, SecretSettings, Settings, Vector
 from tests import shapes
 from tests.checks.deployed import deploy
 
@@ -20,7 +21,15 @@ RENDERED = Path(__file__).parent / "cases/rendered"
 # A value of its own for all that a manifest can be given.
 OTHER = Settings(
     flux=Flux(interval="31m", retry_interval="2m", timeout="6m", repository_interval="2h", retries=4),
-    s3=S3("https://s3.example.com", "eu-west-1", "other-logs", retention_days=8),
+    s3=replace(
+        DOCUMENTED.s3,
+        endpoint="https://s3.example.com",
+        admin_endpoint="http://127.0.0.1:9000",
+        region="eu-west-1",
+        bucket="other-logs",
+        retention_days=8,
+        ca_config_map="own-authority",
+    ),
     parseable=Parseable(
         name="own-parseable",
         chart_repository="https://parseable.example.com",
@@ -57,7 +66,7 @@ OTHER = Settings(
     ),
     grafana=Grafana(
         plugin_url="https://plugin.example.com/plugin.zip",
-        plugin_folder="own-plugin",
+        plugin_version="1.1.1",
         datasource_name="Logs",
         datasource_uid="logs",
         datasource_type="own-parseable-datasource",
@@ -106,6 +115,7 @@ CASES: dict[str, tuple[shapes.Shape, Settings]] = {
     "other-settings": (shapes.documented, OTHER),
     "nobody-decrypts": (nobody_decrypts, DOCUMENTED),
     "decryption-by-siblings": (shapes.decryption_by_siblings, DOCUMENTED),
+    "existing-secret": (nobody_decrypts, replace(DOCUMENTED, secret=SecretSettings("existing"))),
 }
 
 

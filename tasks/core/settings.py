@@ -68,10 +68,11 @@ class Gitops:
 
     path: str = ""
     apps: str = _setting("kubernetes/apps/monitoring", _FOLDER)
-    repositories: str = _setting("kubernetes/flux/meta/repos", _FOLDER)
+    repositories: str | None = _setting("kubernetes/flux/meta/repos", _FOLDER)
     namespace: str = _setting("monitoring", _NAME)
     remote: str | None = _setting(None, _WORD)
     issue: int | None = field(default=None, metadata={"least": 1})
+    cluster: str | None = _setting(None, _FOLDER)
 
 
 @dataclass(frozen=True)
@@ -93,15 +94,39 @@ class Flux:
 
 @dataclass(frozen=True)
 class S3:
-    """The bucket, and the server that has it.
+    """The bucket, and the server that has it. ``retention_days`` is the age at which log data is deleted.
 
-    ``retention_days`` is the age at which the bucket deletes log data. Parseable deletes it two days before.
+    Where the bucket has a rule for it, Parseable deletes two days before that.
+    ``endpoint`` is what Parseable gets. ``admin_endpoint`` is where the playbook asks the same server, for
+    one whose name the cluster alone knows. ``ca_config_map`` is a ConfigMap with the certificates (key
+    ca.crt) of the authorities that Parseable trusts; with "skip-verify" for ``tls`` it takes any certificate.
     """
 
     endpoint: str = _setting("https://s3.68cc.io", _URL)
+    admin_endpoint: str | None = _setting(None, _URL)
     region: str = _setting("minio", _WORD)
     bucket: str = _setting("parseable-logs", _BUCKET)
+    retention: str = _setting("bucket", _Form("bucket|parseable", "bucket or parseable"))
     retention_days: int = field(default=30, metadata={"least": 3, "most": 36500})
+    tls: str = _setting("verify", _Form("verify|skip-verify", "verify or skip-verify"))
+    ca_config_map: str | None = _setting(None, _NAME)
+
+    @property
+    def asked(self) -> str:
+        """The endpoint that the playbook asks."""
+        return self.admin_endpoint or self.endpoint
+
+    @property
+    def asked_name(self) -> str:
+        """The setting that `asked` comes from."""
+        return "s3.admin_endpoint" if self.admin_endpoint else "s3.endpoint"
+
+
+@dataclass(frozen=True)
+class SecretSettings:
+    """Who gives Parseable's Secret: the playbook, encrypted (``sops``), or somebody else (``existing``)."""
+
+    manage: str = _setting("sops", _Form("sops|existing", "sops or existing"))
 
 
 @dataclass(frozen=True)
@@ -160,15 +185,21 @@ class Vector:
 
 @dataclass(frozen=True)
 class Grafana:
-    """The user's Grafana HelmRelease and the data source in it."""
+    """The Grafana that gets the data source.
 
-    path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
-    plugin_url: str = _setting(
-        "https://github.com/parseablehq/parseable-datasource-plugin/releases/download/"
-        "v1.0.0/parseable-parseable-datasource-1.0.0.zip",
-        _URL,
+    ``manage`` says which way: the HelmRelease of Grafana's chart, an object for Grafana's operator, or none.
+    ``path`` is the file of the HelmRelease, or of the operator's Grafana. ``plugin_url`` None is Grafana's
+    catalogue.
+    """
+
+    manage: str = _setting(
+        "auto", _Form("auto|release|operator|none", "one of auto, release, operator and none")
     )
-    plugin_folder: str = _setting("parseable-datasource", _WORD)
+    path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
+    plugin_version: str = _setting(
+        "1.1.0", _Form(r"[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?", "one exact version, such as 1.1.0")
+    )
+    plugin_url: str | None = _setting(None, _URL)
     datasource_name: str = _setting("Parseable", _WORD)
     datasource_uid: str = _setting("parseable", _WORD)
     datasource_type: str = _setting("parseable-parseable-datasource", _WORD)
@@ -192,6 +223,7 @@ class Settings:
     gitops: Gitops = field(default_factory=Gitops)
     flux: Flux = field(default_factory=Flux)
     s3: S3 = field(default_factory=S3)
+    secret: SecretSettings = field(default_factory=SecretSettings)
     parseable: Parseable = field(default_factory=Parseable)
     vector: Vector = field(default_factory=Vector)
     grafana: Grafana = field(default_factory=Grafana)

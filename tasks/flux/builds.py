@@ -107,7 +107,7 @@ class Builder:
 
     def _children(self, parents: Iterable[FluxKustomization]) -> list[FluxKustomization]:
         return [
-            FluxKustomization.read(one.data, one.path or parent.path)
+            FluxKustomization.read(one.data, one.path or parent.path, self._listing.tree)
             for parent in parents
             for one in parent.objects or ()
             if is_flux_kustomization(one.data) and says_what_it_applies(one.data, one.faults)

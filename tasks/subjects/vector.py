@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tasks.core.settings import Vector
-from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, RELEASE, App
+from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.yaml.documents import load_documents, mapping
 
 RBAC: Final = f"{APP_FOLDER}rbac.yaml"
 CONFIG_MAP: Final = f"{APP_FOLDER}configmap.yaml"
 VECTOR = App(
     "vector",
-    (KS, KUSTOMIZATION, RBAC, CONFIG_MAP, RELEASE),
+    (KS, KUSTOMIZATION, CHART_SOURCE, RBAC, CONFIG_MAP, RELEASE),
     settings=lambda settings: settings.vector,
     charts=lambda layout: layout.vector_charts,
 )

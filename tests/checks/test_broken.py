@@ -56,5 +56,5 @@ def test_a_repository_without_a_layout_fails_plainly(place: Place) -> None:  # n
     shutil.rmtree(place.root / "kubernetes")
     found = {one.id: one.outcome for one in place.link()}
     assert found["DoD-002-01"].status is Status.FAIL
-    assert "no folder of monitoring apps" in found["DoD-002-01"].evidence
+    assert "nothing in this repository is for Flux" in found["DoD-002-01"].evidence
     assert all(one.status is not Status.ERROR for one in found.values())

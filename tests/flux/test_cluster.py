@@ -448,7 +448,12 @@ def test_variables_in_secrets(root: Path) -> None:  # noqa: F811
         "  prune:",
         "  postBuild: {substituteFrom: [{kind: Secret, name: secrets}]}\n  prune:",
     )
-    edit(root, f"{APPS}/kustomization.yaml", "namespace: monitoring\n", "")
+    edit(
+        root,
+        f"{APPS}/kustomization.yaml",
+        "namespace: monitoring\ncomponents:\n  - ../../components/sops\n",
+        "",
+    )
 
     def found() -> dict[str, str]:
         return data_of(applied(root)["flux-system/grafana"], "a")
