@@ -86,7 +86,7 @@ def release_names_official_chart(model: Model) -> Outcome:
     )
 
 
-def _servers(model: Model) -> list[tuple[Pod, Mapping[str, Any]]]:
+def servers_of(model: Model) -> list[tuple[Pod, Mapping[str, Any]]]:
     """The pods that run Parseable's server, with its container; never none.
 
     Raises:
@@ -112,7 +112,7 @@ def connects_to_s3(model: Model) -> Outcome:
 
     Their names and defaults: https://github.com/parseablehq/parseable/blob/v1.7.3/src/storage/s3.rs
     """
-    s3, servers = model.settings.s3, _servers(model)
+    s3, servers = model.settings.s3, servers_of(model)
     wanted = {name: value for name, value in store_variables(s3).items() if name != PATH_STYLE_VARIABLE}
     problems = []
     for pod, container in servers:
@@ -211,7 +211,7 @@ def _is_same(name: str, found: object, wanted: str) -> bool:
 
 def has_resources(model: Model) -> Outcome:
     """DoD-003-03, as Helm's merge with the chart's own defaults leaves it."""
-    wanted, servers = model.settings.parseable, _servers(model)
+    wanted, servers = model.settings.parseable, servers_of(model)
     problems = []
     for pod, container in servers:
         figures = {
@@ -298,7 +298,7 @@ def _used_secret(model: Model) -> Resource | None:
     Raises:
         AnsweredError: it is not known what the servers have.
     """
-    servers = _servers(model)
+    servers = servers_of(model)
     used = {_source_of(model, *server, name) for server in servers for name in S3_VARIABLES}
     names = {None if source is None else source[0] for source in used}
     if len(names) != 1 or (name := names.pop()) is None:
@@ -319,7 +319,9 @@ def secret_has_keys(model: Model) -> Outcome:
     lacks = f"{found.key} lacks {', '.join(missing)}"
     given = given_secret.is_given(model.workspace)
     try:
-        used = {name: _source_of(model, *server, name) for server in _servers(model) for name in S3_VARIABLES}
+        used = {
+            name: _source_of(model, *server, name) for server in servers_of(model) for name in S3_VARIABLES
+        }
     except AnsweredError as error:
         if error.outcome.cause is not None:
             told = f"{lacks}; whether Parseable takes others: {error.outcome.evidence}"
@@ -426,7 +428,7 @@ def _source_problem(
 
 def gets_credentials(model: Model) -> Outcome:
     """DoD-004-03: the variables that Parseable reads come from keys that exist, in a Secret that exists."""
-    servers = _servers(model)
+    servers = servers_of(model)
     problems = [
         problem
         for server in servers
@@ -447,7 +449,7 @@ def gets_credentials(model: Model) -> Outcome:
 
 def login_is_not_default(model: Model) -> Iterator[Outcome]:
     """Parseable's login comes from a Secret: without one it is admin/admin."""
-    for pod, container in _servers(model):
+    for pod, container in servers_of(model):
         found = (_source_problem(model, pod, container, name, LOGIN_VARIABLES) for name in LOGIN_VARIABLES)
         problems = [problem for problem in found if problem is not None]
         if not problems:
@@ -474,7 +476,7 @@ def metrics_are_discovered(model: Model) -> Outcome:
         item for item in model.resources.of_kind("ServiceMonitor") if item in own or _selects(item, own)
     ]
     try:
-        servers = _servers(model)
+        servers = servers_of(model)
     except AnsweredError:
         # That much is wrong whatever the chart renders to.
         lost = [problem for item in monitors for problem in _path_problems(item)]
@@ -529,7 +531,7 @@ def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
     for endpoint in items(monitor.data, "spec", "endpoints"):
         for part, variable in zip(("username", "password"), LOGIN_VARIABLES, strict=True):
             reference = mapping(endpoint, "basicAuth", part)
-            login = {(_source_of(model, *server, variable)) for server in _servers(model)}
+            login = {(_source_of(model, *server, variable)) for server in servers_of(model)}
             source = (str(reference.get("name")), str(reference.get("key")))
             if login == {None} and reference and not key_problem(model, monitor.key.namespace, *source):
                 # What login Parseable has is told by the check of it.

@@ -368,7 +368,8 @@ class Model:
             AnsweredError: there are none, or it cannot be known which.
         """
         found = list(pods_of(self.objects_of(app)))
-        if not found:
+        # A Job beside the release says nothing of what the release makes.
+        if all(pod.owner.key.kind == "Job" for pod in found):
             raise AnsweredError(self._without_pods(app))
         return found
 

@@ -41,6 +41,18 @@ _WORD = _Form(r"[^\s\"'\\{}$#;]+", "one word without quotes, braces or white spa
 _BUCKET = _Form(
     r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name (3 to 63 of a-z, 0-9, '.', '-')"
 )
+# A column whose name contains "time" or "date" is made a timestamp by Parseable if its first value looks like
+# one, and refuses all that follow which do not.
+_TIMELESS = r"(?!(?i:.*(?:time|date)))"
+_LABELS = _Form(
+    rf"{_TIMELESS}[A-Za-z0-9][A-Za-z0-9._/-]*(,[A-Za-z0-9][A-Za-z0-9._/-]*){{0,15}}",
+    "up to 16 labels of pods with commas between them, without 'time' and 'date' in their names",
+)
+_FIELDS = _Form(
+    rf"{_TIMELESS}[A-Za-z0-9_@.-]+(,[A-Za-z0-9_@.-]+){{0,15}}",
+    "up to 16 fields of JSON messages with commas between them, without 'time' and 'date' in their names",
+)
+_PATTERN = _Form(r"[^'\x00-\x1f]+", "a regular expression without single quotes")
 # Parseable refuses stream names with white space, most signs, or that are SQL keywords.
 _STREAM = _Form(
     r"(?!(?i:select|from|where|table|insert|update|delete|order|group|by|join|union|all|and|or|not|in|as)$)"
@@ -91,6 +103,7 @@ class Flux:
 class S3:
     """The bucket, and the server that has it. ``retention_days`` is the age at which log data is deleted.
 
+    Where the bucket has a rule for it, Parseable deletes two days before that.
     ``endpoint`` is what Parseable gets. ``admin_endpoint`` is where the playbook asks the same server, for
     one whose name the cluster alone knows. ``ca_config_map`` is a ConfigMap with the certificates (key
     ca.crt) of the authorities that Parseable trusts; with "skip-verify" for ``tls`` it takes any certificate.
@@ -101,7 +114,7 @@ class S3:
     region: str = _setting("minio", _WORD)
     bucket: str = _setting("parseable-logs", _BUCKET)
     retention: str = _setting("bucket", _Form("bucket|parseable", "bucket or parseable"))
-    retention_days: int = _count(30, most=36500)
+    retention_days: int = field(default=30, metadata={"least": 3, "most": 36500})
     tls: str = _setting("verify", _Form("verify|skip-verify", "verify or skip-verify"))
     ca_config_map: str | None = _setting(None, _NAME)
 
@@ -125,7 +138,7 @@ class SecretSettings:
 
 @dataclass(frozen=True)
 class Parseable:
-    """The Parseable release."""
+    """The Parseable release. ``staging_class`` is the StorageClass of its staging volume; None: no volume."""
 
     name: str = _setting(
         "parseable",
@@ -145,12 +158,20 @@ class Parseable:
     cpu_limit: str | None = _setting(None, _QUANTITY)
     memory_request: str = _setting("1Gi", _QUANTITY)
     memory_limit: str = _setting("2Gi", _QUANTITY)
+    staging_class: str | None = _setting(None, _NAME)
+    retention_image: str = _setting("curlimages/curl:8.11.1", _WORD)
+    staging_size: str = _setting("5Gi", _QUANTITY)
     scrape_interval: str = _setting("30s", _DURATION)
 
 
 @dataclass(frozen=True)
 class Vector:
-    """The Vector release and its pipeline. Sizes in bytes, times in seconds where the name says so."""
+    """The Vector release and its pipeline. Sizes in bytes, times in seconds where the name says so.
+
+    ``label_columns`` are labels of pods, ``json_columns`` top-level fields of messages in JSON, that get a
+    column each. ``first_lines`` is a pattern that the first line of each message matches: the lines up to the
+    next are joined.
+    """
 
     name: str = _setting("vector", _NAME)
     chart_repository: str = _setting("https://helm.vector.dev", _URL)
@@ -160,8 +181,10 @@ class Vector:
     batch_bytes: int = _count(1048576)
     # Vector refuses a smaller disk buffer (its reference, "buffer.max_size": at least 268435488 bytes).
     buffer_bytes: int = field(default=1073741824, metadata={"least": 268435488})
-    retry_attempts: int = _count(3)
     retry_seconds: int = _count(30)
+    label_columns: str | None = _setting("app.kubernetes.io/name", _LABELS)
+    json_columns: str | None = _setting(None, _FIELDS)
+    first_lines: str | None = _setting(None, _PATTERN)
     cpu_request: str = _setting("100m", _QUANTITY)
     memory_request: str = _setting("256Mi", _QUANTITY)
     memory_limit: str = _setting("512Mi", _QUANTITY)

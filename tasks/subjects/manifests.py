@@ -1,7 +1,7 @@
 """The manifests as files of the repository: where they go, what they say, whether they may be written."""
 
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from string import Template
 
@@ -25,8 +25,19 @@ from tasks.subjects.parseable import (
     SECRET,
     has_data_source,
     parseable_url,
+    persistence,
+    query_memory,
+    retention_days,
 )
-from tasks.subjects.vector import VECTOR
+from tasks.subjects.vector import (
+    CONFIG_MAP,
+    VECTOR,
+    config_checksum,
+    joining,
+    json_columns,
+    label_columns,
+    last_transform,
+)
 from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents, syntax_error
 from tasks.yaml.templates import ABSENT, MANIFESTS, MARKER, Absent, Value, render
@@ -68,11 +79,30 @@ def render_templates(workspace: Workspace, names: Iterable[str]) -> list[str]:
     Raises:
         MissingError: the repository does not show what they need; it names all of it.
     """
-    texts = [(MANIFESTS / name).read_text(encoding="utf-8") for name in names]
+    texts = [_template(name) for name in names]
     values = _placeholder_values(workspace)
-    need_all(*(values[name] for text in texts for name in Template(text).get_identifiers()))
-    known = {name: value for name, value in values.items() if not isinstance(value, MissingError)}
-    return [workspace.layout.style.applied(render(text, known)) for text in texts]
+    placeholders = [name for text in texts for name in Template(text).get_identifiers()]
+    if _CHECKSUM in placeholders:
+        # It is of another of the manifests.
+        config = _template(VECTOR.template(CONFIG_MAP))
+        placeholders = [
+            name for name in (*placeholders, *Template(config).get_identifiers()) if name != _CHECKSUM
+        ]
+        need_all(*(values[name] for name in placeholders))
+        values[_CHECKSUM] = config_checksum(_filled(config, values))
+    need_all(*(values[name] for name in placeholders))
+    return [workspace.layout.style.applied(_filled(text, values)) for text in texts]
+
+
+_CHECKSUM = "vector_config_checksum"
+
+
+def _template(name: str) -> str:
+    return (MANIFESTS / name).read_text(encoding="utf-8")
+
+
+def _filled(template: str, values: Mapping[str, Value | Absent | MissingError]) -> str:
+    return render(template, {key: one for key, one in values.items() if not isinstance(one, MissingError)})
 
 
 def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
@@ -96,6 +126,13 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         **_authority(settings.s3.ca_config_map),
         "secret_entry": _secret_entry(workspace),
         "parseable_url": parseable_url(workspace),
+        "parseable_persistence": persistence(settings.parseable) or ABSENT,
+        "parseable_retention_days": retention_days(settings.s3),
+        "parseable_query_memory": str(query_memory(settings.parseable)),
+        "vector_label_columns": label_columns(settings.vector),
+        "vector_json_columns": json_columns(settings.vector),
+        "vector_join": joining(settings.vector) or ABSENT,
+        "vector_last_transform": last_transform(settings.vector),
         "source_kind": reference if isinstance(reference, MissingError) else reference.kind,
         "source_name": reference if isinstance(reference, MissingError) else reference.name,
         "source_namespace": reference if isinstance(reference, MissingError) else reference.namespace,

@@ -3,14 +3,16 @@
 from typing import Final
 
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
-from tasks.core.settings import S3
+from tasks.core.settings import S3, Parseable
 from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.kube.quantities import amount
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.workspace import Workspace
 
 SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
 NAMESPACE: Final = f"{APP_FOLDER}namespace.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
+RETENTION: Final = f"{APP_FOLDER}retention.yaml"
 # The data source for Grafana's operator; of Parseable's files only where the operator runs Grafana.
 DATA_SOURCE: Final = f"{APP_FOLDER}grafanadatasource.yaml"
 
@@ -23,7 +25,7 @@ def has_data_source(workspace: Workspace) -> bool:
 
 PARSEABLE = App(
     "parseable",
-    (KS, KUSTOMIZATION, NAMESPACE, DATA_SOURCE, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR),
+    (KS, KUSTOMIZATION, NAMESPACE, DATA_SOURCE, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR, RETENTION),
     settings=lambda settings: settings.parseable,
     charts=lambda layout: layout.parseable_charts,
     only_if={
@@ -74,6 +76,47 @@ def store_variables(s3: S3) -> dict[str, str]:
         "P_S3_BUCKET": s3.bucket,
         PATH_STYLE_VARIABLE: "true",
     }
+
+
+# Where it keeps what is not uploaded yet; the folder of the chart's volume.
+STAGING_VARIABLE: Final = "P_STAGING_DIR"
+STAGING: Final = "/parseable/staging"
+
+# How much memory queries may take. Its help says GiB, but v1.7.3 takes the figure as bytes:
+# https://github.com/parseablehq/parseable/blob/v1.7.3/src/query/mod.rs
+QUERY_MEMORY_VARIABLE: Final = "P_QUERY_MEMORY_LIMIT"
+
+# Where the server answers Kubernetes, without a login: https://www.parseable.com/docs/self-hosted/configuration
+LIVENESS_PATH: Final = "/api/v1/liveness"
+READINESS_PATH: Final = "/api/v1/readiness"
+
+
+# The days by which Parseable must delete before the bucket does: one for the midnight at which it looks, one
+# for a midnight at which it does not run.
+RETENTION_MARGIN: Final = 2
+
+
+def retention_days(s3: S3) -> int:
+    """The days after which Parseable deletes: before the bucket, where that has a rule too."""
+    return s3.retention_days - (RETENTION_MARGIN if s3.retention == "bucket" else 0)
+
+
+def retention_path(parseable: Parseable) -> str:
+    """Where the retention of the stream of logs is set."""
+    return f"/api/v1/logstream/{parseable.stream}/retention"
+
+
+def query_memory(parseable: Parseable) -> int:
+    """The memory that queries may take, in bytes: half of the limit, for their answers are beside it."""
+    return int((amount(parseable.memory_limit) or 0) / 2)
+
+
+def persistence(parseable: Parseable) -> dict[str, object] | None:
+    """The chart's values for a volume of its own for staging; None where no StorageClass is set."""
+    if parseable.staging_class is None:
+        return None
+    size = parseable.staging_size
+    return {"staging": {"enabled": True, "storageClass": parseable.staging_class, "size": size}}
 
 
 def parseable_url(workspace: Workspace) -> str:

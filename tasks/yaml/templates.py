@@ -60,15 +60,24 @@ def scalar(value: Value) -> str:
     ('1.6.5', '"1.10"', 'null', '{provider: sops}')
     """
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{key}: {scalar(item)}" for key, item in value.items())  # type: ignore[arg-type]
+        inner = ", ".join(f"{key}: {_inner(item)}" for key, item in value.items())
         return "{" + inner + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(scalar(item) for item in value) + "]"  # type: ignore[arg-type]
+        return "[" + ", ".join(map(_inner, value)) + "]"
     if value is None or isinstance(value, int):
         return json.dumps(value)
+    return _text(value, "k: {}")
+
+
+def _inner(value: object) -> str:
+    """A value inside a flow mapping or sequence, where a comma or a bracket ends plain text."""
+    return _text(value, "{{k: {}}}") if isinstance(value, str) else scalar(value)  # type: ignore[arg-type]
+
+
+def _text(value: str, place: str) -> str:
     try:
         # All of YAML 1.1, which makes a date of 2025-01-11: what some reader takes for no text is quoted.
-        plain = yaml.load(f"k: {value}", Loader=_LOADER) == {"k": value}  # noqa: S506 (both are safe)
+        plain = yaml.load(place.format(value), Loader=_LOADER) == {"k": value}  # noqa: S506 (both are safe)
     except UNREADABLE:
         plain = False
     return value if plain and "\n" not in value else json.dumps(value)

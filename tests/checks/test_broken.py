@@ -43,6 +43,7 @@ def test_one_edit_fails_what_depends_on_it(case: dict[str, Any], place: Place) -
         text = path.read_text()
         assert case["replace"] in text
         path.write_text(text.replace(case["replace"], case["with"]))
+    place.stamp()
     verdicts = place.link()
     failing = [one for one in verdicts if one.outcome.status is Status.FAIL]
     assert {one.id for one in failing} == {case["check"], *case.get("also", ())}
