@@ -22,7 +22,7 @@ def test_first_and_second_run(play: Playground) -> None:
     start = play.head()
     first = play.all()
     assert first.code == 0, first.err
-    assert first.out == "11/11 done, 21 changes\n"
+    assert first.out == "11/11 done, 22 changes\n"
     assert [line[:8] for line in first.err.splitlines() if line.startswith("TASK")] == ALL_STEPS
     assert play.git("rev-list", "--count", f"{start}..HEAD") == "1"
     assert play.git("status", "--porcelain") == ""
