@@ -42,20 +42,21 @@ def access_is_path_style(model: Model) -> Outcome:
 
 def old_logs_expire(model: Model) -> Outcome:
     """DoD-001-03: a rule expires the log data in time, and none expires what Parseable cannot lose."""
-    rules, versioned = _rules(model), _existing(model).versioned
+    rules, found = _rules(model), _existing(model)
     harmless = [rule for rule in rules if not _lost_files(model, rule)]
     problems = [
         *_missing_expiry(model, rules),
         *_lost_metadata(model, rules),
         *_early_expiry(model, harmless),
-        *(_kept_versions(model, rules) if versioned else []),
+        # Where rules cannot be read, the server may have ways of its own.
+        *(_kept_versions(model, rules) if found.versioned and found.unread is None else []),
     ]
     if problems:
         evidence, consequence, remedy = zip(*problems, strict=True)
         return failed("; ".join(evidence), "; ".join(consequence), "; ".join(dict.fromkeys(remedy)))
-    if _is_left(model):
+    if _is_left(model) and _missing_rule(model, rules):
         return _left_to_parseable(model)
-    if versioned is None:
+    if found.versioned is None:
         return unknown(
             f"{_expiry(model, rules)}; whether the bucket keeps versions of what is deleted is not "
             "known: this S3 key may not read that",
@@ -74,7 +75,7 @@ def old_logs_expire(model: Model) -> Outcome:
 def retention_applies(model: Model) -> Outcome:
     """DoD-003-04: the chart has no value for retention, the bucket's lifecycle rule does it."""
     rules = _rules(model)
-    if _is_left(model):
+    if _is_left(model) and _missing_rule(model, rules):
         return _left_to_parseable(model)
     problems = [*_missing_expiry(model, rules), *_early_expiry(model, rules)]
     return failed(*problems[0]) if problems else passed(_expiry(model, rules))
@@ -149,12 +150,16 @@ def _kept_versions(model: Model, rules: Sequence[LifecycleRule]) -> list[_Proble
     ]
 
 
+def _missing_rule(model: Model, rules: Sequence[LifecycleRule]) -> bool:
+    """Whether no rule deletes the logs in time."""
+    prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
+    return not any(expires_logs(rule, prefix, days) for rule in rules)
+
+
 def _missing_expiry(model: Model, rules: Sequence[LifecycleRule]) -> list[_Problem]:
-    if _is_left(model):
+    if _is_left(model) or not _missing_rule(model, rules):
         return []
     prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
-    if any(expires_logs(rule, prefix, days) for rule in rules):
-        return []
     there = [rule for rule in rules if rule.prefix == prefix]
     found = "; it has " + " and ".join(_told(rule) for rule in there) if there else ""
     evidence = (

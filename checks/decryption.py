@@ -82,7 +82,7 @@ def _key(
     user = next((other for other in named if _decrypts(model, other)), None)
     if user is not None:
         return passed(f"{item.path}: Kustomization {user.key[1]} decrypts with {wanted} too")
-    shown = dict(_shown(model, found, name))
+    shown = found.shown("Secret", name)
     if namespace in shown:
         return passed(f"{item.path}: {wanted} is in {shown[namespace]}")
     return _unseen_key(model, found, item, shown, is_named=bool(named))
@@ -161,27 +161,6 @@ def _decrypts(model: Model, item: FluxKustomization) -> bool:
         for document in load_documents(model.text(path))
         if isinstance(document, dict)
     )
-
-
-def _shown(model: Model, found: Cluster, name: str) -> Iterator[tuple[str, str]]:
-    """The namespaces in which the repository shows a Secret of this name, each with where."""
-    for other, one in found.built():
-        key = key_of(one.data, other.key[0])
-        if (key.kind, key.name) == ("Secret", name):
-            yield key.namespace, one.path or other.path
-    for path, text in model.tree.texts.items():
-        if name in text and "Secret" in text:
-            for document in load_documents(text):
-                if dig(document, "kind") == "Secret" and dig(document, "metadata", "name") == name:
-                    targets = [
-                        str(other.spec["targetNamespace"])
-                        for other in found.kustomizations
-                        if path in other.files and "targetNamespace" in other.spec
-                    ]
-                    own = str(dig(document, "metadata", "namespace") or "")
-                    # That of a component, which nobody lists, is none.
-                    for namespace in targets or [own]:
-                        yield namespace, path
 
 
 def _is_copied(model: Model, name: str) -> bool:

@@ -14,7 +14,7 @@ from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.grafana_plugins import VARIABLES, entries, is_ours, problem, url_in, variable_of
 from tasks.flux.grafana_values import PLUGINS, holders_of
 from tasks.flux.missing import need
-from tasks.kube.pods import variables
+from tasks.kube.pods import Pod, variables
 from tasks.subjects.grafana import ENVIRONMENT, left_out
 from tasks.yaml.documents import dig, items, load_documents, mapping
 
@@ -83,7 +83,8 @@ def _place_of_plugins(model: Model, place: GrafanaPlace) -> str:
         holders = holders_of(place, model.tree)
     except RefusedError:
         return model.place_in(place.path, f"{PLUGINS}:")
-    return model.place_in(holders.plugins.path, f"{holders.variable or PLUGINS}:")
+    word = PLUGINS if holders.variable is None else holders.variable[1]
+    return model.place_in(holders.plugins.path, f"{word}:")
 
 
 def _told(model: Model, place: GrafanaPlace) -> Iterator[tuple[str, str]]:
@@ -108,7 +109,7 @@ def _variables(model: Model) -> Iterator[tuple[str, str]]:
     """The variables of Grafana's containers that name plugins, with their texts."""
     for pod in model.grafana_pods():
         for container in pod.containers():
-            given = variables(container)
+            given = {**_taken(model, pod, container), **variables(container)}
             for name in VARIABLES:
                 value = given.get(name)
                 reference = mapping(value, "configMapKeyRef")
@@ -119,6 +120,17 @@ def _variables(model: Model) -> Iterator[tuple[str, str]]:
                     value = dig(holder.data if holder else {}, "data", str(reference.get("key")))
                 if isinstance(value, str):
                     yield name, value
+
+
+def _taken(model: Model, pod: Pod, container: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that a container takes from ConfigMaps as a whole."""
+    found: dict[str, Any] = {}
+    for source in items(container, "envFrom"):
+        name = str(dig(source, "configMapRef", "name"))
+        holder = model.resources.find("ConfigMap", pod.owner.key.namespace, name)
+        prefix = str(dig(source, "prefix") or "")
+        found |= {f"{prefix}{key}": value for key, value in mapping(holder and holder.data, "data").items()}
+    return found
 
 
 def datasource_connects(model: Model) -> Outcome:
@@ -135,12 +147,14 @@ def datasource_connects(model: Model) -> Outcome:
     ]
     beside, unread = _from_sidecar(model, values)
     listed, hidden = [*listed, *beside], hidden or unread
-    named = [item for item in listed if dig(item, "name") == grafana.datasource_name]
+    named = [item for item in listed if dig(item, "name") == grafana.datasource_name] or [
+        item for item in listed if dig(item, "type") == grafana.datasource_type
+    ]
     path = _file_of_sources(model, place)
     if not named:
         return _without_source(model, hidden, path)
     problems = _source_problems(model, named[0], values)
-    where = model.place_in(path, grafana.datasource_name)
+    where = model.place_in(path, str(dig(named[0], "name" if problems else "url")))
     return connected(model, "the data source", named[0], model.grafana_namespace, problems, where)
 
 

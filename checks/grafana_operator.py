@@ -79,7 +79,7 @@ def datasource_connects(model: Model) -> Outcome:
         *common_problems(model, _datasource(source), namespace),
         *_login_problems(model, source),
     ]
-    place = model.place_of(source, "spec", "datasource")
+    place = model.place_of(source, "spec", "datasource", *(() if problems else ("url",)))
     return connected(model, str(source.key), _datasource(source), namespace, problems, place)
 
 

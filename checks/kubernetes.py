@@ -124,7 +124,10 @@ def _served(model: Model, item: Resource) -> set[str]:
 def objects_have_one_owner(model: Model) -> Iterator[Outcome]:
     """Nothing is applied by two Kustomizations, two releases, or one of each."""
     own = {item.key for _, item in model.kustomizations_of(*APPS)}
-    for key, owners in _conflicts(model.resources.objects):
+    # What nothing connects with our files may be applied by nobody.
+    stray = {item.key for found in model.clusters for item in found.kustomizations if item.is_stray}
+    objects = [item for item in model.resources.objects if item.kustomization not in stray]
+    for key, owners in _conflicts(objects):
         outcome = _owned_twice(model, key, owners)
         is_ours = any(item.path in model.ours or item.kustomization in own for item in owners)
         # Whatever is rendered here is of a release that was asked for.
@@ -196,7 +199,7 @@ def _rivals(model: Model) -> Iterator[Outcome]:
                     f"{item.key} is created twice: by {by} and HelmRelease {key.namespace}/{key.name} "
                     f"({other.path})",
                     "the two would overwrite each other for ever, or Helm would refuse to take it over",
-                    f"give ours another name ({app.name}.name: own-{name}), or theirs",
+                    f"give ours another name ({app.name}.name: {name}-logs), or theirs",
                     model.place_of(item),
                 )
 

@@ -145,8 +145,7 @@ def connects_to_s3(model: Model) -> Outcome:
         problems,
         passed(f"{STORE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
         consequence=_UNTRUSTED if untrusting else _NO_STORE,
-        remedy=f"{'set s3.ca_config_map to a ConfigMap with its authority; then ' if untrusting else ''}"
-        "invoke task-003",
+        remedy=_trust_remedy(distrust) if distrust is not None and untrusting else "invoke task-003",
         place=model.place_of(servers[0][0].owner),
     )
 
@@ -161,6 +160,13 @@ def _distrust(model: Model) -> Distrust | None:
     except PlaybookError:
         # That is told by the checks of the bucket.
         return None
+
+
+def _trust_remedy(distrust: Distrust) -> str:
+    if distrust.is_authority:
+        other = "give the server a certificate that an authority signed"
+        return f"{other}, or set s3.tls to skip-verify; then invoke task-003"
+    return "set s3.ca_config_map to a ConfigMap with its authority; then invoke task-003"
 
 
 def _distrust_of(model: Model, pod: Pod, container: Mapping[str, Any], distrust: Distrust) -> str:

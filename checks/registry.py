@@ -2,6 +2,7 @@
 
 from checks import (
     addresses,
+    admission,
     bucket,
     charts,
     columns,
@@ -19,6 +20,7 @@ from checks import (
     rollout,
     server,
     suspension,
+    variables,
     vector,
     waiting,
 )
@@ -229,6 +231,7 @@ _CHECKS = (
     Check("ignored", "Flux downloads every file of ours", _BUILT, ignored.files_are_downloaded),
     Check("sources", "every source that is referred to exists", _BUILT, flux.sources_exist),
     Check("decryption", "every encrypted object is decrypted", _BUILT, decryption.secrets_are_decrypted),
+    Check("variables", "every variable of Flux is set", _BUILT, variables.variables_are_set),
     Check("suspended", "nothing on the way to ours is suspended", _BUILT, suspension.nothing_is_suspended),
     Check("waiting", "nothing of ours waits for ever", _BUILT, waiting.nothing_waits_for_ever),
     Check("charts", "every chart exists and renders", _RENDERED, charts.charts_render),
@@ -241,6 +244,7 @@ _CHECKS = (
     ),
     Check("owners", "every object is created once", _RENDERED, kubernetes.objects_have_one_owner),
     Check("references", "everything that a pod refers to exists", _RENDERED, references.references_exist),
+    Check("admission", "every namespace takes our pods", _RENDERED, admission.pods_are_admitted),
     Check("storage", "every StorageClass exists", _RENDERED, references.storage_classes_exist),
     Check("urls", "every URL inside the cluster leads to a port", _RENDERED, addresses.urls_lead_somewhere),
     Check("login", "Parseable's login is not the default", _RENDERED, parseable.login_is_not_default),

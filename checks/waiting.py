@@ -114,10 +114,12 @@ class _Graph:
             if key.group.endswith("toolkit.fluxcd.io") and key.kind in ("Kustomization", "HelmRelease"):
                 then = _State(key.kind, key.namespace, key.name, is_ready=True)
                 self._add(ready, then, f"waits ({waits}) for", where)
-        for pod in pods_of(i for i in self._model.resources.objects if i.kustomization == item.key):
-            owner = pod.owner.key
-            is_checked = waits == "wait" or (owner.kind, owner.namespace, owner.name) in checked
-            if is_checked and pod.owner.helm_release is None:
+        for pod in pods_of(self._model.resources.objects):
+            owner, release = pod.owner.key, pod.owner.helm_release
+            is_held = waits == "wait" and release is None and pod.owner.kustomization == item.key
+            if is_held or (waits == "healthChecks" and (owner.kind, owner.namespace, owner.name) in checked):
+                if release is not None:
+                    self._add(ready, _maker(release, item.key), f"waits ({waits}) for {owner} of", where)
                 self._add_pod(ready, pod, where)
 
     def _add_release(self, release: _Release) -> None:

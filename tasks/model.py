@@ -254,7 +254,7 @@ class Model:
         ours = {(release.path, key_of(release.data)) for release in self.releases}
 
         def is_rival(item: FluxKustomization, one: Built) -> bool:
-            if (one.path or item.path, key_of(one.data, item.key[0])) in ours:
+            if item.is_stray or (one.path or item.path, key_of(one.data, item.key[0])) in ours:
                 return False
             try:
                 return chart_of(self.cluster, one.data).name in _OUR_CHARTS

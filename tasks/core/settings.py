@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from tasks.core.errors import SettingsError
 
+# The settings of a repository, at its top; found without being named.
+FILE = ".parseable-playbook.yaml"
+
 
 class _Form(NamedTuple):
     """What a value must look like, as a pattern for the code and in words for the user."""
@@ -29,6 +32,10 @@ _URL = _Form(
     "a URL with its scheme, such as https://s3.example.com",
 )
 _VERSION = _Form(r"v?[0-9][0-9A-Za-z.+-]*", "one exact version, such as 1.6.5")
+_TEMPLATE = _Form(
+    r"(?=[\s\S]*\S)(?:[^$]|\$\$|\$\{(?:subject|changes|namespace)\})*",
+    "a text, with ${subject}, ${changes} and ${namespace} in it where they are wanted ($$ is a dollar sign)",
+)
 _WORD = _Form(r"[^\s\"'\\{}$#;]+", "one word without quotes, braces or white space")
 # Amazon S3 bucket naming rules, the strictest that the compatible servers apply.
 _BUCKET = _Form(
@@ -217,6 +224,13 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """What the commits say. A line that names the playbook always follows."""
+
+    message: str = _setting("${subject}\n\n${changes}", _TEMPLATE)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set. Secrets are not settings."""
 
@@ -228,6 +242,7 @@ class Settings:
     vector: Vector = field(default_factory=Vector)
     grafana: Grafana = field(default_factory=Grafana)
     charts: Charts = field(default_factory=Charts)
+    commit: Commit = field(default_factory=Commit)
 
     def chosen(self, key: str) -> bool:
         """Whether the dotted ``key`` differs from its documented value: then it is obeyed, not discovered."""

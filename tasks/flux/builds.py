@@ -19,6 +19,7 @@ from tasks.flux.substitution import (
     has_variable,
     is_exempt,
     substitute,
+    unset,
 )
 from tasks.kube.keys import key_of
 from tasks.yaml.documents import dig, mapping
@@ -161,13 +162,13 @@ def _replaced(one: Built, variables: Variables) -> Built:
         return one
     what = f"{one.data.get('kind')} {dig(one.data, 'metadata', 'name')}"
     try:
-        text = substitute(one.text, variables)
+        text, names = substitute(one.text, variables), unset(one.text, variables)
     except SubstitutionError as error:
         raise SubstitutionError(f"variables cannot be substituted in {what}: {error}") from None
     again = kustomize.parse(text, one.path)
     if again is None:
         raise SubstitutionError(f"{what} is not YAML any more with its variables substituted")
-    return again
+    return replace(again, unset=names)
 
 
 def _labelled(one: Built, spec: Mapping[str, Any]) -> Built:

@@ -22,7 +22,7 @@ from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
 from tasks.kube.keys import key_of
 from tasks.kube.resources import Gap
-from tasks.yaml.documents import dig
+from tasks.yaml.documents import dig, load_documents
 
 _SOURCES = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "ExternalArtifact", "HelmChart")
 _DEFINITIONS = frozenset({"CustomResourceDefinition"})
@@ -71,6 +71,28 @@ class Cluster:
             if (other.name, self.tree.built_namespace(other) or "") == (name, namespace):
                 return other.data, other.path
         return None
+
+    def shown(self, kind: str, name: str) -> dict[str, str]:
+        """The namespaces in which the repository shows an object of this kind and name, each with its file.
+
+        Beside those in builds they are in files that are in none; empty is the namespace of whoever lists it.
+        """
+        found = {
+            key_of(one.data, item.key[0]).namespace: one.path or item.path
+            for item, one in self.built()
+            if one.data.get("kind") == kind and dig(one.data, "metadata", "name") == name
+        }
+        built = {one.path for _, one in self.built()}
+        for path, text in self.tree.texts.items():
+            if path not in built and name in text and kind in text:
+                targets = [
+                    item.spec.get("targetNamespace") for item in self.kustomizations if path in item.files
+                ]
+                given = next(filter(None, targets), None) or self.tree.namespace_for(path)
+                for document in load_documents(text):
+                    if dig(document, "kind") == kind and dig(document, "metadata", "name") == name:
+                        found.setdefault(str(given or dig(document, "metadata", "namespace") or ""), path)
+        return found
 
     def holders(self, *items: FluxKustomization) -> list[FluxKustomization]:
         """``items`` and all that lead to them: whose builds hold them, and so on to the roots."""

@@ -53,6 +53,16 @@ def is_ours(grafana: Grafana, text: str) -> bool:
     return grafana.datasource_type in text or (grafana.plugin_url is not None and grafana.plugin_url in text)
 
 
+def stays(grafana: Grafana, variable: str, text: str) -> bool:
+    """Whether an entry that is there can stay as it is: it works, and no other version is set."""
+    default = Grafana()
+    if (grafana.plugin_version, grafana.plugin_url) != (default.plugin_version, default.plugin_url):
+        return False
+    url = url_in(text)
+    works = is_ours(grafana, text) and not problem(grafana, variable, text)
+    return works and (url is None or is_published(grafana, url))
+
+
 def url_in(text: str) -> str | None:
     """The URL in an entry of either form; None where the plugin is named by its id only."""
     found = re.search(r"https?://[^\s;]+", text)

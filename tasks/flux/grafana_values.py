@@ -36,11 +36,12 @@ class ValuesPlace:
 class Holders:
     """Where each part of Grafana's values is: the lists where one is, else the HelmRelease.
 
-    ``variable`` is the one of ``env`` that names the plugins where there is no list of them.
+    ``variable`` is the path of the variable that names the plugins where there is no list of them: one of the
+    chart's ``env``, or of a ConfigMap that Grafana's variables are taken from.
     """
 
     plugins: ValuesPlace
-    variable: str | None
+    variable: tuple[str, str] | None
     datasources: ValuesPlace
     rest: ValuesPlace
 
@@ -64,9 +65,12 @@ def holders_of(place: GrafanaPlace, tree: Tree) -> Holders:
     own = ValuesPlace(place.path, place.document, place.level)
     layers, hidden = _layers(place, tree)
     listed = _first(layers, lambda values: bool(items(values, PLUGINS)))
-    variable = None if listed else _variable(layers)
-    if variable is not None:
-        listed = _first(layers, lambda values: isinstance(dig(values, "env", variable), str))
+    variable, taken = None, None
+    if listed is None:
+        variable = _variable(layers)
+        listed = _first(layers, lambda values: variable is not None and _has(values, variable))
+    if listed is None:
+        taken = _taken(layers, tree)
     sources = _first(layers, lambda values: isinstance(dig(values, *DATASOURCES), list))
     # A list that is there and empty is known too.
     is_known = listed is not None or _first(layers, lambda values: PLUGINS in values) is not None
@@ -75,6 +79,8 @@ def holders_of(place: GrafanaPlace, tree: Tree) -> Holders:
     for layer in (listed, sources):
         if layer is not None and layer.refusal:
             raise RefusedError(layer.refusal, _MOVE)
+    if taken is not None:
+        return Holders(*taken, sources.place if sources else own, own)
     return Holders(listed.place if listed else own, variable, sources.place if sources else own, own)
 
 
@@ -111,10 +117,28 @@ def _first(layers: list[_Layer], holds: Callable[[Mapping[str, Any]], bool]) -> 
     return next((layer for layer in layers if holds(layer.values)), None)
 
 
-def _variable(layers: list[_Layer]) -> str | None:
+def _has(values: Mapping[str, Any], variable: tuple[str, str]) -> bool:
+    return isinstance(dig(values, *variable), str)
+
+
+def _variable(layers: list[_Layer]) -> tuple[str, str] | None:
     """The variable of ``env`` that names plugins, if one does."""
-    named = (name for name in VARIABLES for one in layers if isinstance(dig(one.values, "env", name), str))
+    named = (("env", name) for name in VARIABLES for one in layers if _has(one.values, ("env", name)))
     return next(named, None)
+
+
+def _taken(layers: list[_Layer], tree: Tree) -> tuple[ValuesPlace, tuple[str, str]] | None:
+    """The ConfigMap of ``envFromConfigMaps`` that names plugins, if one does."""
+    names = {dig(one, "name") for layer in layers for one in items(layer.values, "envFromConfigMaps")}
+    for path, text in tree.texts.items():
+        if not names or "ConfigMap" not in text:
+            continue
+        for number, document in enumerate(load_documents(text)):
+            if dig(document, "kind") == "ConfigMap" and dig(document, "metadata", "name") in names:
+                for name in VARIABLES:
+                    if _has(document, ("data", name)):
+                        return ValuesPlace(path, number, ()), ("data", name)
+    return None
 
 
 def _patches(place: GrafanaPlace, tree: Tree) -> Iterator[_Layer]:

@@ -168,6 +168,9 @@ def _no_apps(tree: Tree, scopes: Sequence[Scope]) -> MissingError:
     """Why there is nothing here to add an app to, in one sentence."""
     hint = "give the repository that lists the apps of the cluster: --repo PATH"
     applied = [item for scope in scopes for item in scope.kustomizations]
+    hidden = _hidden(scopes)
+    if hidden is not None:
+        return hidden
     elsewhere = sorted({item.origin[1] for item in applied if not item.files and item.origin is not None})
     if elsewhere:
         named = ", ".join(elsewhere[:_MOST_NAMED]) + (", …" if len(elsewhere) > _MOST_NAMED else "")
@@ -179,6 +182,22 @@ def _no_apps(tree: Tree, scopes: Sequence[Scope]) -> MissingError:
     else:
         why = "nothing in this repository is for Flux: it has no Kustomization of kustomize.toolkit.fluxcd.io"
     return MissingError(why, hint, is_all=True)
+
+
+def _hidden(scopes: Sequence[Scope]) -> MissingError | None:
+    """Why apps may lie in an artifact, at a place that is not known; None if they do not."""
+    for scope in scopes:
+        for item in scope.kustomizations:
+            if item.is_unseen and item.origin is not None:
+                return MissingError(
+                    f"Kustomization {item.key[1]} applies {item.spec.get('path', '.')} of ExternalArtifact "
+                    f"{item.origin[1]}, and no folder of this repository is known to lie there: its "
+                    "ArtifactGenerator is not here, or copies more than whole folders (DIR/**)",
+                    "let it copy the whole folder of the apps, or point gitops.apps at a folder that Flux "
+                    "applies from the repository itself",
+                    is_all=True,
+                )
+    return None
 
 
 def _named(scopes: Iterable[Scope]) -> str:
@@ -244,7 +263,8 @@ def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingE
         new = f"{parents.pop()}/{posixpath.basename(wanted)}".removeprefix("/")
         if not any(is_below(path, new) for path in scope.tree.texts):
             return new
-    return MissingError(
+    hidden = None if places else _hidden([scope])
+    return hidden or MissingError(
         f"no folder of monitoring apps: {wanted}/kustomization.yaml does not exist; folders that list apps: "
         f"{', '.join(map(str, likely or places)) or 'none'}",
         "set gitops.apps to the folder whose kustomization lists the apps",

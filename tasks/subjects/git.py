@@ -10,23 +10,10 @@ from tasks.effects.git import Commit, Push
 from tasks.flux.missing import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_lists, charts_facts, charts_files, repositories_list
-from tasks.subjects.given_secret import is_given
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
+from tasks.subjects.message import MARK, message
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
-
-# How the playbook's own commits are known again.
-_MARK = "Implements: specs/parseable-deployment/"
-_GRAFANA_LINE = "- Configure Grafana Parseable datasource plugin\n"
-_ENCRYPTED_LINE = "- Encrypt S3 credentials with SOPS\n"
-_MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
-
-- Add Parseable HelmRelease with S3 backend (Minio)
-- Add Vector DaemonSet for log collection
-{_GRAFANA_LINE}{_ENCRYPTED_LINE}- Add ServiceMonitor for Parseable metrics
-
-{_MARK}
-"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ def facts(workspace: Workspace) -> CommitFacts:
     if workspace.permissions.push:
         remote = git.remote(branch, workspace.settings.gitops.remote)
         target = git.target(branch, remote)
-        push = PushFacts(remote, target, *git.unpushed(remote, target, _MARK))
+        push = PushFacts(remote, target, *git.unpushed(remote, target, MARK))
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
@@ -96,26 +83,11 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
         git.check_identity()
         git.check_not_ignored(paths)
         known = workspace.repository.known_texts(paths)
-        settings = workspace.settings
-        text = message(
-            settings.gitops.issue,
-            has_grafana=not grafana.left_out(settings),
-            encrypts=not is_given(workspace),
-        )
-        yield Commit(git, paths, text, known)
+        shared = tuple(item.path for item in found.grafana)
+        yield Commit(git, paths, message(workspace, paths, shared), known)
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
-
-
-def message(issue: int | None, *, has_grafana: bool = True, encrypts: bool = True) -> str:
-    """The documented commit message; ``Closes:`` only with an issue's number.
-
-    ``has_grafana`` and ``encrypts`` say whether the data source and the Secret are among what is committed.
-    """
-    text = _MESSAGE if has_grafana else _MESSAGE.replace(_GRAFANA_LINE, "")
-    text = text if encrypts else text.replace(_ENCRYPTED_LINE, "")
-    return text if issue is None else f"{text}Closes: #{issue}\n"
 
 
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:

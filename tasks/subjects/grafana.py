@@ -10,7 +10,7 @@ from tasks.core.errors import RefusedError
 from tasks.core.settings import DOCUMENTED, Settings
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.grafana_operator import GrafanaInstance
-from tasks.flux.grafana_plugins import VARIABLES, entries, entry, is_ours
+from tasks.flux.grafana_plugins import VARIABLES, entries, entry, is_ours, stays, variable_of
 from tasks.flux.grafana_values import DATASOURCES, PLUGINS, Holders, ValuesPlace, holders_of, values_at
 from tasks.flux.missing import need
 from tasks.subjects.manifests import ManifestFacts, app_facts, plan_files, render_templates
@@ -99,6 +99,7 @@ def _for_operator(workspace: Workspace, place: GrafanaInstance) -> GrafanaFacts:
             "Grafana's catalogue only",
             "leave grafana.plugin_url out, or set grafana.manage to none and install the plugin by hand",
         )
+    _check_objects(workspace)
     own = app_facts(workspace, PARSEABLE, (DATA_SOURCE,))
     labels = ", ".join(f"{key}: {value}" for key, value in place.labels.items())
     who = f"Grafana {place.name}" if place.is_seen else f"the Grafana that {place.path} names"
@@ -107,6 +108,30 @@ def _for_operator(workspace: Workspace, place: GrafanaInstance) -> GrafanaFacts:
         way=f"a GrafanaDatasource beside Parseable, for {who} ({labels}): its operator needs no edit of "
         f"anybody else's file{_other_way(workspace)}",
     )
+
+
+def _check_objects(workspace: Workspace) -> None:
+    """Check that no other data source of the operator has our name or our uid.
+
+    Raises:
+        RefusedError: one has: the operator would write the two over each other.
+    """
+    grafana, ours = workspace.settings.grafana, PARSEABLE.path(workspace, DATA_SOURCE)
+    wanted = {"name": grafana.datasource_name, "uid": grafana.datasource_uid}
+    for path, text in workspace.tree.texts.items():
+        if path == ours or "GrafanaDatasource" not in text:
+            continue
+        for document in load_documents(text):
+            source = dig(document, "spec", "datasource")
+            if dig(document, "kind") == "GrafanaDatasource" and is_same_entry(
+                workspace.settings, source, wanted
+            ):
+                raise RefusedError(
+                    f"{path} has a data source named '{dig(source, 'name')}' with uid '{dig(source, 'uid')}' "
+                    "for the operator",
+                    "remove it, or set grafana.datasource_name and grafana.datasource_uid, or grafana.manage "
+                    "to none",
+                )
 
 
 def _other_way(workspace: Workspace) -> str:
@@ -140,8 +165,11 @@ def _for_release(workspace: Workspace, place: GrafanaPlace) -> GrafanaFacts:
     files: dict[str, list[tuple[ValuesPlace, list[str]]]] = {}
     for holder, names in parts.items():
         files.setdefault(holder.path, []).append((holder, names))
+    listed = variable_of(place.chart, place.version, place.repository)
+    variable = holders.variable
     shared = tuple(
-        _file(workspace, path, wanted, template, holders.variable) for path, wanted in files.items()
+        _file(workspace, path, wanted, template, variable or (PLUGINS, listed))
+        for path, wanted in files.items()
     )
     why = (
         "a data source for the chart's sidecar would leave the plugin and the login to the release"
@@ -156,25 +184,32 @@ def _file(
     path: str,
     wanted: Sequence[tuple[ValuesPlace, list[str]]],
     template: Mapping[str, YamlValue],
-    variable: str | None,
+    variable: tuple[str, str],
 ) -> SharedFile:
-    """One of the files that hold Grafana's values, with the parts of ``template`` that go there."""
+    """One of the files that hold Grafana's values, with the parts of ``template`` that go there.
+
+    ``variable`` is the path of the one that names the plugins, or the list and the variable it becomes.
+    """
+    settings, (key, name) = workspace.settings, variable
 
     def edit(text: str) -> str:
         for holder, names in wanted:
-            values = {name: template[name] for name in names}
-            if PLUGINS in values and variable is not None:
+            values = {part: template[part] for part in names}
+            present = values_at(holder, text)
+            if PLUGINS in values and key != PLUGINS:
                 del values[PLUGINS]
-                values["env"] = {
-                    variable: _with_plugin(workspace.settings, variable, values_at(holder, text))
-                }
+                values[key] = {name: _with_plugin(settings, name, dig(present, key, name))}
+            elif PLUGINS in values and any(
+                stays(settings.grafana, name, str(one)) for one in items(present, PLUGINS)
+            ):
+                del values[PLUGINS]
             text = ensure(
                 text,
                 holder.level,
                 _with_version(values, holder, text),
                 name=path,
                 document=holder.document,
-                same=lambda existing, ours: is_same_entry(workspace.settings, existing, ours),
+                same=lambda existing, ours: is_same_entry(settings, existing, ours),
             )
         return text
 
@@ -182,13 +217,12 @@ def _file(
     return SharedFile(path, repository.read(path) or "", repository.head(path), edit)
 
 
-def _with_plugin(settings: Settings, variable: str, values: Mapping[str, Any]) -> str:
-    """The value of ``variable`` with the plugin in it; the others stay where they are."""
-    text = dig(values, "env", variable)
+def _with_plugin(settings: Settings, variable: str, text: object) -> str:
+    """The value ``text`` of ``variable`` with the plugin in it; the others stay where they are."""
     before = text if isinstance(text, str) else ""
     ours = entry(settings.grafana, variable)
     listed = entries(before)
-    if ours in listed:
+    if ours in listed or any(stays(settings.grafana, variable, one) for one in listed):
         return before
     kept = [ours if is_ours(settings.grafana, one) else one for one in listed]
     return ",".join(dict.fromkeys(kept if ours in kept else [*kept, ours]))

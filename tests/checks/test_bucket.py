@@ -351,6 +351,12 @@ def test_retention_that_parseable_does_is_not_known_before_it_runs(unread: Refus
         assert '"duration":"7d"' in outcome.remedy
 
 
+def test_a_rule_that_is_there_counts_also_where_parseable_deletes() -> None:
+    weekly = rule(RULE_ID, prefix("kubernetes/date="), "7")
+    for check in (checks.old_logs_expire, checks.retention_applies):
+        assert ask(check, left_to_parseable(BucketFacts(exists=True, rules=(weekly,)))).status is Status.PASS
+
+
 def test_what_parseable_cannot_help_fails_also_where_it_deletes() -> None:
     theirs = rule("theirs", prefix(""), "60")
     outcome = ask(checks.old_logs_expire, left_to_parseable(BucketFacts(exists=True, rules=(theirs,))))
@@ -358,6 +364,8 @@ def test_what_parseable_cannot_help_fails_also_where_it_deletes() -> None:
     outcome = ask(checks.old_logs_expire, left_to_parseable(BucketFacts(exists=True, versioned=True)))
     assert "keeps every version: a deletion only hides the objects" in outcome.evidence
     assert "NoncurrentVersionExpiration" in outcome.remedy
+    unread = BucketFacts(exists=True, versioned=True, unread=RefusedError("it has none"))
+    assert ask(checks.old_logs_expire, left_to_parseable(unread)).status is Status.UNKNOWN
     outcome = ask(checks.old_logs_expire, left_to_parseable(BucketFacts(exists=False)))
     assert outcome.status is Status.FAIL
 

@@ -302,6 +302,21 @@ def test_what_the_operator_cannot_do_is_refused_with_a_way_on(
     assert "grafana.manage to none" in error.hint
 
 
+def test_a_second_data_source_of_our_name_is_refused(tmp_path: Path) -> None:
+    def with_another(root: Path) -> None:
+        by_operator(root)
+        (root / APPS / "grafana/app/logs.yaml").write_text(
+            "apiVersion: grafana.integreatly.org/v1beta1\nkind: GrafanaDatasource\nmetadata: {name: logs}\n"
+            "spec:\n  datasource: {name: Parseable, uid: logs}\n"
+            "  instanceSelector: {matchLabels: {dashboards: grafana}}\n"
+        )
+
+    error = refusal(tmp_path / "repository", with_another)
+    assert "grafana/app/logs.yaml has a data source named 'Parseable'" in error.summary
+    own = replace(DOCUMENTED, grafana=replace(DOCUMENTED.grafana, datasource_name="Logs"))
+    assert paths_of(planned(tmp_path / "repository", own)) == [SOURCE]
+
+
 def test_a_url_of_the_plugin_is_nothing_for_the_operator(tmp_path: Path) -> None:
     own = replace(
         DOCUMENTED, grafana=replace(DOCUMENTED.grafana, plugin_url="https://mirror.example.com/p.zip")
@@ -442,6 +457,51 @@ def test_plugins_in_a_variable_stay_there(tmp_path: Path, settings: Settings) ->
         one for one in asked(objects_are_accepted, root, settings) if "GF_INSTALL_PLUGINS" in one.evidence
     ]
     assert [one.status for one in found] == [Status.FAIL]
+
+
+def plugins_in_a_config_map(root: Path) -> None:
+    plugins_in_env(root)
+    shapes.edit(
+        root / RELEASE,
+        "    env:\n      GF_INSTALL_PLUGINS: grafana-clock-panel,natel-panel\n      GF_EXPLORE: true\n",
+        "    envFromConfigMaps: [{name: grafana-env}]\n",
+    )
+    (root / APPS / "grafana/app/env.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: grafana-env}\n"
+        "data:\n  GF_INSTALL_PLUGINS: natel-panel\n"
+    )
+    listing = root / APPS / "grafana/app/kustomization.yaml"
+    shapes.edit(listing, "./helmrelease.yaml", "./helmrelease.yaml\n  - ./env.yaml")
+
+
+def test_plugins_in_a_config_map_of_variables_stay_there(tmp_path: Path) -> None:
+    """Beside it, a variable of the chart's list would win, and the others be gone."""
+    root = repository(tmp_path / "repository", plugins_in_a_config_map)
+    (change, *_) = (item for item in planned(root) if isinstance(item, Change))
+    assert change.paths == (f"{APPS}/grafana/app/env.yaml",)
+    assert f"+  GF_INSTALL_PLUGINS: natel-panel,{OLD_FORM}" in change.diff()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "settled"),
+    [
+        ("parseable-parseable-datasource", True),
+        ("parseable-parseable-datasource 2.0.0", True),
+        (OLD_FORM.replace("1.1.0", "2.0.0"), True),
+        ("https://example.com/parseable-parseable-datasource-1.0.0.zip;parseable-datasource", False),
+        ("parseable-parseable-datasource@2.0.0", False),
+    ],
+)
+def test_an_entry_that_works_stays(tmp_path: Path, plugin: str, settled: bool) -> None:
+    root = repository(
+        tmp_path / "repository",
+        lambda root: shapes.edit(root / RELEASE, "      - natel-", f"      - {plugin}\n      - natel-"),
+    )
+    (change,) = (item for item in planned(root) if isinstance(item, Change))
+    assert (OLD_FORM not in change.diff()) is settled
+    newer = replace(DOCUMENTED, grafana=replace(DOCUMENTED.grafana, plugin_version="2.0.1"))
+    (change,) = (item for item in planned(root, newer) if isinstance(item, Change))
+    assert OLD_FORM.replace("1.1.0", "2.0.1") in change.diff()
 
 
 def test_a_fault_that_was_there_before_is_a_note(tmp_path: Path, settings: Settings) -> None:

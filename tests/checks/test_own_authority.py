@@ -171,6 +171,7 @@ def test_an_authoritys_own_certificate_needs_more_than_trust(place: Place) -> No
     trusting.refresh()
     outcome = connects(trusting)
     assert (outcome.status, "it is an authority's own" in outcome.evidence) == (Status.FAIL, True)
+    assert "s3.tls" in outcome.remedy
     skipping = workspace_of(place, found, tls="skip-verify")
     write_release(skipping)
     skipping.refresh()

@@ -383,3 +383,31 @@ def fleet() -> Files:
         )
     files["tenants/kustomization.yaml"] = listing("red.yaml", "blue.yaml")
     return files
+
+
+def operated_grafana() -> Files:
+    """Grafana is run by its operator, and Secrets come from a store: there are no rules for sops."""
+    files = beside_apps()
+    folder = "kubernetes/apps/observability/grafana"
+    del (
+        files[".sops.yaml"],
+        files[f"{folder}/app/helmrelease.yaml"],
+        files[f"{folder}/app/ocirepository.yaml"],
+    )
+    files[f"{folder}/app/kustomization.yaml"] = listing("./grafana.yaml")
+    files[f"{folder}/app/grafana.yaml"] = (
+        "apiVersion: grafana.integreatly.org/v1beta1\nkind: Grafana\nmetadata:\n  name: grafana\n"
+        "  labels:\n    dashboards: grafana\nspec:\n  version: 12.1.0\n"
+    )
+    store = "kubernetes/apps/observability/unpoller/app"
+    files[f"{store}/kustomization.yaml"] = listing("./configmap.yaml", "./externalsecret.yaml")
+    keys = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "username", "password")
+    files[f"{store}/externalsecret.yaml"] = (
+        "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  name: parseable\nspec:\n"
+        "  secretStoreRef:\n    kind: ClusterSecretStore\n    name: store\n"
+        "  target:\n    name: parseable-s3-secret\n  data:\n"
+        + "".join(
+            f"    - secretKey: {key}\n      remoteRef:\n        key: /parseable/{key}\n" for key in keys
+        )
+    )
+    return files
