@@ -23,7 +23,7 @@ def test_first_and_second_run(play: Playground) -> None:
     first = play.all()
     assert first.code == 0, first.err
     assert first.out.splitlines()[:3] == [
-        "11/11 done, 21 changes",
+        "11/11 done, 22 changes",
         "    commit 15 files: feat(monitoring): deploy Parseable log aggregation with Vector",
         "    push main to origin/main",
     ]
