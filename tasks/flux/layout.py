@@ -103,6 +103,12 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
     found_grafana: GrafanaPlace | GrafanaInstance | MissingError
     if isinstance(grafana, RefusedError):
         found_grafana = MissingError(grafana.summary, grafana.hint)
+    elif isinstance(grafana, GrafanaPlace) and grafana.path in scope.shared:
+        found_grafana = MissingError(
+            f"{grafana.path}, Grafana's release, is given to other clusters too, which have no Parseable",
+            "set grafana.path to a file of this cluster alone, such as the patch of its overlay, "
+            "or grafana.manage to none, to leave Grafana out",
+        )
     else:
         found_grafana = _placed(grafana, tree, siblings)
     namespace = _find_namespace(settings, scope, apps, siblings, found_grafana)
@@ -126,7 +132,11 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
         apps=apps,
         apps_kustomization=_kustomization_of(tree, apps) if isinstance(apps, str) else apps,
         namespace=namespace,
-        lacks_namespace=_is_nowhere(scope, namespace) and apps in tree.kustomizations,
+        lacks_namespace=(
+            isinstance(apps, str)
+            and apps in tree.kustomizations
+            and _is_nowhere(settings, scope, apps, namespace)
+        ),
         flux_namespace=_written_namespace(scope, apps, siblings, flux_namespace),
         source=source,
         reference=reference,
@@ -200,11 +210,16 @@ def _find_namespace(
     return documented if apps == settings.gitops.apps else posixpath.basename(apps)
 
 
-def _is_nowhere(scope: Scope, namespace: str) -> bool:
+def _is_nowhere(settings: Settings, scope: Scope, apps: str | None, namespace: str) -> bool:
     """Whether no file of others makes or names a namespace; what is not shown may be made by hand."""
+    # What sops encrypted for us carries no mark.
+    own = tuple(f"{apps}/{name}" for name in (settings.parseable.name, settings.vector.name))
     named = re.compile(rf"(?m)^[-\s]*(?:name|namespace|targetNamespace):\s*[\"']?{namespace}[\"']?\s*(?:#|$)")
     return not any(
-        MARKER not in text and scope.has(path) and named.search(text)
+        MARKER not in text
+        and scope.has(path)
+        and not any(is_below(path, folder) for folder in own)
+        and named.search(text)
         for path, text in scope.tree.texts.items()
     )
 

@@ -144,6 +144,12 @@ def test_a_second_cluster(tmp_path: Path) -> None:
     )
     chosen = layout(tmp_path, files, Gitops(cluster="staging"))
     assert (chosen.cluster, chosen.apps) == ("clusters/staging", "apps/staging")
+    # The base is that of both.
+    assert isinstance(chosen.grafana, MissingError)
+    assert chosen.grafana.summary == (
+        "apps/base/grafana/release.yaml, Grafana's release, is given to other clusters too, "
+        "which have no Parseable"
+    )
 
 
 def test_an_artifact_that_holds_other_folders(tmp_path: Path) -> None:
