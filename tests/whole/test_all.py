@@ -24,7 +24,7 @@ def test_first_and_second_run(play: Playground) -> None:
     assert first.code == 0, first.err
     assert first.out.splitlines()[:3] == [
         "11/11 done, 22 changes",
-        "    commit 15 files: feat(monitoring): deploy Parseable log aggregation with Vector",
+        "    commit 16 files: feat(monitoring): deploy Parseable log aggregation with Vector",
         "    push main to origin/main",
     ]
     login = f"""sops decrypt --extract '["stringData"]["password"]' {SECRET}"""
