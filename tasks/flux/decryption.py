@@ -19,7 +19,7 @@ _KEPT_KEYS = frozenset({"age", "pgp", "hc_vault", "hc_vault_transit_uri"})
 def find_decryption(
     scope: Scope, apps: str | MissingError, siblings: Sequence[FluxObject]
 ) -> Mapping[str, Any] | None:
-    """The ``spec.decryption`` of the Kustomization for the folder ``apps``; None where a parent patches it in.
+    """The ``spec.decryption`` of the Kustomization of the ``apps``; None where a parent patches it in.
 
     It is what its ``siblings`` say, or others do, else what Flux's own guides say.
     """
