@@ -119,23 +119,36 @@ def test_what_is_needed_and_not_known_is_asked_for(tmp_path: Path) -> None:
     assert by_key(made)["s3.endpoint"].value == "https://s3.example.com"
 
 
+def second_grafana(root: Path) -> None:
+    """Another folder has an app of that name: which one is meant would have to be guessed."""
+    folder = root / "kubernetes/apps/default"
+    text = (folder / "podinfo/ks.yaml").read_text(encoding="utf-8")
+    (folder / "grafana.yaml").write_text(text.replace("&app podinfo", "&app grafana"), encoding="utf-8")
+    shapes.edit(folder / "kustomization.yaml", "  - ./podinfo", "  - ./grafana.yaml\n  - ./podinfo")
+
+
 def test_what_is_not_found_says_what_was_considered(tmp_path: Path) -> None:
     def two_folders(root: Path) -> None:
         shapes.observability(root)
         (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
         for path in root.rglob("*.yaml"):
-            path.write_text(path.read_text().replace("./observability", "./logs"))
+            path.write_text(
+                path.read_text()
+                .replace("./observability", "./logs")
+                .replace("apps/observability", "apps/logs")
+            )
         grafana = root / "kubernetes/apps/logs/grafana/app/helmrelease.yaml"
         grafana.write_text(
             "apiVersion: grafana.integreatly.org/v1beta1\nkind: Grafana\nmetadata: {name: x}\n"
         )
         (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
+        second_grafana(root)
 
     made = draft(workspace(tmp_path, two_folders), ENDPOINT, None)
     found = by_key(made)
     assert {item.key for item in made.missing} == {"gitops.apps", "grafana.path"}
     assert {item.value: item.why_not.split(",")[0] for item in found["gitops.apps"].candidates} == {
-        "kubernetes/apps/default": "lists 1 app",
+        "kubernetes/apps/default": "lists 2 apps",
         "kubernetes/apps/logs": "lists 2 apps",
     }
     [grafana] = found["grafana.path"].candidates
@@ -152,9 +165,14 @@ def test_an_answer_may_show_the_rest(tmp_path: Path) -> None:
         shapes.observability(root)
         (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
         for path in root.rglob("*.yaml"):
-            path.write_text(path.read_text().replace("./observability", "./logs"))
+            path.write_text(
+                path.read_text()
+                .replace("./observability", "./logs")
+                .replace("apps/observability", "apps/logs")
+            )
         (root / "kubernetes/apps/logs/grafana/app/helmrelease.yaml").write_text("{}\n")
         (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
+        second_grafana(root)
 
     here = workspace(tmp_path, renamed)
     replies = iter(["kubernetes/nowhere", "kubernetes/apps/logs", ""])
