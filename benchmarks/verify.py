@@ -226,8 +226,8 @@ spec:
 """,
 }
 STACK = {
-    "values.yaml": "prometheus:\n  prometheusSpec: {}\n",
-    "templates/all.yaml": "{{- $_ := .Values.prometheus -}}\n",
+    "values.yaml": "grafana: {}\nprometheus:\n  prometheusSpec: {}\n",
+    "templates/all.yaml": "{{- $_ := list .Values.grafana .Values.prometheus -}}\n",
 }
 
 

@@ -7,7 +7,6 @@ from checks.model import Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.effects import images
 from tasks.kube.pods import Pod
-from tasks.subjects.manifests import APPS
 from tasks.workspace import Network
 
 _ONLINE = "invoke verify --online"
@@ -16,13 +15,15 @@ _GONE = (404, 410)
 
 def images_exist(model: Model) -> Iterator[Outcome]:
     """The registry of each image has it."""
-    pods, hidden = model.pods_and_gaps(*APPS)
+    pods, hidden = model.pods_and_gaps(*model.apps)
     yield from hidden
     ours = {pod.owner.key for pod in pods}
     users: dict[str, Pod] = {}
-    for pod in (*pods, *model.grafana_pods()):
+    for pod in (*pods, *model.other_pods()):
         for container in pod.containers():
             users.setdefault(str(container.get("image")), pod)
+    if not users:
+        yield passed("no pod is seen that would pull an image")
     if users and model.workspace.network is not Network.ONLINE:
         yield unknown(
             f"whether {', '.join(users)} can be pulled: no registry was asked", Cause.NETWORK, _ONLINE

@@ -9,7 +9,6 @@ from tasks.kube.keys import Key
 from tasks.kube.resources import ReleaseName, Resource
 from tasks.kube.rules import Fault, faults
 from tasks.kube.schemas import schema_faults
-from tasks.subjects.manifests import APPS
 from tasks.yaml.documents import dig, items, mapping
 
 _REFUSED = "the API server would refuse it, and nothing that is applied with it would arrive"
@@ -20,9 +19,9 @@ _SHARED = {"CustomResourceDefinition"}
 
 def objects_are_accepted(model: Model) -> Iterator[Outcome]:
     """What the schemas and the rules beside them refuse; other people's objects give notes."""
-    own = {item.key for _, item in model.kustomizations_of(*APPS)}
+    own = {item.key for _, item in model.kustomizations_of(*model.apps)}
     looked, unanswered = 0, None
-    for item in model.resources.objects:
+    for item in model.judged:
         looked += 1
         refused = [*item.faults, *faults(item.data)]
         if unanswered is None:
@@ -37,7 +36,7 @@ def objects_are_accepted(model: Model) -> Iterator[Outcome]:
         yield unknown(
             f"the schemas of {looked} objects: {unanswered.summary}", unanswered.cause, unanswered.hint
         )
-    yield from model.pods_and_gaps(*APPS)[1]
+    yield from model.pods_and_gaps(*model.apps)[1]
     yield passed(f"{looked} objects agree with their schemas")
 
 
@@ -58,12 +57,13 @@ def _refused(model: Model, item: Resource, fault: Fault) -> Outcome:
 
 
 def versions_are_served(model: Model) -> Iterator[Outcome]:
-    """Our Flux objects use API versions that the repository shows the cluster to have."""
+    """Flux objects use API versions that the repository shows the cluster to have; ours are judged always."""
     # By whoever they were written: what is to be judged is no evidence.
     used = newest_apis(text for path, text in model.tree.texts.items() if path not in model.ours)
-    for item in model.resources.objects:
+    for item in model.judged:
         kind, api = item.key.kind, str(item.data.get("apiVersion"))
-        if item.path not in model.ours or kind not in used or item.helm_release is not None:
+        is_judged = item.path in model.ours or model.whole_repository
+        if not is_judged or kind not in used or item.helm_release is not None:
             continue
         served = _served(model, item)
         newest = used[kind]
@@ -98,7 +98,7 @@ def _served(model: Model, item: Resource) -> set[str]:
 
 def objects_have_one_owner(model: Model) -> Iterator[Outcome]:
     """Nothing is both a plain manifest and part of a release, or part of two releases."""
-    for key, owners in _conflicts(model.resources.objects):
+    for key, owners in _conflicts(model.judged):
         named = " and ".join(
             f"HelmRelease {owner.name}" if owner.name else item.path for owner, item in owners
         )
@@ -109,7 +109,7 @@ def objects_have_one_owner(model: Model) -> Iterator[Outcome]:
             "switch it off in the values (create: false), or take the manifest out",
             model.place_of(rendered),
         )
-    yield from model.pods_and_gaps(*APPS)[1]
+    yield from model.pods_and_gaps(*model.apps)[1]
     yield passed("no object is both rendered and written down, or rendered twice")
 
 

@@ -13,7 +13,7 @@ from checks import (
     references,
     vector,
 )
-from checks.model import Check, Stage
+from checks.model import Check, Stage, of_ours
 
 _WRITTEN, _BUILT, _RENDERED = Stage
 
@@ -231,11 +231,18 @@ _CHECKS = (
     Check("references", "everything that a pod refers to exists", _RENDERED, references.references_exist),
     Check("storage", "every StorageClass exists", _RENDERED, references.storage_classes_exist),
     Check("urls", "every URL inside the cluster leads to a port", _RENDERED, addresses.urls_lead_somewhere),
-    Check("login", "Parseable's login is not the default", _RENDERED, parseable.login_is_not_default),
-    Check("pipeline", "every input and the buffer's folder exist", _RENDERED, vector.pipeline_is_connected),
+    Check(
+        "login", "Parseable's login is not the default", _RENDERED, of_ours(parseable.login_is_not_default)
+    ),
+    Check(
+        "pipeline",
+        "every input and the buffer's folder exist",
+        _RENDERED,
+        of_ours(vector.pipeline_is_connected),
+    ),
     Check("images", "every image exists", _RENDERED, downloads.images_exist),
-    Check("plugin", "Grafana's plugin can be downloaded", _WRITTEN, downloads.plugin_exists),
-    Check("remap", "Vector takes its configuration", _RENDERED, vector.pipeline_is_valid),
+    Check("plugin", "Grafana's plugin can be downloaded", _WRITTEN, of_ours(downloads.plugin_exists)),
+    Check("remap", "Vector takes its configuration", _RENDERED, of_ours(vector.pipeline_is_valid)),
 )
 
 CHECKS = {check.id: check for check in _CHECKS}
