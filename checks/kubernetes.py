@@ -1,7 +1,9 @@
 """The API server: whether it takes the objects, in the versions that they name, each from one owner."""
 
+import dataclasses
 from collections.abc import Iterator
 
+from checks.kinds import is_custom, unproved
 from checks.model import Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.flux.layout import api_age, newest_apis
@@ -81,7 +83,20 @@ def versions_are_served(model: Model) -> Iterator[Outcome]:
             f"write {max(served, key=api_age) if served else newest}, or upgrade Flux first",
             model.place_of(item, "apiVersion"),
         )
-    yield passed("no other object of ours is Flux's")
+    own = {item.key for _, item in model.kustomizations_of(*model.apps)}
+    custom = {
+        (item.key.group, item.key.kind): item
+        for item in reversed(model.judged)
+        if is_custom(item.key) and (item.path in model.ours or item.kustomization in own)
+    }
+    for item in custom.values():
+        doubt = unproved(model, item.key)
+        yield (
+            passed(f"{item.key.kind} of {item.key.group} is brought by this repository")
+            if doubt is None
+            else dataclasses.replace(doubt, place=model.place_of(item))
+        )
+    yield passed("no other object of ours is Flux's or of a custom kind")
 
 
 def _served(model: Model, item: Resource) -> set[str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, judged, shown
+from checks.kinds import unproved
 from checks.model import AnsweredError, Cause, Model, Outcome, Stage, failed, passed, unknown
 from checks.references import key_problem, keys_of, maker_of
 from tasks.core.errors import HiddenError
@@ -376,6 +377,9 @@ def metrics_are_discovered(model: Model) -> Outcome:
     if problems:
         where = model.place_with(monitor, "endpoints:")
         return failed("; ".join(problems), _UNSEEN, "invoke task-005", where)
+    open_kind = unproved(model, monitor.key)
+    if open_kind is not None:
+        return open_kind
     evidence = f"{monitor.key} leads to a port and a path that Parseable serves, with its login"
     label = _wanted_label(model)
     if label is not None and label not in mapping(monitor.data, "metadata", "labels").items():
