@@ -15,7 +15,7 @@ _OWN = {
     "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "rbac.authorization.k8s.io",
     "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
 }  # fmt: skip
-_FLUX = ".toolkit.fluxcd.io"
+FLUX = ".toolkit.fluxcd.io"
 # Charts that bring the kinds of a group, and what stands in the URLs of others that do:
 # https://github.com/prometheus-community/helm-charts, https://github.com/prometheus-operator,
 # https://grafana.github.io/grafana-operator/docs/installation/
@@ -35,7 +35,7 @@ _ELSEWHERE = {
 
 def is_custom(key: Key) -> bool:
     """Whether a kind is one that somebody must have brought into the cluster."""
-    return key.group not in _OWN and not key.group.endswith(_FLUX)
+    return key.group not in _OWN and not key.group.endswith(FLUX)
 
 
 def unproved(model: Model, key: Key) -> Outcome | None:

@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Iterator
 
-from checks.kinds import is_custom, unproved
+from checks.kinds import FLUX, is_custom, unproved
 from checks.model import Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.flux.layout import api_age, newest_apis
+from tasks.kube.custom import Definitions
 from tasks.kube.keys import Key
 from tasks.kube.resources import ReleaseName, Resource
 from tasks.kube.rules import Fault, faults
@@ -23,9 +24,12 @@ def objects_are_accepted(model: Model) -> Iterator[Outcome]:
     """What the schemas and the rules beside them refuse; other people's objects give notes."""
     own = {item.key for _, item in model.kustomizations_of(*model.apps)}
     looked, unanswered = 0, None
+    definitions = Definitions(one.data for one in model.resources.of_kind("CustomResourceDefinition"))
     for item in model.judged:
         looked += 1
         refused = [*item.faults, *faults(item.data)]
+        if is_custom(item.key) or item.key.group.endswith(FLUX):
+            refused += definitions.faults(item.data)
         if unanswered is None:
             try:
                 refused += schema_faults(item.data)
