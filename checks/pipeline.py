@@ -13,6 +13,7 @@ from tasks.subjects.vector import VECTOR
 from tasks.yaml.documents import dig, items, load_documents, mapping, merged, syntax_error
 
 # The files of a folder that Vector reads: https://vector.dev/docs/reference/configuration/#multiple-files
+_SECTION = r"(?m)^\s*[\[{]?\s*[\"']?(?:sources|transforms|sinks)\b"
 _ENDINGS = (".yaml", ".yml", ".toml", ".json")
 
 
@@ -108,6 +109,14 @@ def pipeline_of(model: Model) -> Pipeline:
         AnsweredError: there is none, or a part of it does not parse.
     """
     return read_pipeline(model, config_of(model))
+
+
+def is_pipeline(holder: Resource) -> bool:
+    """Whether a ConfigMap holds a file that looks like a configuration of Vector."""
+    return any(
+        str(key).endswith(_ENDINGS) and isinstance(text, str) and re.search(_SECTION, text)
+        for key, text in mapping(holder.data, "data").items()
+    )
 
 
 def read_pipeline(model: Model, holder: Resource) -> Pipeline:
