@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, shown
+from checks.generated import holds_ciphertext
 from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.effects.kustomize import BuildError, Built, is_remote
 from tasks.flux.cluster import Cluster
@@ -546,7 +547,10 @@ def secrets_are_decrypted(model: Model) -> Iterator[Outcome]:
 def _is_encrypted(data: Mapping[str, Any]) -> bool:
     """Whether Flux takes an object for encrypted, and is not told to leave it so."""
     annotation = mapping(data, "metadata", "annotations").get("kustomize.toolkit.fluxcd.io/decrypt")
-    return isinstance(dig(data, "sops"), dict) and str(annotation).lower() != "disabled"
+    is_cipher = isinstance(dig(data, "sops"), dict) or (
+        data.get("kind") == "Secret" and holds_ciphertext(data)
+    )
+    return is_cipher and str(annotation).lower() != "disabled"
 
 
 def _key(model: Model, found: Cluster, item: FluxKustomization) -> Outcome:

@@ -8,6 +8,7 @@ from typing import Any
 from checks.model import Cause, Model, Outcome, failed, passed, unknown
 from checks.pipeline import Pipeline, config_maps_of, is_pipeline, read_pipeline
 from checks.references import keys_of
+from checks.variables import VARIABLE
 from tasks.kube.pods import Pod, variables
 from tasks.model import AnsweredError
 from tasks.subjects.parseable import INGEST_PATH
@@ -16,8 +17,6 @@ from tasks.yaml.documents import dig, items
 
 # Two of its data files and a header (lib/vector-buffers: variants/disk_v2/common.rs).
 _SMALLEST_BUFFER = 268435488
-# https://vector.dev/docs/reference/environment_variables/: a name, and what follows where it is not set.
-_VARIABLE = re.compile(r"\$\$|\$([\w.]+)|\$\{([\w.]+)(?:(:?[-?])([^}]*))?\}", re.ASCII)
 # What containers have without being told: from the runtime, and for the Services of their namespace.
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _ALWAYS = re.compile(r"HOSTNAME|HOME|PATH|[A-Z0-9_]+_(?:SERVICE_HOST|(?:SERVICE_)?PORT(?:_\w+)?)")
@@ -106,7 +105,7 @@ def _logins(pipeline: Pipeline) -> set[str]:
         for sink in sinks
         if str(sink.get("uri")).rstrip("/").endswith(INGEST_PATH)
         for text in _texts(sink.get("auth"))
-        for found in _VARIABLE.finditer(text)
+        for found in VARIABLE.finditer(text)
     }
 
 
@@ -119,7 +118,7 @@ def _variables(
     missing = dict.fromkeys(
         name
         for text in _texts(pipeline.content)
-        for found in _VARIABLE.finditer(text)
+        for found in VARIABLE.finditer(text)
         if (name := found[1] or found[2]) and name not in told_elsewhere and _lacks(found, name, environment)
     )
     for name in missing:
@@ -169,7 +168,7 @@ def _buffers(model: Model, pipeline: Pipeline, environment: _Environment) -> Ite
 def _number(value: object, environment: _Environment) -> int | None:
     """The number that is meant, written out or as a variable whose text is known; else None."""
     if isinstance(value, str):
-        found = _VARIABLE.fullmatch(value)
+        found = VARIABLE.fullmatch(value)
         name = found and (found[1] or found[2])
         text = environment.given.get(name) if name else value
         if found and name and not text and (found[3] or "").endswith("-") and name not in environment.given:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, judged, shown
+from checks.generated import encryption
 from checks.kinds import unproved
 from checks.model import AnsweredError, Cause, Model, Outcome, Stage, failed, passed, unknown
 from checks.references import key_problem, keys_of, maker_of
@@ -15,7 +16,7 @@ from tasks.flux.releases import chart_of
 from tasks.flux.substitution import has_variable
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
-from tasks.kube.services import scrape_problems
+from tasks.kube.services import is_selected, scrape_problems
 from tasks.subjects.parseable import (
     LOGIN_VARIABLES,
     METRICS_PATH,
@@ -243,6 +244,9 @@ def secret_has_keys(model: Model) -> Outcome:
 def secret_is_encrypted(model: Model) -> Outcome:
     """DoD-004-02."""
     resource, found = _secret_file(model)
+    generated = encryption(model, resource)
+    if generated is not None:
+        return generated
     where = model.place_of(resource)
     if found is None:
         return failed(
@@ -394,11 +398,9 @@ def metrics_are_discovered(model: Model) -> Outcome:
 
 def _selects(monitor: Resource, objects: Sequence[Resource]) -> bool:
     """Whether a ServiceMonitor selects a Service among ``objects``."""
-    labels = mapping(monitor.data, "spec", "selector", "matchLabels")
-    return bool(labels) and any(
-        all(mapping(item.data, "metadata", "labels").get(name) == value for name, value in labels.items())
-        for item in objects
-        if item.key.kind == "Service"
+    selector = mapping(monitor.data, "spec", "selector")
+    return any(selector.values()) and any(
+        is_selected(item.data, selector) for item in objects if item.key.kind == "Service"
     )
 
 

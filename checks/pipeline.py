@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.model import AnsweredError, Cause, Model, failed, unknown
+from checks.variables import filled
 from tasks.flux.listing import is_below
-from tasks.kube.pods import Pod
+from tasks.kube.pods import Pod, pods_of, variables
 from tasks.kube.resources import Resource
 from tasks.subjects.vector import VECTOR
 from tasks.yaml.documents import dig, items, load_documents, mapping, merged, syntax_error
@@ -149,7 +150,20 @@ def read_pipeline(model: Model, holder: Resource) -> Pipeline:
                 model.place_of(holder),
             )
         )
-    return Pipeline(holder, content)
+    return Pipeline(holder, filled(content, _given(model, holder)))
+
+
+def _given(model: Model, holder: Resource) -> dict[str, object]:
+    """The variables of the pods that mount ``holder``, as far as all of them have the same."""
+    found: dict[str, object] = {}
+    for pod in pods_of(model.resources.objects):
+        if pod.owner.key.namespace == holder.key.namespace and holder.key.name in pod.mounted("configMap"):
+            for container in pod.containers():
+                for name, value in variables(container).items():
+                    is_text = isinstance(value, str) and "$(" not in value
+                    same = found.get(name, value) == value
+                    found[name] = value if is_text and same else None
+    return found
 
 
 def _parsed(name: str, text: object) -> Mapping[str, Any] | str:
