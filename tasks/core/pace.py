@@ -5,7 +5,8 @@ import time
 
 from tasks.core.console import Console
 
-# What is over sooner needs no words; then a line now and again, not one for each of hundreds.
+# A few things need no words, nor what is over sooner; then a line now and again, not one for each.
+_FEW = 10
 _FIRST, _NEXT = 1.0, 2.0
 
 
@@ -20,10 +21,10 @@ class Pace:
         self._lock = threading.Lock()
 
     def begin(self, name: str) -> None:
-        """Count ``name``, which is begun now, and say so if nothing was said for a while."""
+        """Count ``name``, which is begun now; say so if there are many and nothing was said for a while."""
         with self._lock:
             self._count += 1
-            if time.monotonic() < self._due:
+            if self._count <= _FEW or time.monotonic() < self._due:
                 return
             self._due = time.monotonic() + _NEXT
             of = "" if self._total is None else f" of {self._total}"
