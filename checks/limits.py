@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from checks.interpolation import VARIABLE
 from checks.model import Cause, Model, Outcome, failed, passed, unknown
 from checks.pipeline import Pipeline, config_maps_of, is_pipeline, read_pipeline
 from checks.references import keys_of
-from checks.variables import VARIABLE
 from tasks.kube.pods import Pod, variables
 from tasks.model import AnsweredError
 from tasks.subjects.parseable import INGEST_PATH

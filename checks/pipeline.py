@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from checks.interpolation import filled
 from checks.model import AnsweredError, Cause, Model, failed, unknown
-from checks.variables import filled
 from tasks.flux.listing import is_below
 from tasks.kube.pods import Pod, pods_of, variables
 from tasks.kube.resources import Resource
