@@ -9,7 +9,6 @@ from tasks.flux.substitution import has_variable
 from tasks.kube.pods import Pod
 from tasks.kube.resources import Resource, Resources
 from tasks.kube.services import Address, address_of, urls_in
-from tasks.subjects.grafana import values_at
 from tasks.yaml.documents import dig, items, mapping
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -132,15 +131,14 @@ def _data_sources(model: Model) -> Iterator[Outcome]:
     grafana = model.layout.grafana
     if not isinstance(grafana, GrafanaPlace):
         return
-    values = values_at(grafana, model.text(grafana.path))
+    values, _ = model.grafana_values
     for file in mapping(values, "datasources").values():
         for source in items(file, "datasources"):
             url, name = dig(source, "url"), dig(source, "name")
             if not isinstance(url, str):
                 continue
             place = model.place_in(grafana.path, url)
-            namespace = grafana.target or grafana.namespace or model.layout.namespace
-            for outcome in led(model, url, namespace, f"data source {name}: {url}", place):
+            for outcome in led(model, url, model.grafana_namespace, f"data source {name}: {url}", place):
                 if name == model.settings.grafana.datasource_name:
                     yield outcome
                 # Where others lead depends on charts that are not rendered here: that says nothing of ours.

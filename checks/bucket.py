@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from checks.model import AnsweredError, Model, Outcome, failed, passed
+from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
 from tasks.core.errors import RefusedError
-from tasks.effects.lifecycle import LifecycleRule, expires_logs, log_prefix
+from tasks.effects.lifecycle import LifecycleRule, expires_logs, log_prefix, removes_versions
 from tasks.effects.s3 import BucketFacts
 from tasks.effects.s3_errors import UnreachableError
+from tasks.subjects.parseable import retention_command
 
 _NO_STORAGE = "Parseable could not use its storage: it would not get ready, and no log would be kept"
 _NEVER_DELETED = "log data would never be deleted, and the bucket grow without end"
@@ -16,7 +17,9 @@ _COMMAND = "invoke task-001"
 def bucket_exists(model: Model) -> Outcome:
     """DoD-001-01."""
     _existing(model)
-    return passed(f"bucket '{model.settings.s3.bucket}' exists at {model.settings.s3.endpoint}")
+    s3 = model.settings.s3
+    also = "" if s3.asked == s3.endpoint else f", which Parseable gets as {s3.endpoint}"
+    return passed(f"bucket '{s3.bucket}' exists at {s3.asked}{also}")
 
 
 def access_is_path_style(model: Model) -> Outcome:
@@ -24,7 +27,7 @@ def access_is_path_style(model: Model) -> Outcome:
     _existing(model)
     s3 = model.settings.s3
     evidence = (
-        f"the server answered a path-style request for {s3.endpoint.rstrip('/')}/{s3.bucket} "
+        f"the server answered a path-style request for {s3.asked.rstrip('/')}/{s3.bucket} "
         f"signed for region '{s3.region}'"
     )
     if not model.workspace.probe:
@@ -39,16 +42,27 @@ def access_is_path_style(model: Model) -> Outcome:
 
 def old_logs_expire(model: Model) -> Outcome:
     """DoD-001-03: a rule expires the log data in time, and none expires what Parseable cannot lose."""
-    rules = _rules(model)
+    rules, found = _rules(model), _existing(model)
     harmless = [rule for rule in rules if not _lost_files(model, rule)]
     problems = [
         *_missing_expiry(model, rules),
         *_lost_metadata(model, rules),
         *_early_expiry(model, harmless),
+        # Where rules cannot be read, the server may have ways of its own.
+        *(_kept_versions(model, rules) if found.versioned and found.unread is None else []),
     ]
     if problems:
         evidence, consequence, remedy = zip(*problems, strict=True)
         return failed("; ".join(evidence), "; ".join(consequence), "; ".join(dict.fromkeys(remedy)))
+    if _is_left(model) and _missing_rule(model, rules):
+        return _left_to_parseable(model)
+    if found.versioned is None:
+        return unknown(
+            f"{_expiry(model, rules)}; whether the bucket keeps versions of what is deleted is not "
+            "known: this S3 key may not read that",
+            Cause.TOOL,
+            "grant it s3:GetBucketVersioning on the bucket",
+        )
     doubtful = [rule for rule in rules if rule.enabled and rule.expires and rule.limits]
     notes = "".join(
         f"; rule '{rule.id}' also deletes objects, but only those {' and '.join(rule.limits)}: "
@@ -61,6 +75,8 @@ def old_logs_expire(model: Model) -> Outcome:
 def retention_applies(model: Model) -> Outcome:
     """DoD-003-04: the chart has no value for retention, the bucket's lifecycle rule does it."""
     rules = _rules(model)
+    if _is_left(model) and _missing_rule(model, rules):
+        return _left_to_parseable(model)
     problems = [*_missing_expiry(model, rules), *_early_expiry(model, rules)]
     return failed(*problems[0]) if problems else passed(_expiry(model, rules))
 
@@ -82,14 +98,14 @@ def _existing(model: Model) -> BucketFacts:
     if not found.exists:
         s3 = model.settings.s3
         raise AnsweredError(
-            failed(f"bucket '{s3.bucket}' does not exist at {s3.endpoint}", _NO_STORAGE, _COMMAND)
+            failed(f"bucket '{s3.bucket}' does not exist at {s3.asked}", _NO_STORAGE, _COMMAND)
         )
     return found
 
 
 def _rules(model: Model) -> tuple[LifecycleRule, ...]:
     found = _existing(model)
-    if found.unread is not None:
+    if found.unread is not None and not _is_left(model):
         raise AnsweredError(failed(found.unread.summary, _NEVER_DELETED, found.unread.hint))
     return found.rules
 
@@ -104,10 +120,46 @@ def _expiry(model: Model, rules: Sequence[LifecycleRule]) -> str:
     return f"rule '{rule.id}' deletes {prefix}… after {_days(days)}"
 
 
-def _missing_expiry(model: Model, rules: Sequence[LifecycleRule]) -> list[_Problem]:
-    prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
-    if any(expires_logs(rule, prefix, days) for rule in rules):
+def _is_left(model: Model) -> bool:
+    """Whether the settings leave the deletion of old logs to Parseable."""
+    return model.settings.s3.retention == "parseable"
+
+
+def _left_to_parseable(model: Model) -> Outcome:
+    return unknown(
+        "Parseable deletes old logs itself (s3.retention: parseable), once it has been told in the cluster",
+        Cause.CLUSTER,
+        retention_command(model.workspace),
+    )
+
+
+def _kept_versions(model: Model, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+    """What a versioned bucket keeps of the logs that are deleted in it."""
+    prefix, s3 = log_prefix(model.settings.parseable.stream), model.settings.s3
+    if removes_versions(rules, prefix, s3.retention_days):
         return []
+    hides = "a deletion" if _is_left(model) else "the rule"
+    return [
+        (
+            f"bucket '{s3.bucket}' keeps every version: {hides} only hides the objects",
+            "their bytes are kept for ever",
+            _COMMAND
+            if not _is_left(model)
+            else f"give the bucket a rule with NoncurrentVersionExpiration for {prefix}",
+        )
+    ]
+
+
+def _missing_rule(model: Model, rules: Sequence[LifecycleRule]) -> bool:
+    """Whether no rule deletes the logs in time."""
+    prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
+    return not any(expires_logs(rule, prefix, days) for rule in rules)
+
+
+def _missing_expiry(model: Model, rules: Sequence[LifecycleRule]) -> list[_Problem]:
+    if _is_left(model) or not _missing_rule(model, rules):
+        return []
+    prefix, days = log_prefix(model.settings.parseable.stream), model.settings.s3.retention_days
     there = [rule for rule in rules if rule.prefix == prefix]
     found = "; it has " + " and ".join(_told(rule) for rule in there) if there else ""
     evidence = (

@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from checks.model import Cause, Model, Outcome, as_note, failed, passed, unknown
+from checks.grafana import plugin_urls
+from checks.model import Cause, Model, Outcome, as_note, failed, passed, skipped, unknown
 from tasks.core.errors import UnavailableError
 from tasks.effects import images
+from tasks.flux.grafana_plugins import is_published, url_of
 from tasks.kube.pods import Pod
+from tasks.subjects.grafana import left_out
 from tasks.workspace import Network
 
 _ONLINE = "invoke verify --online"
 _GONE = (404, 410)
+_ODD = "it is neither of Grafana's catalogue nor a release of parseablehq/parseable-datasource"
 
 
 def images_exist(model: Model) -> Iterator[Outcome]:
@@ -55,16 +59,21 @@ def _image(model: Model, text: str, pod: Pod) -> Outcome:
 
 
 def plugin_exists(model: Model) -> Outcome:
-    """The URL of Grafana's plugin answers."""
-    url = model.settings.grafana.plugin_url
+    """The URL of Grafana's plugin answers; without a network, whether its form is a known one."""
+    skip = left_out(model.settings)
+    if skip:
+        return skipped(skip)
+    grafana = model.settings.grafana
+    url = next(iter(plugin_urls(model)), url_of(grafana))
     if model.workspace.network is not Network.ONLINE:
-        return unknown(f"whether {url} answers: it was not asked", Cause.NETWORK, _ONLINE)
+        odd = "" if is_published(grafana, url) else f", and {_ODD}"
+        return unknown(f"whether {url} answers: it was not asked{odd}", Cause.NETWORK, _ONLINE)
     status = model.workspace.web.status_of(url)
     if status in _GONE:
         return failed(
             f"{url} answers HTTP {status}",
             "Grafana would not get the plugin, and as a rule not start",
-            "set grafana.plugin_url to a release that exists",
+            "set grafana.plugin_version to a release that exists, or grafana.plugin_url",
             model.place_in(model.grafana_file, url) if model.grafana_file else "",
         )
     if status < 400:

@@ -1,4 +1,4 @@
-"""What Flux is told to apply: documents, entries, sources and decryption, and DoD-011."""
+"""What Flux is told to apply: documents, entries and sources, and DoD-011."""
 
 import posixpath
 from collections import Counter
@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, shown
-from checks.generated import holds_ciphertext
-from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, unknown
+from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, skipped, unknown
 from tasks.effects.kustomize import BuildError, Built, is_remote
 from tasks.flux.cluster import Cluster
-from tasks.flux.kustomizations import FluxKustomization, decryption_of, dependencies_of
-from tasks.flux.layout import Source, need
+from tasks.flux.kustomizations import FluxKustomization, dependencies_of
+from tasks.flux.missing import need
+from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.kube.keys import key_of
 from tasks.kube.resources import Gap
 from tasks.model import cause_of
 from tasks.subjects.apps import KS, KUSTOMIZATION
 from tasks.subjects.flux import applied_files
+from tasks.subjects.grafana import left_out
 from tasks.subjects.manifests import APPS, own_files
 from tasks.subjects.parseable import PARSEABLE
 from tasks.subjects.vector import VECTOR
@@ -190,7 +191,8 @@ def _reached(model: Model, found: Sequence[Cluster], applied: set[str | None]) -
         is_source = path not in own_files(model.workspace)
         if is_source and model.workspace.repository.read(path) is not None and path not in applied:
             consequence = "Flux would not know where the chart comes from"
-            yield from _unreached(found, path, consequence, need(model.layout.repositories_kustomization))
+            listing = str(need(model.layout.repositories_kustomization))
+            yield from _unreached(found, path, consequence, listing)
 
 
 def _all(found: Sequence[Cluster]) -> Iterator[FluxKustomization]:
@@ -301,7 +303,7 @@ def _listing(model: Model, item: FluxKustomization) -> Mapping[str, Any]:
 # Sources --------------------------------------------------------------------------------------------------
 
 
-def _own(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
+def applied(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
     """Our Kustomizations, in every cluster that applies them; none where only others are judged.
 
     Raises:
@@ -316,7 +318,7 @@ def _own(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
     return found
 
 
-def _others(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
+def applied_by_others(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
     """Other people's Kustomizations that are judged as ours are: those of the whole repository, or none."""
     own = [item.key for _, item in model.kustomizations_of(*model.apps)]
     return [
@@ -327,14 +329,15 @@ def _others(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
     ]
 
 
-def _is_by_hand(model: Model, item: FluxKustomization) -> bool:
+def is_by_hand(model: Model, item: FluxKustomization) -> bool:
     """Whether it stands for a folder that somebody applies (``kubectl apply -k``), not for one of Flux's."""
     return item.path not in model.tree.texts or item.path in model.tree.kustomizations.values()
 
 
 def sources_exist(model: Model) -> Iterator[Outcome]:
     """What Kustomizations and HelmReleases refer to is defined, or used by others in the same way."""
-    own, others = [item.key for _, item in _own(model)], [item.key for _, item in _others(model)]
+    own = [item.key for _, item in applied(model)]
+    others = [item.key for _, item in applied_by_others(model)]
     everywhere = {item.key for item in _all(model.clusters)}
     for found in model.clusters:
         naming = Counter(
@@ -344,7 +347,7 @@ def sources_exist(model: Model) -> Iterator[Outcome]:
         for item in found.kustomizations:
             needed = _dependencies(model, found, item, everywhere)
             if item.key in own or item.key in others:
-                if not _is_by_hand(model, item):
+                if not is_by_hand(model, item):
                     used = _used(item, naming, is_ours=item.key in own)
                     yield _source(model, found, item, defined, used, is_ours=item.key in own)
                 yield from needed
@@ -510,75 +513,6 @@ def _is_used(model: Model, found: Cluster, wanted: _Reference, *, besides: str) 
     return False
 
 
-# Decryption -----------------------------------------------------------------------------------------------
-
-
-def secrets_are_decrypted(model: Model) -> Iterator[Outcome]:
-    """Kustomizations whose build holds objects encrypted with SOPS say how they are decrypted."""
-    yield passed("no other Kustomization of Flux applies anything that is encrypted")
-    others = [pair for pair in _others(model) if not _is_by_hand(model, pair[1])]
-    for found, item in (*_own(model), *others):
-        encrypted = [one for one in item.objects or () if _is_encrypted(one.data)]
-        if not encrypted:
-            yield passed(f"Kustomization {item.key[1]} applies nothing that is encrypted")
-            continue
-        provider, _ = decryption_of(item)
-        if provider == "sops":
-            yield _key(model, found, item)
-            continue
-        names = ", ".join(str(dig(one.data, "metadata", "name")) for one in encrypted)
-        has = f"has the decryption provider {provider}, not sops," if provider else (
-            "has no spec.decryption, its own or from a parent,"
-        )  # fmt: skip
-        # Seen with Flux 2.7: what lies below stringData is applied as it is, and Ready; below data the API
-        # server refuses it, for it is not base64.
-        is_applied = all(not mapping(one.data, "data") for one in encrypted)
-        yield failed(
-            f"Kustomization {item.key[1]} {has} and applies {names}, which is encrypted",
-            "Flux would apply the ciphertext as it is and say that all is well: the pods would get ENC[…] as "
-            "their credentials"
-            if is_applied
-            else "Flux would be refused, and apply nothing else of this Kustomization",
-            "add spec.decryption: {provider: sops, secretRef: {name: …}}",
-            model.place(item.path, item.data, "spec"),
-        )
-
-
-def _is_encrypted(data: Mapping[str, Any]) -> bool:
-    """Whether Flux takes an object for encrypted, and is not told to leave it so."""
-    annotation = mapping(data, "metadata", "annotations").get("kustomize.toolkit.fluxcd.io/decrypt")
-    is_cipher = isinstance(dig(data, "sops"), dict) or (
-        data.get("kind") == "Secret" and holds_ciphertext(data)
-    )
-    return is_cipher and str(annotation).lower() != "disabled"
-
-
-def _key(model: Model, found: Cluster, item: FluxKustomization) -> Outcome:
-    """Whether the Secret with the private key is where the Kustomization looks for it."""
-    name, namespace = decryption_of(item)[1], item.key[0]
-    where = model.place(item.path, item.data, "spec", "decryption")
-    if not name:
-        return unknown(
-            f"Kustomization {item.key[1]} decrypts without a secretRef: with keys that its controller has",
-            Cause.CLUSTER,
-            place=where,
-        )
-    own = [*(other for _, other in _own(model)), item]
-    seen = {(key.namespace, key.name) for one in found.objects_of("Secret") for key in [key_of(one.data)]} | {
-        (other.key[0], decryption_of(other)[1]) for other in found.kustomizations if other not in own
-    }
-    if (namespace, name) in seen:
-        return passed(f"{item.path}: decrypted with Secret {namespace}/{name}")
-    elsewhere = sorted(f"{other}/{name}" for other, known in seen if known == name)
-    near = f" (there is: {', '.join(elsewhere)})" if elsewhere else ""
-    return unknown(
-        f"Secret {namespace}/{name} with the private key: the repository shows none, and no other use{near}",
-        Cause.CLUSTER,
-        f"kubectl get secret -n {namespace} {name}",
-        where,
-    )
-
-
 # The running cluster ----------------------------------------------------------------------------------------
 
 
@@ -587,8 +521,10 @@ def pods_run(_: Model) -> Outcome:
     return unknown(f"{NEEDS_CLUSTER}: every pod Running", Cause.CLUSTER)
 
 
-def logs_are_found(_: Model) -> Outcome:
+def logs_are_found(model: Model) -> Outcome:
     """DoD-011-03."""
+    if left_out(model.settings):
+        return skipped(left_out(model.settings))
     return unknown(f"{NEEDS_CLUSTER}: recent logs of all namespaces in Grafana", Cause.CLUSTER)
 
 

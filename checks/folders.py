@@ -5,8 +5,8 @@ import os
 from checks.answers import NEEDS_CLUSTER
 from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
 from tasks.flux.kustomizations import FluxKustomization
-from tasks.flux.layout import need
 from tasks.flux.listing import is_below
+from tasks.flux.missing import need
 from tasks.subjects.apps import APP_FOLDER, KS, App
 from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import PARSEABLE
@@ -84,7 +84,7 @@ def _is_pointed_at(model: Model, app: App, remedy: str) -> Outcome:
             item
             for one in model.tree.of_kind("Kustomization")
             if is_below(one.path, folder)
-            and (item := FluxKustomization(one.data, one.path)).origin is not None
+            and (item := FluxKustomization.read(one.data, one.path, model.tree)).origin is not None
         ]
     if not found:
         return failed(f"no Flux Kustomization is in {folder}", _NOT_APPLIED, remedy, f"{folder}/{KS}:1")

@@ -1,23 +1,29 @@
 """The API server: whether it takes the objects, in the versions that they name, each from one owner."""
 
 import dataclasses
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
 from checks.kinds import FLUX, is_custom, unproved
 from checks.model import Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.flux.layout import api_age, newest_apis
 from tasks.kube.custom import Definitions
-from tasks.kube.keys import Key
-from tasks.kube.resources import ReleaseName, Resource
+from tasks.kube.keys import Key, key_of
+from tasks.kube.resources import Resource
 from tasks.kube.rules import Fault, faults
 from tasks.kube.schemas import schema_faults
+from tasks.model import cause_of, rendered_by
 from tasks.yaml.documents import dig, items, mapping
 
 _REFUSED = "the API server would refuse it, and nothing that is applied with it would arrive"
 _DROPPED = "the field would be refused, or dropped without a word"
 # Helm installs CRDs only where there are none yet: https://helm.sh/docs/chart_best_practices/custom_resource_definitions/
 _SHARED = {"CustomResourceDefinition"}
+# An annotation with which Flux does not take an object for its own alone:
+# https://fluxcd.io/flux/components/kustomize/kustomizations/#controlling-the-apply-behavior-of-resources.
+_SHARING = "kustomize.toolkit.fluxcd.io/ssa"
+_NOT_OWNED = ("Merge", "IfNotPresent", "Ignore")
 
 
 def objects_are_accepted(model: Model) -> Iterator[Outcome]:
@@ -37,13 +43,32 @@ def objects_are_accepted(model: Model) -> Iterator[Outcome]:
                 unanswered = error
         for fault in _without_doubles(refused):
             outcome = _refused(model, item, fault)
-            yield outcome if item.path in model.ours or item.kustomization in own else as_note(model, outcome)
+            is_ours = item.path in model.ours or item.kustomization in own or _is_by_us(model, item, fault)
+            yield outcome if is_ours else as_note(model, outcome)
     if unanswered is not None:
         yield unknown(
             f"the schemas of {looked} objects: {unanswered.summary}", unanswered.cause, unanswered.hint
         )
     yield from model.pods_and_gaps(*model.apps)[1]
     yield passed(f"{looked} objects agree with their schemas")
+
+
+def _is_by_us(model: Model, item: Resource, fault: Fault) -> bool:
+    """Whether a fault in Grafana's release comes from what the playbook adds to its values."""
+    release = model.grafana_release
+    if release is None or item.path != release.path or item.release != release.identity:
+        return False
+    before = model.grafana_without_ours
+    return before is not None and (item.key, _words(fault)) not in {
+        (key_of(one.data, release.namespace), _words(other))
+        for one in before
+        for other in (*one.faults, *faults(one.data))
+    }
+
+
+def _words(fault: Fault) -> str:
+    """A fault without the numbers of items, which change with what stands before them."""
+    return re.sub(r"\d+", "", f"{[part for part in fault.path if isinstance(part, str)]} {fault.text}")
 
 
 def _without_doubles(found: list[Fault]) -> list[Fault]:
@@ -116,29 +141,93 @@ def _served(model: Model, item: Resource) -> set[str]:
 
 
 def objects_have_one_owner(model: Model) -> Iterator[Outcome]:
-    """Nothing is both a plain manifest and part of a release, or part of two releases."""
-    for key, owners in _conflicts(model.judged):
+    """Nothing is applied by two Kustomizations, two releases, or one of each."""
+    own = {item.key for _, item in model.kustomizations_of(*model.apps)}
+    # What nothing connects with our files may be applied by nobody.
+    stray = {item.key for found in model.clusters for item in found.kustomizations if item.is_stray}
+    objects = [item for item in model.resources.objects if item.kustomization not in stray]
+    for key, owners in _conflicts(objects):
+        outcome = _owned_twice(model, key, owners)
+        is_ours = any(item.path in model.ours or item.kustomization in own for item in owners)
+        # Whatever is rendered here is of a release that was asked for.
+        is_ours = is_ours or any(item.helm_release for item in owners)
+        yield outcome if is_ours else as_note(model, outcome)
+    yield from _rivals(model)
+    yield from model.pods_and_gaps(*model.apps)[1]
+    yield passed("no object is applied by two Kustomizations or releases")
+
+
+def _owned_twice(model: Model, key: Key, owners: Sequence[Resource]) -> Outcome:
+    rendered = next((item for item in owners if item.helm_release), None)
+    if rendered is not None:
         named = " and ".join(
-            f"HelmRelease {owner.name}" if owner.name else item.path for owner, item in owners
+            f"HelmRelease {item.release.name}" if item.helm_release else item.path for item in owners
         )
-        rendered = next(item for owner, item in owners if owner.name)
-        yield failed(
+        return failed(
             f"{key} is created twice: by {named}",
             "the two would overwrite each other for ever, or Helm would refuse to take it over",
             "switch it off in the values (create: false), or take the manifest out",
             model.place_of(rendered),
         )
-    yield from model.pods_and_gaps(*model.apps)[1]
-    yield passed("no object is both rendered and written down, or rendered twice")
+    named = " and ".join(f"{'/'.join(item.kustomization)} ({item.path})" for item in owners)
+    return failed(
+        f"{key} is applied twice: by Kustomization {named}",
+        "each would overwrite what the other applies, and delete it when it is to be gone from its own list",
+        "let one of them list it",
+        model.place_of(owners[-1]),
+    )
 
 
-def _conflicts(objects: tuple[Resource, ...]) -> Iterator[tuple[Key, list[tuple[ReleaseName, Resource]]]]:
-    by_key: dict[Key, dict[ReleaseName, Resource]] = {}
+def _conflicts(objects: Iterable[Resource]) -> Iterator[tuple[Key, list[Resource]]]:
+    """Each object that more than one owner creates, with what each of them makes of it."""
+    by_key: dict[Key, dict[tuple[str, str, str, str], Resource]] = {}
     for item in objects:
+        annotations = mapping(item.data, "metadata", "annotations")
         # Hooks come and go: https://helm.sh/docs/topics/charts_hooks/
-        is_hook = "helm.sh/hook" in mapping(item.data, "metadata", "annotations")
-        if item.key.kind not in _SHARED and not is_hook:
-            by_key.setdefault(item.key, {}).setdefault(item.release, item)
+        is_owned = "helm.sh/hook" not in annotations and annotations.get(_SHARING) not in _NOT_OWNED
+        # What is not found in a build, or built as by hand, is of nobody.
+        is_applied = bool(item.helm_release or item.kustomization[0])
+        if item.key.kind not in _SHARED and is_owned and is_applied:
+            owner = (*item.release, *(("", "") if item.helm_release else item.kustomization))
+            by_key.setdefault(item.key, {}).setdefault(owner, item)
     for key, owners in by_key.items():
         if len(owners) > 1:
-            yield key, sorted(owners.items(), key=lambda pair: pair[0])
+            yield key, [item for _, item in sorted(owners.items(), key=lambda pair: pair[0])]
+
+
+def _rivals(model: Model) -> Iterator[Outcome]:
+    """Other people's releases of our charts, whose objects may have the names of ours."""
+    for release in model.rivals:
+        key = key_of(release.data)
+        if release.objects is None:
+            if not release.is_refused and release.error is not None:
+                yield unknown(
+                    f"HelmRelease {key.namespace}/{key.name} has a chart of ours too, and may create objects "
+                    f"of the same names: {release.error.summary}",
+                    cause_of(release.error),
+                    release.error.hint,
+                    model.place(release.path, release.data),
+                )
+            continue
+        theirs = list(rendered_by(release))
+        for app in model.apps:
+            for item, other in _same(model.objects_of(app), theirs):
+                by = f"HelmRelease {item.release.name}" if item.helm_release else item.path
+                name = app.settings(model.settings).name
+                yield failed(
+                    f"{item.key} is created twice: by {by} and HelmRelease {key.namespace}/{key.name} "
+                    f"({other.path})",
+                    "the two would overwrite each other for ever, or Helm would refuse to take it over",
+                    f"give ours another name ({app.name}.name: {name}-logs), or theirs",
+                    model.place_of(item),
+                )
+
+
+def _same(ours: Sequence[Resource], theirs: Sequence[Resource]) -> Iterator[tuple[Resource, Resource]]:
+    """The objects that both have, as each has them."""
+    found = {id(item) for item in theirs}
+    for _, owners in _conflicts([*ours, *theirs]):
+        mine = [item for item in owners if id(item) not in found]
+        other = [item for item in owners if id(item) in found]
+        if mine and other:
+            yield mine[0], other[0]

@@ -16,7 +16,7 @@ from tasks.core.outcomes import (
     skipped,
     unknown,
 )
-from tasks.flux.layout import MissingError
+from tasks.flux.missing import MissingError
 from tasks.model import AnsweredError, Model, Stage, cause_of
 
 __all__ = [

@@ -1,35 +1,46 @@
 """DoD-003 to DoD-005: Parseable's chart, storage, resources, credentials and metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, judged, shown
 from checks.generated import encryption
 from checks.kinds import unproved
 from checks.model import AnsweredError, Cause, Model, Outcome, Stage, failed, passed, unknown
-from checks.references import key_problem, keys_of, maker_of
-from tasks.core.errors import HiddenError
+from checks.references import is_given, key_problem, keys_made, keys_of, maker_of
+from tasks.core.credentials import SECRET_KEY
+from tasks.core.errors import HiddenError, PlaybookError
 from tasks.effects.helm import ChartError
-from tasks.effects.sops import EncryptedFile, inspect, oddity
+from tasks.effects.s3_errors import UntrustedError
+from tasks.effects.sops import inspect, oddity
+from tasks.effects.tls import Distrust, distrust_of
 from tasks.flux.cluster import Cluster
 from tasks.flux.releases import chart_of
 from tasks.flux.substitution import has_variable
+from tasks.kube import makers
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import is_selected, scrape_problems
+from tasks.subjects import given_secret
 from tasks.subjects.parseable import (
+    CA_VARIABLES,
     LOGIN_VARIABLES,
     METRICS_PATH,
     PARSEABLE,
+    PASSWORD,
     PATH_STYLE_VARIABLE,
     S3_VARIABLES,
+    SKIP_VERIFY_VARIABLE,
     STORE,
+    SYSTEM_CA_FOLDERS,
     store_variables,
 )
 from tasks.yaml.documents import dig, items, load_documents, mapping
 
 _STACK = "kube-prometheus-stack"
 _UNSEEN = "Prometheus would scrape nothing, or be refused"
+_UNTRUSTED = "every request of Parseable to S3 would end with a certificate error, and it would not get ready"
 _NO_STORE = "Parseable would not start, or keep its logs in an emptyDir"
 
 
@@ -77,7 +88,7 @@ def release_names_official_chart(model: Model) -> Outcome:
     )
 
 
-def _servers(model: Model) -> list[tuple[Pod, Mapping[str, Any]]]:
+def servers_of(model: Model) -> list[tuple[Pod, Mapping[str, Any]]]:
     """The pods that run Parseable's server, with its container; never none.
 
     Raises:
@@ -103,7 +114,7 @@ def connects_to_s3(model: Model) -> Outcome:
 
     Their names and defaults: https://github.com/parseablehq/parseable/blob/v1.7.3/src/storage/s3.rs
     """
-    s3, servers = model.settings.s3, _servers(model)
+    s3, servers = model.settings.s3, servers_of(model)
     wanted = {name: value for name, value in store_variables(s3).items() if name != PATH_STYLE_VARIABLE}
     problems = []
     for pod, container in servers:
@@ -121,6 +132,13 @@ def connects_to_s3(model: Model) -> Outcome:
         if str(given.get(PATH_STYLE_VARIABLE, "true")).lower() != "true":
             told = _given(given[PATH_STYLE_VARIABLE])
             problems.append(f"{pod.owner.key} has {PATH_STYLE_VARIABLE} {told}, not 'true'")
+    distrust = _distrust(model)
+    untrusting = [
+        f"{pod.owner.key}: Parseable would not trust the certificate of {s3.endpoint}: {reason}"
+        for pod, container in servers
+        if distrust is not None and (reason := _distrust_of(model, pod, container, distrust))
+    ]
+    problems += untrusting
     if not problems and any(_is_open(one, variables(one).get(name)) for _, one in servers for name in wanted):
         return unknown(
             "some variables come from where the repository does not show their values", Cause.CLUSTER
@@ -128,10 +146,64 @@ def connects_to_s3(model: Model) -> Outcome:
     return judged(
         problems,
         passed(f"{STORE}, {s3.endpoint}, bucket {s3.bucket}, region {s3.region}, path-style"),
-        consequence=_NO_STORE,
-        remedy="invoke task-003",
+        consequence=_UNTRUSTED if untrusting else _NO_STORE,
+        remedy=_trust_remedy(distrust) if distrust is not None and untrusting else "invoke task-003",
         place=model.place_of(servers[0][0].owner),
     )
+
+
+def _distrust(model: Model) -> Distrust | None:
+    """Why somebody who knows the public authorities only would not trust the S3 server; None if unknown."""
+    s3 = model.settings.s3
+    try:
+        return model.workspace.bucket_facts.untrusted
+    except UntrustedError as error:
+        return Distrust(error.summary) if s3.asked == s3.endpoint else None
+    except PlaybookError:
+        # That is told by the checks of the bucket.
+        return None
+
+
+def _trust_remedy(distrust: Distrust) -> str:
+    if distrust.is_authority:
+        other = "give the server a certificate that an authority signed"
+        return f"{other}, or set s3.tls to skip-verify; then invoke task-003"
+    return "set s3.ca_config_map to a ConfigMap with its authority; then invoke task-003"
+
+
+def _distrust_of(model: Model, pod: Pod, container: Mapping[str, Any], distrust: Distrust) -> str:
+    """Why a container would not trust it either; empty if it would, as far as the repository shows.
+
+    It may ask for no trust, or be given other authorities than those of its image.
+    """
+    given = variables(container)
+    if str(given.get(SKIP_VERIFY_VARIABLE)).lower() == "true":
+        return ""
+    if distrust.is_authority:
+        return f"{distrust}; it is an authority's own"
+    mounts = {str(dig(one, "mountPath")): str(dig(one, "name")) for one in items(container, "volumeMounts")}
+    looked_at = [place for name in CA_VARIABLES for place in str(given.get(name) or "").split(":") if place]
+    for place in looked_at or SYSTEM_CA_FOLDERS:
+        for mount, volume in mounts.items():
+            if PurePosixPath(place).is_relative_to(mount):
+                text = _mounted(model, pod, volume, str(PurePosixPath(place).relative_to(mount)))
+                found = None if text is None else distrust_of(model.settings.s3.endpoint, text=text)
+                return "" if found is None else f"{found} (with the authorities in {place})"
+            if PurePosixPath(mount).is_relative_to(place):
+                return ""
+    return str(distrust)
+
+
+def _mounted(model: Model, pod: Pod, volume: str, file: str) -> str | None:
+    """What a file of a volume holds that is made of a ConfigMap; None if the repository does not show it."""
+    source = next(
+        (mapping(one, "configMap") for one in items(pod.spec, "volumes") if dig(one, "name") == volume), {}
+    )
+    name = str(source.get("name"))
+    holder = model.resources.find("ConfigMap", pod.owner.key.namespace, name) if source else None
+    keys = {str(dig(one, "path")): str(dig(one, "key")) for one in items(source, "items")}
+    text = None if holder is None else mapping(holder.data, "data").get(keys.get(file, file))
+    return None if text is None else str(text)
 
 
 def _is_same(name: str, found: object, wanted: str) -> bool:
@@ -141,7 +213,7 @@ def _is_same(name: str, found: object, wanted: str) -> bool:
 
 def has_resources(model: Model) -> Outcome:
     """DoD-003-03, as Helm's merge with the chart's own defaults leaves it."""
-    wanted, servers = model.settings.parseable, _servers(model)
+    wanted, servers = model.settings.parseable, servers_of(model)
     problems = []
     for pod, container in servers:
         figures = {
@@ -163,8 +235,8 @@ def has_resources(model: Model) -> Outcome:
     )
 
 
-def _secret_file(model: Model) -> tuple[Resource, EncryptedFile | None]:
-    """The Secret of the rollout, and what it shows where sops encrypted it.
+def _secret(model: Model) -> Resource:
+    """The Secret of the rollout, or what a controller makes it from.
 
     That is the one of the settings, else the one that Parseable has its S3 credentials from.
 
@@ -172,7 +244,7 @@ def _secret_file(model: Model) -> tuple[Resource, EncryptedFile | None]:
         AnsweredError: there is none in the repository.
     """
     namespace, name = model.layout.namespace, model.settings.parseable.secret
-    found, hidden = model.resources.find("Secret", namespace, name), None
+    found, hidden = model.resources.find("Secret", namespace, name) or maker_of(model, namespace, name), None
     if found is None:
         try:
             found = _used_secret(model)
@@ -180,14 +252,13 @@ def _secret_file(model: Model) -> tuple[Resource, EncryptedFile | None]:
             hidden = error.outcome
     if found is None:
         raise AnsweredError(_without_secret(model, namespace, name, hidden))
-    return found, inspect(model.text(found.path))
+    return found
 
 
 def _without_secret(model: Model, namespace: str, name: str, hidden: Outcome | None) -> Outcome:
     """What to say of a Secret that is not there; ``hidden`` is why it is not known which one is used."""
-    maker = maker_of(model, namespace, name)
-    if maker is not None:
-        return unknown(f"Secret {namespace}/{name} is made from {maker.key} in the cluster", Cause.CLUSTER)
+    if is_given(model, name):
+        return _given_by_others(model, namespace, name)
     others = sorted({item.key.name for item in model.objects_of(PARSEABLE) if item.key.kind == "Secret"})
     path = model.mentioned("Secret", name)
     if hidden is not None and hidden.cause is not None and (others or path):
@@ -200,13 +271,36 @@ def _without_secret(model: Model, namespace: str, name: str, hidden: Outcome | N
     )
 
 
+def _given_by_others(model: Model, namespace: str, name: str) -> Outcome:
+    """What to say of a Secret that somebody else gives, and that is not among what is applied."""
+    found = given_secret.givers(model.workspace)
+    if found and model.stage < Stage.BUILT:
+        return unknown(
+            f"Secret {namespace}/{name}: {found[0]} gives it; a later stage shows whether that is applied",
+            Cause.STAGE,
+            "invoke verify",
+        )
+    if found:
+        return unknown(
+            f"Secret {namespace}/{name}: {found[0]} gives one, but nothing is seen to apply it there",
+            Cause.CLUSTER,
+            f"let a Kustomization of that namespace apply it, or: {given_secret.make_hint(model.workspace)}",
+        )
+    return unknown(
+        f"Secret {namespace}/{name}: somebody else gives it (secret.manage is existing), and the repository "
+        "does not show who",
+        Cause.CLUSTER,
+        given_secret.make_hint(model.workspace),
+    )
+
+
 def _used_secret(model: Model) -> Resource | None:
     """The one Secret that all servers have both S3 credentials from; None if there is none.
 
     Raises:
         AnsweredError: it is not known what the servers have.
     """
-    servers = _servers(model)
+    servers = servers_of(model)
     used = {_source_of(model, *server, name) for server in servers for name in S3_VARIABLES}
     names = {None if source is None else source[0] for source in used}
     if len(names) != 1 or (name := names.pop()) is None:
@@ -216,38 +310,56 @@ def _used_secret(model: Model) -> Resource | None:
 
 def secret_has_keys(model: Model) -> Outcome:
     """DoD-004-01: the documented keys, or the chart's own that Parseable gets its credentials from."""
-    found, _ = _secret_file(model)
-    keys = keys_of(found)
+    found = _secret(model)
+    keys = keys_of(found) if found.key.kind == "Secret" else keys_made(found)
+    if keys is None:
+        told = f"the Secret is made from {found.key} in the cluster, with keys that are not seen here"
+        return unknown(told, Cause.CLUSTER, given_secret.show_command(model.workspace))
     missing = [key for key in S3_VARIABLES.values() if key not in keys]
     if not missing:
         return passed(f"{found.key} has {' and '.join(S3_VARIABLES.values())}")
     lacks = f"{found.key} lacks {', '.join(missing)}"
+    given = given_secret.is_given(model.workspace)
     try:
-        used = {name: _source_of(model, *server, name) for server in _servers(model) for name in S3_VARIABLES}
+        used = {
+            name: _source_of(model, *server, name) for server in servers_of(model) for name in S3_VARIABLES
+        }
     except AnsweredError as error:
         if error.outcome.cause is not None:
             told = f"{lacks}; whether Parseable takes others: {error.outcome.evidence}"
             return unknown(told, error.outcome.cause, error.outcome.remedy)
         used = {}
-    if used and all(source is not None and source[0] == found.key.name for source in used.values()):
+    made = makers.made_from(found.data)
+    name = made.name if made is not None else found.key.name
+    if used and all(source is not None and source[0] == name for source in used.values()):
         names = [source[1] for source in used.values() if source is not None]
         if set(names) <= set(keys):
             return passed(f"{found.key} has {' and '.join(names)}, which Parseable gets its credentials from")
     return failed(
         lacks,
         "Parseable would have no S3 credentials",
-        "invoke task-004",
+        "invoke task-004" if found.key.kind == "Secret" and not given else f"add them in {found.path}",
         model.place_of(found),
     )
 
 
 def secret_is_encrypted(model: Model) -> Outcome:
     """DoD-004-02."""
-    resource, found = _secret_file(model)
+    resource = _secret(model)
     generated = encryption(model, resource)
     if generated is not None:
         return generated
     where = model.place_of(resource)
+    if resource.key.kind != "Secret":
+        return _made_without_text(resource, where)
+    return _encrypted(model, resource, where)
+
+
+def _encrypted(model: Model, resource: Resource, where: str) -> Outcome:
+    """Whether sops encrypted the file of a Secret, for somebody and as a whole."""
+    found = inspect(model.text(resource.path))
+    if found is None and not given_secret.is_readable(dict(resource.data)):
+        return passed(f"{resource.key} holds variables of Flux only, whose values are not in this file")
     if found is None:
         return failed(
             f"{resource.path} is not a Secret encrypted by sops: {oddity(model.text(resource.path))}",
@@ -262,15 +374,28 @@ def secret_is_encrypted(model: Model) -> Outcome:
             "rotate that value if it was pushed; then invoke task-004",
             where,
         )
-    if not found.recipients:
+    if not found.readers.count:
         return failed(
-            "the Secret has no age recipients",
+            "the Secret is encrypted for no key",
             "Flux could not decrypt it",
-            "add age recipients to .sops.yaml, then invoke task-004",
+            "name keys in .sops.yaml, then invoke task-004",
             where,
         )
-    count = len(found.recipients)
-    return passed(f"every value is encrypted, for {count} age recipient{'s' if count != 1 else ''}")
+    return passed(f"every value is encrypted, for {found.readers}")
+
+
+def _made_without_text(maker: Resource, where: str) -> Outcome:
+    """Whether an object that a Secret is made from shows none of its secret values."""
+    made = makers.made_from(maker.data)
+    shown_keys = sorted((made.plain if made else frozenset()) & {SECRET_KEY, PASSWORD})
+    if shown_keys:
+        return failed(
+            f"{maker.key} has {', '.join(shown_keys)} in plain text in its template",
+            "everyone with the repository could read it",
+            f"take the value from the store of {maker.key}, and rotate it if it was pushed",
+            where,
+        )
+    return passed(f"no value is in the repository: the Secret is made from {maker.key} in the cluster")
 
 
 def _source_of(model: Model, pod: Pod, container: Mapping[str, Any], variable: str) -> tuple[str, str] | None:
@@ -313,7 +438,7 @@ def _source_problem(
 
 def gets_credentials(model: Model) -> Outcome:
     """DoD-004-03: the variables that Parseable reads come from keys that exist, in a Secret that exists."""
-    servers = _servers(model)
+    servers = servers_of(model)
     problems = [
         problem
         for server in servers
@@ -334,7 +459,7 @@ def gets_credentials(model: Model) -> Outcome:
 
 def login_is_not_default(model: Model) -> Iterator[Outcome]:
     """Parseable's login comes from a Secret: without one it is admin/admin."""
-    for pod, container in _servers(model):
+    for pod, container in servers_of(model):
         found = (_source_problem(model, pod, container, name, LOGIN_VARIABLES) for name in LOGIN_VARIABLES)
         problems = [problem for problem in found if problem is not None]
         if not problems:
@@ -361,7 +486,7 @@ def metrics_are_discovered(model: Model) -> Outcome:
         item for item in model.resources.of_kind("ServiceMonitor") if item in own or _selects(item, own)
     ]
     try:
-        servers = _servers(model)
+        servers = servers_of(model)
     except AnsweredError:
         # That much is wrong whatever the chart renders to.
         lost = [problem for item in monitors for problem in _path_problems(item)]
@@ -417,7 +542,7 @@ def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
     for endpoint in items(monitor.data, "spec", "endpoints"):
         for part, variable in zip(("username", "password"), LOGIN_VARIABLES, strict=True):
             reference = mapping(endpoint, "basicAuth", part)
-            login = {(_source_of(model, *server, variable)) for server in _servers(model)}
+            login = {(_source_of(model, *server, variable)) for server in servers_of(model)}
             source = (str(reference.get("name")), str(reference.get("key")))
             if login == {None} and reference and not key_problem(model, monitor.key.namespace, *source):
                 # What login Parseable has is told by the check of it.

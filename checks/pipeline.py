@@ -1,5 +1,6 @@
 """Vector's agents and the pipeline that they are given, as far as it can be read."""
 
+import fnmatch
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -49,6 +50,18 @@ class Pipeline:
             for name, item in found.items()
             if isinstance(item, dict) and kind in ("", item.get("type"))
         }
+
+    def transforms_to(self, sink: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+        """The transforms that events pass on their way to ``sink``, those nearest to the sources first."""
+        transforms, found = self.components("transforms"), dict[str, Mapping[str, Any]]()
+        wanted = [sink]
+        while wanted:
+            component = wanted.pop(0)
+            for name, one in transforms.items():
+                if name not in found and is_input(component, name):
+                    found[name] = one
+                    wanted.append(one)
+        return dict(reversed(found.items()))
 
 
 def config_of(model: Model) -> Resource:
@@ -164,6 +177,14 @@ def _given(model: Model, holder: Resource) -> dict[str, object]:
                     same = found.get(name, value) == value
                     found[name] = value if is_text and same else None
     return found
+
+
+def is_input(component: Mapping[str, Any], name: str) -> bool:
+    """Whether a component takes what ``name`` gives; inputs may be patterns, or name one of its outputs."""
+    return any(
+        fnmatch.fnmatchcase(name, str(wanted)) or str(wanted).startswith(f"{name}.")
+        for wanted in items(component, "inputs")
+    )
 
 
 def _parsed(name: str, text: object) -> Mapping[str, Any] | str:

@@ -6,21 +6,14 @@ from typing import Any
 
 from checks.model import Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.flux.listing import holding
+from tasks.kube import makers
 from tasks.kube.pods import Pod
 from tasks.kube.resources import Gap, Resource
+from tasks.subjects import given_secret
+from tasks.subjects.parseable import CA_KEY
 from tasks.yaml.documents import dig, items, mapping
 
 _WAITS = "the pod would wait in CreateContainerConfigError or ContainerCreating, and never run"
-# Objects that a controller makes a Secret or ConfigMap from, and where they name it (else by their own name).
-_MAKERS: Mapping[str, tuple[str, ...]] = {
-    "ExternalSecret": ("spec", "target", "name"),
-    "ObjectBucketClaim": ("metadata", "name"),
-    "SealedSecret": ("spec", "template", "metadata", "name"),
-    "Certificate": ("spec", "secretName"),
-    "VaultStaticSecret": ("spec", "destination", "name"),
-    "OnePasswordItem": ("metadata", "name"),
-    "InfisicalSecret": ("spec", "managedSecretReference", "secretName"),
-}
 
 
 @dataclass(frozen=True)
@@ -73,6 +66,11 @@ def _needed(pod: Pod) -> Iterator[_Reference]:
                         yield _Reference(kind, str(source.get(name)), str(dig(item, "key")), used_for)
 
 
+def needed_by(pod: Pod) -> Iterator[tuple[str, str]]:
+    """Kind and name of every Secret and ConfigMap that a pod needs before it runs."""
+    yield from dict.fromkeys((one.kind, one.name) for one in _needed(pod))
+
+
 def _one(
     kind: str, reference: Mapping[str, Any], name: str, used_for: str, key: str | None = None
 ) -> Iterator[_Reference]:
@@ -90,11 +88,13 @@ def _resolved(
         # Kubernetes puts it into every namespace.
         return
     holder = model.resources.find(kind, namespace, name)
-    if holder is None:
+    maker = None if holder is not None else maker_of(model, namespace, name)
+    keys = keys_of(holder) if holder is not None else keys_made(maker)
+    if keys is None:
         uses = " and ".join(dict.fromkeys(reference.used_for for reference in references))
         yield _absent(model, pod, kind, name, uses, is_ours=is_ours)
         return
-    keys = keys_of(holder)
+    path = next(item.path for item in (holder, maker) if item is not None)
     for reference in references:
         if reference.key is None or reference.key in keys:
             yield passed(f"{kind} {namespace}/{name} has what {pod.owner.key} needs")
@@ -104,7 +104,7 @@ def _resolved(
             f"{kind} {namespace}/{name} has no key {reference.key} for {reference.used_for} of "
             f"{pod.owner.key} ({has})",
             _WAITS,
-            f"name one of those, or add the key in {holder.path}",
+            f"name one of those, or add the key in {path}",
             model.place_with(pod.owner, reference.key),
         )
 
@@ -121,12 +121,20 @@ def keys_of(holder: Resource) -> list[str]:
 def key_problem(model: Model, namespace: str, name: str, key: str) -> str:
     """What is missing of ``key`` of the Secret ``namespace/name``; empty if it will be there."""
     holder = model.resources.find("Secret", namespace, name)
-    if holder is None:
-        # The keys of one that a controller makes, or that is not seen, are not known here.
-        is_open = maker_of(model, namespace, name) is not None or unseen(model, "Secret", namespace, name)
-        return "" if is_open else f"Secret {namespace}/{name}, which does not exist"
-    keys = keys_of(holder)
-    return "" if key in keys else f"key {key} of Secret {name}, which has {', '.join(keys) or 'none'}"
+    maker = None if holder is not None else maker_of(model, namespace, name)
+    keys = keys_of(holder) if holder is not None else keys_made(maker)
+    if keys is not None:
+        has = ", ".join(keys) or "none"
+        made = f" (made from {maker.key})" if maker is not None else ""
+        return "" if key in keys else f"key {key} of Secret {name}{made}, which has {has}"
+    # The keys of one that is not seen are not known here.
+    is_open = maker is not None or is_given(model, name) or unseen(model, "Secret", namespace, name)
+    return "" if is_open else f"Secret {namespace}/{name}, which does not exist"
+
+
+def is_given(model: Model, name: str) -> bool:
+    """Whether the settings say that somebody else gives the Secret ``name``, perhaps by hand."""
+    return given_secret.is_given(model.workspace) and name == model.settings.parseable.secret
 
 
 def unseen(model: Model, kind: str, namespace: str, name: str) -> Gap | None:
@@ -144,10 +152,17 @@ def unseen(model: Model, kind: str, namespace: str, name: str) -> Gap | None:
 
 def maker_of(model: Model, namespace: str, name: str) -> Resource | None:
     """What a controller makes the Secret or ConfigMap ``namespace/name`` from; None if nothing."""
-    for item in model.resources.of_kind(*_MAKERS, namespace=namespace):
-        if (dig(item.data, *_MAKERS[item.key.kind]) or item.key.name) == name:
+    for item in model.resources.of_kind(*makers.KINDS, namespace=namespace):
+        made = makers.made_from(item.data)
+        if made is not None and made.name == name:
             return item
     return None
+
+
+def keys_made(maker: Resource | None) -> list[str] | None:
+    """The keys of what is made from ``maker``; None where only the cluster knows them."""
+    made = None if maker is None else makers.made_from(maker.data)
+    return None if made is None or made.keys is None else sorted(made.keys)
 
 
 def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_ours: bool) -> Outcome:
@@ -157,6 +172,15 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
     maker = maker_of(model, namespace, name)
     if maker is not None:
         return passed(f"{what} is made from {maker.key}")
+    setting, remedy = _named_in_settings(model, kind, namespace, name)
+    if setting:
+        return unknown(
+            f"{what} for {used_for} of {pod.owner.key}: somebody else gives it ({setting}), and the "
+            "repository does not show who",
+            Cause.CLUSTER,
+            remedy,
+            where,
+        )
     path = model.mentioned(kind, name)
     if path is not None:
         return unknown(
@@ -185,6 +209,16 @@ def _absent(model: Model, pod: Pod, kind: str, name: str, used_for: str, *, is_o
         f"kubectl get {kind.lower()} -n {namespace} {name}",
         where,
     )
+
+
+def _named_in_settings(model: Model, kind: str, namespace: str, name: str) -> tuple[str, str]:
+    """The setting that says that somebody else gives an object, and how to see and make it; else empty."""
+    if kind == "Secret" and is_given(model, name):
+        return "secret.manage is existing", given_secret.make_hint(model.workspace)
+    if kind == "ConfigMap" and name == model.settings.s3.ca_config_map:
+        make = f"kubectl create configmap -n {namespace} {name} --from-file={CA_KEY}=FILE"
+        return "s3.ca_config_map", f"kubectl get configmap -n {namespace} {name}; if there is none: {make}"
+    return "", ""
 
 
 def _account(model: Model, pod: Pod, *, is_ours: bool) -> Outcome:

@@ -1,6 +1,5 @@
 """DoD-007 to DoD-009: Vector's rights, pipeline and release, and what its pods need."""
 
-import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from checks.pipeline import (
     agents_of,
     config_maps_of,
     config_of,
+    is_input,
     is_named,
     pipeline_of,
     read_pipeline,
@@ -162,7 +162,7 @@ def metadata_is_added(model: Model) -> Outcome:
         if missing or not any(is_input(transform, source) for source in sources):
             continue
         sinks = (sink for kind in _SENDING for sink in pipeline.components("sinks", kind).values())
-        if any(is_input(sink, name) for sink in sinks):
+        if any(name in pipeline.transforms_to(sink) for sink in sinks):
             return passed(f"transform {name} adds {', '.join(_METADATA)} on the way to the sink")
     return failed(
         f"no remap between the pod logs and the sink sets .k8s. {', '.join(_METADATA)}",
@@ -172,18 +172,10 @@ def metadata_is_added(model: Model) -> Outcome:
     )
 
 
-def is_input(component: Mapping[str, Any], name: str) -> bool:
-    """Whether a component takes what ``name`` gives; inputs may be patterns, or name one of its outputs."""
-    return any(
-        fnmatch.fnmatchcase(name, str(wanted)) or str(wanted).startswith(f"{name}.")
-        for wanted in items(component, "inputs")
-    )
-
-
 def sink_posts_to_parseable(model: Model) -> Outcome:
     """DoD-008-03."""
     stream, size = model.settings.parseable.stream, model.settings.vector.buffer_bytes
-    pipeline, sink, _ = _to_parseable(model)
+    pipeline, sink, _ = to_parseable(model)
     wanted: dict[tuple[str, ...], object] = {
         ("encoding", "codec"): "json",
         ("buffer", "type"): "disk",
@@ -236,7 +228,7 @@ def _login_problems(sink: Mapping[str, Any]) -> Iterator[str]:
             yield f"auth.{field} is {told}, not a variable"
 
 
-def _to_parseable(model: Model) -> tuple[Pipeline, Mapping[str, Any], Sequence[Pod]]:
+def to_parseable(model: Model) -> tuple[Pipeline, Mapping[str, Any], Sequence[Pod]]:
     """The sink that posts to Parseable, with its pipeline and the pods that run it.
 
     That pipeline is the agents', or that of another release of Vector, which they hand their logs to.
@@ -335,7 +327,7 @@ def uses_config_and_account(model: Model) -> Outcome:
 def _unset_variables(model: Model) -> list[str]:
     """Variables of the sink's login that do not come from a key that exists, in a Secret that exists."""
     try:
-        _, sink, pods = _to_parseable(model)
+        _, sink, pods = to_parseable(model)
     except AnsweredError:
         # That is another item's answer.
         return []
@@ -360,7 +352,7 @@ def _unset_variables(model: Model) -> list[str]:
 
 def sends_to_parseable(model: Model) -> Outcome:
     """DoD-009-03: the sink's URL leads to a Service and a port that will exist."""
-    pipeline, sink, _ = _to_parseable(model)
+    pipeline, sink, _ = to_parseable(model)
     url = str(sink.get("uri"))
     # Without Parseable's objects, its Service is not there to be found.
     model.pods_of(PARSEABLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
@@ -12,6 +13,7 @@ from invoke.tasks import Task, task
 from tasks.configuration import is_dry, load, say_loading_errors_plainly
 from tasks.core.catalogue import CATALOGUE, TaskSpec
 from tasks.core.errors import SettingsError
+from tasks.core.reporting import reported
 
 if TYPE_CHECKING:
     from tasks.commands import Options
@@ -43,8 +45,11 @@ def _options(
     )
 
 
+_LACKING = 3
+
+
 def _end(code: int) -> None:
-    """End with the exit code of a plan, which says whether there are changes."""
+    """End with an exit code that is no error's: a plan has changes, or something is lacking."""
     if code:
         raise Exit(code=code)
 
@@ -61,11 +66,11 @@ def all_tasks(
     json: bool = False,
 ) -> None:
     """Run TASK-001 to TASK-011 in order, each applied and checked before the next."""
-    from tasks import commands
-
-    with commands.reported(as_json=json):
-        options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
+    with reported(as_json=json):
         found = load(context, repo)
+        from tasks import commands
+
+        options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
         if not is_dry(context):
             commands.run_all(found, options)
             return
@@ -83,21 +88,65 @@ def plan(
     json: bool = False,
 ) -> None:
     """Show what `all` would change, with diffs; change nothing (exit code 5: there are changes)."""
-    from tasks import commands
+    with reported(as_json=json):
+        found = load(context, repo)
+        from tasks import commands
 
-    with commands.reported(as_json=json):
         options = _options(yes=False, no_push=no_push, force=force, adopt=adopt, json=json)
-        code = commands.plan(load(context, repo), options)
+        code = commands.plan(found, options)
     _end(code)
+
+
+@task(
+    help={
+        **_REPO,
+        **_JSON,
+        "set": "a setting that you know, as in --set s3.endpoint=https://s3.example.com; may be repeated",
+        "force": "overwrite the file that is there",
+    },
+    iterable=["set"],
+    auto_shortflags=False,
+)
+def init(
+    context: Context,
+    repo: str = "",
+    set: list[str] = [],  # noqa: A002, B006 (a flag, and Invoke fills a list of its own)
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Look at the repository and write a settings file for it; ask for what cannot be found."""
+    with reported(as_json=json):
+        found = load(context, repo, own=False)
+        from tasks import commands
+
+        options = _options(yes=False, no_push=False, force=force, adopt=False, json=json)
+        commands.init(found, options, set)
+
+
+@task(
+    help={**_REPO, **_JSON, "offline": "contact only S3; do not ask the chart repositories"},
+    auto_shortflags=False,
+)
+def doctor(context: Context, repo: str = "", offline: bool = False, json: bool = False) -> None:
+    """Show what this machine and the repository have and lack, and how to mend it."""
+    from tasks import commands
+    from tasks.core.version import version
+
+    with reported(as_json=json):
+        reach = commands.network(offline=offline, online=False)
+        options = commands.Options(as_json=json, network=reach)
+        lacks = commands.examine(lambda: load(context, repo), options, version())
+    _end(_LACKING if lacks else 0)
 
 
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
 def status(context: Context, repo: str = "", json: bool = False) -> None:
     """Show the state of the eleven tasks, according to the checks."""
-    from tasks import commands
+    with reported(as_json=json):
+        found = load(context, repo)
+        from tasks import commands
 
-    with commands.reported(as_json=json):
-        commands.status(load(context, repo), commands.Options(as_json=json))
+        commands.status(found, commands.Options(as_json=json))
 
 
 @task(
@@ -129,12 +178,13 @@ def verify(
     json: bool = False,
 ) -> None:
     """Check the Definition of Done and what must hold between documents, with evidence."""
-    from tasks import commands
+    with reported(as_json=json):
+        found = load(context, repo)
+        from tasks import commands
 
-    with commands.reported(as_json=json):
         asked = commands.Questions(only, task, stage, format, strict, whole_repo)
         options = commands.Options(as_json=json, network=commands.network(offline=offline, online=online))
-        commands.verify(load(context, repo), options, asked, probe=not is_dry(context))
+        commands.verify(found, options, asked, probe=not is_dry(context))
 
 
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
@@ -142,8 +192,17 @@ def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     """Show which task depends on which."""
     from tasks import commands
 
-    with commands.reported(as_json=json):
+    with reported(as_json=json):
         commands.graph(as_mermaid=mermaid, as_json=json)
+
+
+@task(auto_shortflags=False)
+def settings_schema(context: Context) -> None:
+    """Write the JSON schema of a settings file, for editors."""
+    from tasks import commands
+
+    with reported():
+        commands.settings_schema()
 
 
 @task(
@@ -152,10 +211,9 @@ def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
 )
 def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
     """Run everything in a sandbox with its own repository, age key and S3 server."""
-    from tasks import commands
     from tasks.demo import sandbox
 
-    with commands.reported():
+    with reported():
         if is_dry(context):
             raise SettingsError("the demo cannot be shown without being run", "run it without invoke --dry")
         if stop:
@@ -165,22 +223,24 @@ def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
 
 
 def _single(spec: TaskSpec) -> Task[Any]:
-    def run(
-        context: Context,
-        repo: str = "",
-        yes: bool = False,
-        no_push: bool = False,
-        force: bool = False,
-        adopt: bool = False,
-        offline: bool = False,
-        json: bool = False,
-        with_prerequisites: bool = False,
-    ) -> None:
-        from tasks import commands
+    """The command of one task, with the flags that do something for it."""
+    offered = ["repo", "json"]
+    if spec.needs:
+        offered += ["with_prerequisites", "yes"]
+    if spec.id != _FIRST:
+        offered += ["force", "adopt"]
+    if spec.id == _LAST:
+        offered += ["no_push", "offline"]
 
-        with commands.reported(as_json=json):
-            options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
+    def run(
+        context: Context, repo: str = "", json: bool = False, with_prerequisites: bool = False, **given: bool
+    ) -> None:
+        with reported(as_json=json):
             found = load(context, repo)
+            from tasks import commands
+
+            flags = dict.fromkeys(("yes", "no_push", "force", "adopt", "offline"), False) | given
+            options = _options(json=json, **flags)
             if not is_dry(context):
                 commands.run_one(found, options, spec.id, with_prerequisites=with_prerequisites)
                 return
@@ -189,9 +249,23 @@ def _single(spec: TaskSpec) -> Task[Any]:
 
     run.__doc__ = f"Phase {spec.phase}: {spec.title}."
     described = {**_RUN, "with-prerequisites": "run the tasks it needs first"}
-    return task(name=spec.command, help=described, auto_shortflags=False)(run)  # type: ignore[no-any-return]
+    # Invoke reads the flags off the signature.
+    run.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter("context", Parameter.POSITIONAL_OR_KEYWORD),
+            *(
+                Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default="" if name == "repo" else False)
+                for name in offered
+            ),
+        ]
+    )
+    helped = {name: described[name] for flag in offered if (name := flag.replace("_", "-"))}
+    return task(name=spec.command, help=helped, auto_shortflags=False)(run)  # type: ignore[no-any-return]
 
 
+# It makes the bucket, and writes no file; the last one commits and pushes what all others wrote.
+_FIRST, _LAST = min(CATALOGUE), max(CATALOGUE)
 ns = Collection()
-for command in (all_tasks, plan, status, verify, graph, demo, *map(_single, CATALOGUE.values())):
+_PLAIN = (init, doctor, all_tasks, plan, status, verify, graph, settings_schema, demo)
+for command in (*_PLAIN, *map(_single, CATALOGUE.values())):
     ns.add_task(command)

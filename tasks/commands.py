@@ -2,37 +2,37 @@
 
 import getpass
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-
-from invoke.exceptions import Exit
 
 from checks import registry
 from checks.model import Check, judge
-from tasks.core import interrupts
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
+from tasks.core.console import Console, plan_data, progress, rendered, task_state, verdict_data
 from tasks.core.errors import (
-    InternalError,
-    InterruptedRunError,
     PlaybookError,
     SettingsError,
     StepFailedError,
-    refused_by_system,
 )
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Outcome, Status, Verdict
+from tasks.core.reporting import already_reported
 from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
-from tasks.core.settings import Settings
-from tasks.effects.files import expanded
-from tasks.effects.git import Commit, Git
+from tasks.core.settings import FILE, Settings
+from tasks.effects import pager
+from tasks.effects.files import expanded, read_text
+from tasks.effects.git import Commit, Git, Push
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
 from tasks.effects.snapshot import snapshot
 from tasks.model import Model, Stage
+from tasks.setup import after, doctor
+from tasks.setup.evidence import Finding
+from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
+from tasks.subjects import message
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
 CHANGES_PLANNED = 5
@@ -94,7 +94,7 @@ def _show(plans: Sequence[TaskPlan], options: Options) -> int:
     if options.as_json:
         console.write_json({"tasks": [plan_data(item) for item in plans]})
     else:
-        console.show_plan(plans)
+        pager.show(rendered(lambda: console.show_plan(plans)))
     with already_reported():
         check_plans(plans)
     return CHANGES_PLANNED if any(item.changes for item in plans) else 0
@@ -169,7 +169,7 @@ def verify(settings: Settings, options: Options, asked: Questions, *, probe: boo
     if options.as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
     else:
-        forms[asked.form](verdicts)
+        pager.show(rendered(lambda: forms[asked.form](verdicts)))
     counted = [verdict for verdict in verdicts if _counts(verdict.outcome, asked)]
     bad = dict.fromkeys(verdict.id for verdict in counted)
     if bad:
@@ -194,44 +194,86 @@ def graph(*, as_mermaid: bool, as_json: bool) -> None:
         console.say(mermaid() if as_mermaid else tree())
 
 
-@contextmanager
-def reported(*, as_json: bool = False) -> Iterator[None]:
-    """Turn an interrupt or a bug into one line, and an error into JSON if nothing else was written.
+def init(settings: Settings, options: Options, pairs: Iterable[str]) -> None:
+    """Write the settings file of the repository, after asking for what it does not show.
 
     Raises:
-        InterruptedRunError: Ctrl-C was pressed, or another signal asked for an end.
-        RefusedError: the operating system refused, where no door expected it.
-        InternalError: something that nothing here expects was raised: a bug of ours.
-        PlaybookError: as it came.
+        SettingsError: something needed is neither found nor given, or the file is there already.
+        RefusedError: the repository cannot be read, or the file not be written.
     """
-    try:
-        try:
-            with interrupts.told_by_caller():
-                yield
-        except KeyboardInterrupt:
-            raise InterruptedRunError from None
-        except interrupts.Interrupted as ended:
-            raise InterruptedRunError(ended.number) from None
-        except OSError as error:
-            raise refused_by_system("", error) from None
-        except Exit:
-            raise
-        except Exception as error:
-            raise InternalError(error) from None
-    except PlaybookError as error:
-        if as_json and not error.is_reported:
-            Console(as_json=True).write_json({"error": error_data(error)})
-        raise
+    console = Console(as_json=options.as_json)
+    workspace = _workspace(settings, options)
+    can_ask = _is_answered() and not options.as_json
+    is_there = read_text(workspace.repository.root, FILE) is not None
+    if is_there and not options.permissions.force and not (can_ask and _agreed(f"overwrite {FILE}?")):
+        raise SettingsError(f"there is a {FILE} already", "edit it, or overwrite it with --force")
+    made = draft(workspace, parsed(pairs), _ask_for if can_ask else None)
+    write(workspace, FILE, made.text)
+    if options.as_json:
+        console.write_json(made.data(FILE))
+        return
+    for line in made.lines():
+        console.say(line)
+    if made.missing:
+        console.say(f"wrote {FILE}; {', '.join(item.key for item in made.missing)}: not known yet")
+        console.say("set them there, then: invoke plan")
+    else:
+        console.say(f"wrote {FILE}; look at it, commit it, and go on with: invoke plan")
 
 
-@contextmanager
-def already_reported() -> Iterator[None]:
-    """Mark an error whose details the command has written out."""
+def _ask_for(finding: Finding) -> str:
+    """Ask the user for one setting; empty if it is to be left open."""
+    console = Console()
+    console.note(f"{finding.key}: {finding.why}", style="bold")
+    for item in finding.candidates:
+        console.note(f"    considered {item.value}: {item.why_not}")
+    if finding.hint:
+        console.note(f"    {finding.hint}")
+    console.ask(f"{finding.key} (Enter leaves it open): ")
+    return sys.stdin.readline()
+
+
+def examine(load: Callable[[], Settings], options: Options, version: str) -> bool:
+    """Show what this machine and the repository have and lack; returns whether something needed is missing.
+
+    ``load`` reads the settings, which may be what is wrong.
+    """
+    console = Console(as_json=options.as_json)
+    parts: list[doctor.Part] = []
+
+    def tell(more: Iterable[doctor.Part]) -> None:
+        for part in more:
+            parts.append(part)
+            for line in () if options.as_json else part.lines():
+                console.say(line, style=_DOCTOR_STYLES[part.state])
+
+    tell(doctor.examine_machine(version))
+    plans: list[TaskPlan] = []
     try:
-        yield
-    except PlaybookError as error:
-        error.is_reported = True
-        raise
+        workspace = _workspace(load(), options)
+    except (PlaybookError, OSError) as error:
+        tell([doctor.not_found(error)])
+    else:
+        tell(doctor.examine_repository(workspace))
+        with suppress(PlaybookError, OSError):  # what is wrong has been told by now
+            plans = make_plans(STEPS, workspace, order())
+    if options.as_json:
+        tasks = [doctor.task_data(plan) for plan in plans]
+        console.write_json({"parts": [part.data() for part in parts], "tasks": tasks})
+    else:
+        for line in doctor.task_lines(plans):
+            console.say(line)
+    return any(part.state is doctor.State.MISSING for part in parts)
+
+
+_DOCTOR_STYLES = {doctor.State.OK: "", doctor.State.MISSING: "red", doctor.State.OPTIONAL: "magenta"}
+
+
+def settings_schema() -> None:
+    """Show the schema of a settings file."""
+    from tasks.core import schema
+
+    Console(as_json=True).write_json(schema.settings_schema())
 
 
 def _workspace(
@@ -241,10 +283,6 @@ def _workspace(
     probe: bool = False,
     ask: bool = False,
 ) -> Workspace:
-    if not settings.gitops.path:
-        raise SettingsError(
-            "which GitOps repository?", "give it with --repo PATH, or gitops.path in a file for invoke -f"
-        )
     git = Git(expanded(settings.gitops.path))
     return Workspace(
         settings,
@@ -252,8 +290,18 @@ def _workspace(
         permissions=options.permissions,
         probe=probe,
         network=options.network,
-        ask=getpass.getpass if ask and sys.stdin.isatty() and sys.stderr.isatty() else None,
+        ask=getpass.getpass if ask and _is_answered() else None,
     )
+
+
+def _is_answered() -> bool:
+    """Whether there is somebody to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _agreed(question: str) -> bool:
+    Console().ask(f"{question} [y/N] ")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 @contextmanager
@@ -280,13 +328,21 @@ def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
         )
     console = Console()
     console.show_summary(plans)
-    console.ask("Do this? [y/N] ")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    console.ask("Do this? [y/N, d shows the diffs] ")
+    while (answer := sys.stdin.readline().strip().lower()) in ("d", "diff"):
+        pager.show(rendered(lambda: console.show_plan(plans)))
+        console.ask("Do this? [y/N, d shows the diffs] ")
+    if answer not in ("y", "yes"):
         raise StepFailedError("not approved; nothing was changed")
 
 
 def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]) -> None:
     console = Console(as_json=options.as_json)
+    commits, pushes = (
+        [change for item in plans for change in item.changes if isinstance(change, kind)]
+        for kind in (Commit, Push)
+    )
+    is_first = bool(commits) and message.is_first(workspace)
     # Where nothing changes, what was read for one task holds for the next.
     unchanged = None if any(item.changes for item in plans) else Model(workspace, Stage.WRITTEN)
     found = carry_out(
@@ -309,6 +365,10 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
     asked = sum(not item.skipped for item in plans)
     more = f", {len(plans) - asked} not asked for" if asked < len(plans) else ""
     console.say(f"{asked}/{asked} done, {made}{more}")
+    for change in (*commits, *pushes):
+        console.say(f"    {change.summary}")
+    for line in after.next_steps(workspace, is_pushed=bool(pushes)) if is_first else ():
+        console.say(line)
 
 
 def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:

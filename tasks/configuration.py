@@ -12,14 +12,24 @@ from invoke.config import Config
 from invoke.context import Context
 
 from tasks.core import settings
+from tasks.core.console import Console, error_data
 from tasks.core.errors import SettingsError
+from tasks.core.settings import FILE
+from tasks.effects.files import expanded, read_text
+from tasks.flux.nearby import repository_around
+from tasks.yaml.documents import load_documents, syntax_error
 
 
-def load(context: Context, repository: str | None) -> settings.Settings:
-    """Settings from Invoke's layers and the flag --repo.
+def load(context: Context, repository: str | None, *, own: bool = True) -> settings.Settings:
+    """Settings from Invoke's layers, the flag --repo, and the file of the repository.
+
+    Without a repository in any of them it is the one around the current folder. ``own`` says whether the file
+    of the repository counts.
 
     Raises:
-        SettingsError: the file of ``invoke -f`` does not exist, or a setting is unknown or wrong.
+        SettingsError: the file of ``invoke -f`` does not exist, a setting is unknown or wrong, or there is no
+            repository.
+        RefusedError: a file cannot be read, or git does not answer.
     """
     config: Config = context.config
     if config._runtime_path is not None and not config._runtime_found:
@@ -27,7 +37,44 @@ def load(context: Context, repository: str | None) -> settings.Settings:
     layers = _layers(config)
     if repository:
         layers.append(settings.Layer("--repo", {"gitops": {"path": repository}}))
-    return settings.load(layers, Config.global_defaults())
+    others = Config.global_defaults()
+    path = settings.load(layers, others).gitops.path
+    if not path:
+        path = str(repository_around(Path.cwd()))
+        layers.append(settings.Layer("the current folder", {"gitops": {"path": path}}))
+    layer = _of_repository(path) if own else None
+    if layer is not None:
+        # It counts over what the user has for all repositories, and below what is given for one run.
+        layers.insert(_SHARED, layer)
+    found = settings.load(layers, others)
+    s3 = found.s3
+    Console().looking_at(f"{found.gitops.path} and bucket {s3.bucket} at {s3.endpoint}")
+    return found
+
+
+def _of_repository(path: str) -> settings.Layer | None:
+    """What the repository's own file says, None where it has none.
+
+    Raises:
+        SettingsError: it is not YAML, or names a repository.
+        RefusedError: it cannot be read.
+    """
+    top = expanded(path)
+    text = read_text(top, FILE) if top.is_dir() else None
+    if text is None:
+        return None
+    file = top / FILE
+    reason = syntax_error(text)
+    if reason:
+        raise SettingsError(f"settings file {file} cannot be loaded: {reason}", "correct it there")
+    documents = load_documents(text)
+    data = _checked(file, documents[0] if documents else None, text)
+    gitops = data.get("gitops")
+    if isinstance(gitops, Mapping) and "path" in gitops:
+        raise SettingsError(
+            f"gitops.path in {file}: the file lies in the repository that it is for", "delete the setting"
+        )
+    return settings.Layer(str(file), _beside(file, data))
 
 
 def is_dry(context: Context) -> bool:
@@ -51,6 +98,7 @@ def _layers(config: Config) -> list[settings.Layer]:
         settings.Layer(str(config._project_path), _file(config._project_path, config._project)),
         settings.Layer(str(config._system_path), _file(config._system_path, config._system), shared=True),
         settings.Layer(str(config._user_path), _file(config._user_path, config._user), shared=True),
+        # The repository's own file has its place here (_SHARED).
         settings.Layer(str(config._runtime_path), _runtime(config)),
         settings.Layer(settings.ENVIRONMENT, settings.environment(os.environ)),
     ]
@@ -60,12 +108,14 @@ def _runtime(config: Config) -> Mapping[str, Any]:
     """What the file of ``invoke -f`` says, with its relative folders taken from where it lies."""
     if config._runtime_path is None:
         return {}
-    from tasks.effects.files import expanded
-
     file = expanded(config._runtime_path)
     if file.suffix == ".py":
         raise SettingsError(f"settings file {file} is a program", "write the settings as YAML or JSON")
-    data = _file(file, config._runtime)
+    return _beside(file, _file(file, config._runtime))
+
+
+def _beside(file: Path, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``data`` of a settings file, with its relative folders taken from where it lies."""
 
     def beside(path: Any) -> Any:
         is_folder = isinstance(path, str) and path and "://" not in path
@@ -88,19 +138,27 @@ def _file(path: str | Path | None, data: Any) -> Mapping[str, Any]:
     """
     if path is None or data is None:
         return {}
+    if Path(path).suffix == ".py":
+        return _checked(Path(path), data, "")
+    return _checked(Path(path), data, Path(path).read_text(encoding="utf-8", errors="replace"))
+
+
+def _checked(path: Path, data: Any, text: str) -> Mapping[str, Any]:
+    """``data`` of the settings file ``path`` with this ``text``: a mapping that says each thing once."""
+    if data is None:
+        return {}
     if not isinstance(data, Mapping):
         raise SettingsError(f"settings file {path} must hold a mapping of sections", f"it holds {data!r:.60}")
-    if Path(path).suffix != ".py":
-        _check_keys(Path(path))
+    _check_keys(path, text)
     return data
 
 
-def _check_keys(path: Path) -> None:
-    """Check that no section or setting of ours is in ``path`` twice: readers take the last silently."""
+def _check_keys(path: Path, text: str) -> None:
+    """Check that no section or setting of ours is in ``text`` twice: readers take the last silently."""
     import yaml
 
     # JSON is YAML, but for tabs, which it has only around what it says.
-    text = path.read_text(encoding="utf-8", errors="replace").replace("\t", " ")
+    text = text.replace("\t", " ")
     top = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     _check_once(top, path, "", set(vars(settings.DOCUMENTED)))
 
@@ -153,10 +211,15 @@ def say_loading_errors_plainly() -> None:
 
 
 def _exit(error: SettingsError) -> NoReturn:
+    console = Console()
+    if "--json" in sys.argv:
+        console.write_json({"error": error_data(error)})
+    console.fit(error)
     print(error.message, file=sys.stderr)  # noqa: T201
     # The interpreter honours this in its last hook.
     raise SystemExit(error.exit_code)
 
 
 _CONFIG = sys.modules[Config.__module__].__file__
+_SHARED = 3  # layers that are for all repositories
 _LONGEST = 200  # characters of somebody else's text in one line of ours

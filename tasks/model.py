@@ -9,16 +9,20 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any
 
-from tasks.core.errors import PlaybookError, SettingsError, UnavailableError
+from tasks.core.errors import PlaybookError, RefusedError, SettingsError, UnavailableError
 from tasks.core.outcomes import Cause, Outcome, unknown
 from tasks.effects.kustomize import Built
 from tasks.flux.cluster import Cluster, clusters_of
 from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.flux.grafana_values import written_values
 from tasks.flux.kustomizations import GROUP as FLUX
 from tasks.flux.kustomizations import FluxKustomization
-from tasks.flux.layout import Layout, MissingError, Source
+from tasks.flux.layout import Layout
 from tasks.flux.listing import is_below
-from tasks.flux.releases import Release, releases_of
+from tasks.flux.missing import MissingError
+from tasks.flux.releases import Release, chart_of, merged_values, objects_with, releases_of
+from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
 from tasks.kube.keys import group_of, key_of
@@ -27,9 +31,10 @@ from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
 from tasks.subjects.apps import KS, App
 from tasks.subjects.flux import applied_files
+from tasks.subjects.grafana import without_ours
 from tasks.subjects.manifests import APPS
 from tasks.workspace import Workspace
-from tasks.yaml.documents import dig, load_documents
+from tasks.yaml.documents import dig, load_documents, mapping, merged
 from tasks.yaml.marks import line_of, line_with
 
 KUSTOMIZE = "kustomize.config.k8s.io"
@@ -39,6 +44,9 @@ _KINDS = re.compile(
     r"(?m)^kind:\s*[\"']?(?:\w*Secret|ConfigMap|ServiceAccount|ServiceMonitor|ClusterRole|ClusterRoleBinding"
     r"|ObjectBucketClaim|Certificate|OnePasswordItem)\b"
 )
+# Releases of the charts that ours are made of: what they make may have the names of ours.
+_OUR_CHARTS = tuple(app.name for app in APPS)
+_SAME_CHART = re.compile(rf"(?m)^\s*(?:chart|url):\s*[\"']?(?:\S*/)?(?:{'|'.join(_OUR_CHARTS)})[\"']?\s*$")
 
 
 class Stage(IntEnum):
@@ -133,9 +141,13 @@ class Model:
 
     @property
     def grafana_file(self) -> str:
-        """The file of Grafana's release; empty where there is none, which is told by the checks of it."""
+        """The file of Grafana's release, or of the operator's Grafana; empty where there is none to be seen.
+
+        The checks of Grafana tell that.
+        """
         place = self.layout.grafana
-        return place.path if isinstance(place, GrafanaPlace) else ""
+        is_seen = isinstance(place, GrafanaPlace) or (isinstance(place, GrafanaInstance) and place.is_seen)
+        return place.path if is_seen and not isinstance(place, PlaybookError) else ""
 
     # Built -------------------------------------------------------------------------------------------------
 
@@ -175,13 +187,16 @@ class Model:
             return AnsweredError(unknown(error.summary, error.cause, error.hint))
 
     def _needed(self, ours: frozenset[str]) -> Iterator[str]:
-        """Files of others that define what our texts name, so that it is known where it goes."""
+        """Files of others that define what our texts name, or release the charts that ours are made of."""
         texts = "\n".join(self.text(path) for path in ours)
         for path, text in self.tree.texts.items():
-            if (
+            is_source = "kind: GrafanaDatasource" in text and self.settings.grafana.datasource_type in text
+            if is_source or (
                 path not in ours
-                and _KINDS.search(text)
-                and any(name in texts for name in _NAMED.findall(text))
+                and (
+                    _SAME_CHART.search(text)
+                    or (_KINDS.search(text) and any(name in texts for name in _NAMED.findall(text)))
+                )
             ):
                 yield path
 
@@ -257,6 +272,25 @@ class Model:
         documents = load_documents(self.text(grafana.path))
         return bool(dig(documents, grafana.document, "metadata", "name") == dig(one.data, "metadata", "name"))
 
+    @cached_property
+    def rivals(self) -> tuple[Release, ...]:
+        """Other people's releases of the charts that ours are made of, rendered as far as that is possible.
+
+        Raises:
+            AnsweredError: nothing is to be rendered, or nothing can be built.
+        """
+        ours = {(release.path, key_of(release.data)) for release in self.releases}
+
+        def is_rival(item: FluxKustomization, one: Built) -> bool:
+            if item.is_stray or (one.path or item.path, key_of(one.data, item.key[0])) in ours:
+                return False
+            try:
+                return chart_of(self.cluster, one.data).name in _OUR_CHARTS
+            except RefusedError:
+                return dig(one.data, "spec", "chart", "spec", "chart") in _OUR_CHARTS
+
+        return releases_of(self.cluster, self.workspace.helm, is_rival)
+
     def releases_of(self, app: App) -> list[Release]:
         """The releases of one of the apps.
 
@@ -306,19 +340,7 @@ class Model:
                 "what the charts render to", reason.evidence, reason.cause or Cause.STAGE, reason.remedy
             )
             return Resources(plain, (*cluster.gaps, gap))
-        rendered = [
-            Resource(
-                key_of(one.data, release.namespace),
-                one.data,
-                release.path,
-                key_of(release.data),
-                release.identity,
-                release.kustomization,
-                one.faults,
-            )
-            for release in releases
-            for one in release.objects or ()
-        ]
+        rendered = [item for release in releases for item in rendered_by(release)]
         gaps = [
             Gap(
                 f"HelmRelease {release.name}",
@@ -385,7 +407,8 @@ class Model:
             AnsweredError: there are none, or it cannot be known which.
         """
         found = list(pods_of(self.objects_of(app)))
-        if not found:
+        # A Job beside the release says nothing of what the release makes.
+        if all(pod.owner.key.kind == "Job" for pod in found):
             raise AnsweredError(self._without_pods(app))
         return found
 
@@ -415,6 +438,58 @@ class Model:
         own = {item.key for app in self.apps for item in self.objects_of(app)}
         return [pod for pod in pods_of(self.judged) if pod.owner.key not in own]
 
+    @cached_property
+    def grafana_release(self) -> Release | None:
+        """Grafana's release as Flux would install it; None where nothing is rendered, or there is none."""
+        place = self.layout.grafana
+        if not isinstance(place, GrafanaPlace):
+            return None
+        try:
+            alike = [one for one in self.releases if dig(one.data, "metadata", "name") == place.name]
+        except AnsweredError:
+            return None
+        return next((one for one in alike if one.path == place.path), None)
+
+    @cached_property
+    def grafana_values(self) -> tuple[Mapping[str, Any], str]:
+        """What Grafana's chart gets of its own values, and why some are not known; empty if all are.
+
+        As Flux hands them over, else as they are written.
+        """
+        place = self.layout.grafana
+        if not isinstance(place, GrafanaPlace):
+            return {}, ""
+        inner, release = place.level[2:], self.grafana_release
+        if release is None:
+            return written_values(place, self.tree)
+        try:
+            return mapping(merged_values(self.cluster, release.data), *inner), ""
+        except PlaybookError:
+            values, hidden = written_values(place, self.tree)
+            return merged(values, mapping(release.data, "spec", "values", *inner)), hidden
+
+    @cached_property
+    def grafana_without_ours(self) -> tuple[Built, ...] | None:
+        """What Grafana's release would render to without what the playbook adds; None if not known."""
+        place, release = self.layout.grafana, self.grafana_release
+        if not isinstance(place, GrafanaPlace) or release is None:
+            return None
+        values = without_ours(self.settings, mapping(release.values, *place.level[2:]))
+        whole: Mapping[str, Any] = values
+        for key in reversed(place.level[2:]):
+            whole = {key: whole}
+        return objects_with(self.workspace.helm, release, {**release.values, **whole})
+
+    @property
+    def grafana_namespace(self) -> str:
+        """The namespace that Grafana's pods run in: as Flux installs the release, else as it is written."""
+        if self.grafana_release is not None:
+            return self.grafana_release.namespace
+        place = self.layout.grafana
+        if isinstance(place, PlaybookError):
+            return self.layout.namespace
+        return place.target or place.namespace or self.layout.namespace
+
     def _without_pods(self, app: App) -> Outcome:
         """Why there are no pods of an app: never a failure, for what hides them is told elsewhere."""
         folder = app.folder(self.workspace)
@@ -441,6 +516,20 @@ class Model:
                     if dig(document, "kind") == kind and dig(document, "metadata", "name") == name:
                         return path
         return None
+
+
+def rendered_by(release: Release) -> Iterator[Resource]:
+    """The objects that helm makes of a release; none where it is not rendered."""
+    for one in release.objects or ():
+        yield Resource(
+            key_of(one.data, release.namespace),
+            one.data,
+            release.path,
+            key_of(release.data),
+            release.identity,
+            release.kustomization,
+            one.faults,
+        )
 
 
 def cause_of(error: PlaybookError) -> Cause:

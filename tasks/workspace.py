@@ -73,7 +73,7 @@ class Workspace:
     @cached_property
     def layout(self) -> Layout:
         """What the repository shows about its own layout."""
-        return discover(self.settings, self.tree)
+        return discover(self.settings, self.tree, self.repository.root)
 
     @cached_property
     def tree(self) -> Tree:

@@ -92,7 +92,9 @@ spec:
           {{- end }}
           {{- end }}
           ports: [{containerPort: 8000}]
-          readinessProbe: {{- toYaml $.Values.parseable.readinessProbe | nindent 12 }}
+          {{- with .Values.readinessProbe }}
+          readinessProbe: {{- toYaml . | nindent 12 }}
+          {{- end }}
           resources: {{- toYaml $.Values.parseable.resources | nindent 12 }}
           volumeMounts:
             - {name: data-volume, mountPath: /parseable/data}
@@ -159,6 +161,8 @@ containerPorts: []
 service: {enabled: true, type: ClusterIP, ports: []}
 serviceHeadless: {enabled: true}
 existingConfigMaps: []
+rollWorkload: true
+podAnnotations: {}
 dataDir: ""
 customConfig: {}
 livenessProbe: {}
@@ -217,6 +221,13 @@ spec:
         {{- include "own.selector" . | nindent 8 }}
         app.kubernetes.io/component: {{ .Values.role }}
         vector.dev/exclude: "true"
+      annotations:
+        {{- if and .Values.rollWorkload (not .Values.existingConfigMaps) }}
+        checksum/config: {{ toYaml .Values.customConfig | sha256sum }}
+        {{- end }}
+        {{- with .Values.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
     spec:
       serviceAccountName: {{ include "own.account" . }}
       nodeSelector: {{- toYaml .Values.nodeSelector | nindent 8 }}

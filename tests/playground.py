@@ -74,7 +74,8 @@ class Playground:
     ) -> "Playground":
         """Make the sample repository with its remote and a key, changed by ``shape``."""
         made = cls(folder, endpoint, *keys)
-        make_repository(made.root, folder / "remote.git", make_key(folder / "age.key"))
+        key = folder / "age.key"
+        make_repository(made.root, folder / "remote.git", make_key(key), key)
         if shape is not None:
             made.reshape(shape)
         return made

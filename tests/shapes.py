@@ -22,8 +22,12 @@ def documented(root: Path) -> None:
 
 
 def without_namespace(root: Path) -> None:
-    """The parent kustomization has no namespace transformer."""
-    edit(root / APPS / "kustomization.yaml", "namespace: monitoring\n", "")
+    """The parent kustomization has no namespace transformer: Flux's own objects stay where its key is."""
+    edit(
+        root / APPS / "kustomization.yaml",
+        "namespace: monitoring\ncomponents:\n  - ../../components/sops\n",
+        "",
+    )
 
 
 def other_repositories_folder(root: Path) -> None:

@@ -2,10 +2,12 @@
 
 import ast
 import re
+import runpy
 import signal
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import chain
 from pathlib import Path
 
@@ -34,17 +36,20 @@ ROOMS = (
     "tasks/model.py",
     "tasks/steps.py",
     "checks",
+    "tasks/setup",
     "tasks/commands.py",
     "tasks/demo",
     "tasks/configuration.py",
     "tasks/collection.py",
+    "tasks/command_line.py",
+    "tasks/program.py",
 )
 DOORS = {
     "sh": {"tasks/effects/shell.py"},
     "boto3": {"tasks/effects/s3.py"},
     "botocore": {"tasks/effects/s3.py"},
     "rich": {"tasks/core/console.py"},
-    "subprocess": {"tasks/demo/s3_server.py"},
+    "subprocess": {"tasks/demo/s3_server.py", "tasks/effects/pager.py"},
 }
 
 
@@ -110,6 +115,13 @@ def test_every_dependency_has_an_exact_version() -> None:
     assert not missing, f".ci/renew has to be run for: {', '.join(missing)}"
 
 
+def test_every_package_is_in_the_wheel() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {"parseable_playbook", "parseable_playbook.manifests"}
+    packages |= {".".join(("parseable_playbook", *path.parent.parts)) for path in MODULES}
+    assert set(project["tool"]["setuptools"]["packages"]) == packages
+
+
 def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "tasks"]:
         monkeypatch.delitem(sys.modules, name)
@@ -124,9 +136,20 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
         "verify",
         "status",
         "graph",
+        "settings-schema",
+        "init",
+        "doctor",
         "demo",
         *(t.command for t in CATALOGUE.values()),
     }
+
+
+def test_an_older_python_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 12))
+    monkeypatch.setattr(sys, "version", "3.10.12 (main)")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "tasks.py"))
+    assert ended.value.code == "error: Python 3.11 or newer is needed, and this is 3.10.12"
 
 
 def test_every_flag_has_help() -> None:
@@ -136,6 +159,19 @@ def test_every_flag_has_help() -> None:
         for argument in command.get_arguments():
             assert argument.help, f"{command.name} --{argument.name}"
         assert command.__doc__
+
+
+def test_no_task_offers_a_flag_that_does_nothing_for_it() -> None:
+    from tasks.collection import ns
+
+    offered = {
+        name: {argument.name for argument in command.get_arguments()}
+        for name, command in deepcopy(ns).tasks.items()
+    }
+    assert offered["task-001"] == {"repo", "json"}
+    assert offered["task-006"] == {"repo", "json", "force", "adopt"}
+    assert offered["task-003"] == offered["task-006"] | {"with_prerequisites", "yes"}
+    assert offered["task-011"] == offered["task-003"] | {"no_push", "offline"}
 
 
 def test_a_step_for_every_task_and_a_check_for_every_item() -> None:

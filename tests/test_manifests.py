@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.settings import DOCUMENTED, Flux, Grafana, Parseable, Settings, Vector
+from tasks.core.settings import DOCUMENTED, Flux, Grafana, Parseable, SecretSettings, Settings, Vector
 from tests import shapes
 from tests.checks.deployed import deploy
 
@@ -21,7 +21,15 @@ RENDERED = Path(__file__).parent / "cases/rendered"
 # A value of its own for all that a manifest can be given.
 OTHER = Settings(
     flux=Flux(interval="31m", retry_interval="2m", timeout="6m", repository_interval="2h", retries=4),
-    s3=replace(DOCUMENTED.s3, endpoint="https://s3.example.com", region="eu-west-1", bucket="other-logs"),
+    s3=replace(
+        DOCUMENTED.s3,
+        endpoint="https://s3.example.com",
+        admin_endpoint="http://127.0.0.1:9000",
+        region="eu-west-1",
+        bucket="other-logs",
+        retention_days=8,
+        ca_config_map="own-authority",
+    ),
     parseable=Parseable(
         name="own-parseable",
         chart_repository="https://parseable.example.com",
@@ -35,6 +43,9 @@ OTHER = Settings(
         cpu_limit="3",
         memory_request="1025Mi",
         memory_limit="2049Mi",
+        retention_image="registry.example.com/curl:8",
+        staging_class="fast",
+        staging_size="6Gi",
         scrape_interval="31s",
     ),
     vector=Vector(
@@ -45,15 +56,17 @@ OTHER = Settings(
         batch_seconds=6,
         batch_bytes=1048577,
         buffer_bytes=1073741825,
-        retry_attempts=4,
         retry_seconds=31,
+        label_columns="app,team.example.com/name",
+        json_columns="level,@msg",
+        first_lines=r"^\S.*$",
         cpu_request="101m",
         memory_request="257Mi",
         memory_limit="513Mi",
     ),
     grafana=Grafana(
         plugin_url="https://plugin.example.com/plugin.zip",
-        plugin_folder="own-plugin",
+        plugin_version="1.1.1",
         datasource_name="Logs",
         datasource_uid="logs",
         datasource_type="own-parseable-datasource",
@@ -102,6 +115,7 @@ CASES: dict[str, tuple[shapes.Shape, Settings]] = {
     "other-settings": (shapes.documented, OTHER),
     "nobody-decrypts": (nobody_decrypts, DOCUMENTED),
     "decryption-by-siblings": (shapes.decryption_by_siblings, DOCUMENTED),
+    "existing-secret": (nobody_decrypts, replace(DOCUMENTED, secret=SecretSettings("existing"))),
 }
 
 

@@ -22,6 +22,12 @@ class Change(ABC):
         """Whether it leaves this machine's reach, so that every check must hold before it."""
         return False
 
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing of what it makes was there before: it takes no line away."""
+        lines = self.diff().splitlines()
+        return not any(line.startswith("-") and not line.startswith("---") for line in lines)
+
     def diff(self) -> str:
         """A unified diff, or other detail of what will be different; empty when the summary says it all."""
         return ""

@@ -1,14 +1,18 @@
 """Everything a person reads: results on stdout, progress on stderr, colour on terminals only."""
 
+import io
 import json
 import os
+import re
 import sys
+import textwrap
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tasks.core.called import as_called
 from tasks.core.catalogue import PHASES
 from tasks.core.changes import Change
 from tasks.core.errors import PlaybookError
@@ -18,23 +22,26 @@ from tasks.core.runner import TaskPlan, obstacles
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
+# Colours that can be read on a light and on a dark background: yellow and cyan cannot, nor can blue.
 _STYLES = {
     "done": "green",
     "pass": "green",
-    "changes": "yellow",
-    "unknown": "yellow",
+    "changes": "magenta",
+    "not started": "magenta",
+    "unknown": "magenta",
     "blocked": "red",
-    "note": "cyan",
-    "skipped": "cyan",
+    "note": "",
+    "skipped": "",
     "failed": "red",
     "fail": "red",
     "error": "red",
 }
 _WIDTH = 80
+_COLUMN = re.compile(r"\S{1,12} {2,}(?=\S)")
 # Variables that tell rich to treat whatever it writes to as a terminal.
 _STYLED = ("FORCE_COLOR", "TTY_COMPATIBLE")
 _MOMENT = 1.0  # seconds that nobody wonders about
-_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "bold"}
 
 
 class Console:
@@ -51,15 +58,29 @@ class Console:
     def _err(self) -> "RichConsole":
         return _rich(stderr=True)
 
-    def say(self, text: str = "", style: str = "") -> None:
-        """One line of result."""
+    def say(self, text: str = "", style: str = "", *, is_literal: bool = False) -> None:
+        """One line of result; on a terminal it is broken between words, unless it ``is_literal``."""
+        text = as_called(text)
         if not _written(sys.stdout, text):
-            self._out.print(text, style=style, soft_wrap=True)
+            shown = text if is_literal else _broken(text, sys.stdout, self._out)
+            self._out.print(shown, style=style, soft_wrap=True)
 
     def note(self, text: str = "", style: str = "") -> None:
         """One line of progress."""
+        text = as_called(text)
         if not _written(sys.stderr, text):
-            self._err.print(text, style=style, soft_wrap=True)
+            self._err.print(_broken(text, sys.stderr, self._err), style=style, soft_wrap=True)
+
+    def looking_at(self, what: str) -> None:
+        """Say on a terminal, before anything is waited for, what is being looked at."""
+        if sys.stderr.isatty():
+            # Without rich, which takes a moment to load.
+            sys.stderr.write(f"looking at {what} …\n")
+
+    def fit(self, error: PlaybookError) -> None:
+        """Break the lines of an error's text between words, where they go to a terminal."""
+        if sys.stderr.isatty() and error.message:
+            error.message = _broken(error.message, sys.stderr, self._err)
 
     def ask(self, question: str) -> None:
         """A question; the cursor stays behind it."""
@@ -103,7 +124,8 @@ class Console:
                     self.note(f"    {change.summary}")
 
     def show_plan(self, plans: Sequence[TaskPlan]) -> None:
-        """Every task's state, with the diffs of its changes."""
+        """What would change, then every task's state with the diffs, then the count."""
+        self.say(_in_short(plans), style="bold")
         for plan in plans:
             self.say(f"{plan.spec.id}  {plan.spec.title}: {plan.state}", style=_STYLES[plan.state])
             if plan.skipped:
@@ -119,10 +141,8 @@ class Console:
             for change in () if plan.state == "blocked" else plan.changes:
                 self.say(f"    {change.summary}")
                 for line in change.diff().splitlines():
-                    self.say(f"      {line}", style=_DIFF_STYLES.get(line[:1], ""))
-        states = [plan.state for plan in plans]
-        shown = ("done", "changes", "blocked", *(["skipped"] if "skipped" in states else []))
-        self.say("  ".join(f"{state}: {states.count(state)}" for state in shown))
+                    self.say(f"      {line}", style=_DIFF_STYLES.get(line[:1], ""), is_literal=True)
+        self.say(_in_short(plans), style="bold")
 
     def show_status(self, plans: Sequence[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> None:
         """The table of the tasks with their state, and the progress."""
@@ -132,16 +152,28 @@ class Console:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("Task", "Phase", "Risk", "State", "Checks"):
             table.add_column(name, no_wrap=name != "Phase")
+        states = {plan.spec.id: task_state(plan, verdicts[plan.spec.id]) for plan in plans}
         for plan in plans:
-            state = task_state(plan, verdicts[plan.spec.id])
+            state = states[plan.spec.id]
             table.add_row(
                 plan.spec.id,
                 f"{plan.spec.phase} {PHASES[plan.spec.phase]}",
                 plan.spec.risk,
                 Text(state, style=_STYLES[state]),
-                counted(verdicts[plan.spec.id]),
+                counted(verdicts[plan.spec.id]) if _counts(state, verdicts[plan.spec.id]) else "",
             )
         self._out.print(table)
+        self._show_obstacles(plans)
+        for name, state in states.items():
+            for verdict in verdicts[name] if _counts(state, verdicts[name]) else ():
+                if verdict.outcome.stops_push:
+                    self._show_failure(verdict)
+        self.say(progress(plans, verdicts))
+        if "not started" in states.values():
+            self.say("not started: invoke plan shows what would be done, invoke all does it")
+
+    def _show_obstacles(self, plans: Sequence[TaskPlan]) -> None:
+        """What keeps tasks from running, and what else their plans say."""
         for item in obstacles(plans):
             self.say(f"blocking {_listed(item.tasks)}: {item.summary}")
             if item.hint:
@@ -149,11 +181,23 @@ class Console:
         for plan in plans:
             if plan.skipped:
                 self.say(f"{plan.spec.id}: not asked for: {plan.skipped}")
-            if plan.error is None and plan.blocked_by is not None:
-                self.say(f"{plan.spec.id}: blocked by {plan.blocked_by}")
             for remark in plan.remarks:
                 self.say(f"{plan.spec.id}: {remark}")
-        self.say(progress(plans, verdicts))
+        waiting: dict[str, list[str]] = {}
+        for plan in plans:
+            if plan.error is None and plan.blocked_by is not None:
+                waiting.setdefault(plan.blocked_by, []).append(plan.spec.id)
+        for blocker, names in waiting.items():
+            self.say(f"waiting for {blocker}: {_listed(names)}")
+
+    def _show_failure(self, verdict: Verdict) -> None:
+        """What fails, in short."""
+        outcome = verdict.outcome
+        self.say(f"{verdict.id} {outcome.status}: {outcome.evidence}", style=_STYLES[outcome.status])
+        if outcome.place:
+            self.say(f"    at: {outcome.place}")
+        if outcome.remedy:
+            self.say(f"    do: {outcome.remedy}")
 
     def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Failures first, then unknowns and notes, then the count; what has the same reason is told once."""
@@ -209,6 +253,51 @@ def told_if_slow(text: str) -> Iterator[None]:
         timer.cancel()
 
 
+def rendered(show: Callable[[], None]) -> str:
+    """What ``show`` says on stdout, as it would look there."""
+
+    class Page(io.StringIO):
+        def isatty(self) -> bool:
+            return is_terminal
+
+    is_terminal = sys.stdout.isatty()
+    page = Page()
+    with redirect_stdout(page):
+        show()
+    return page.getvalue()
+
+
+def _in_short(plans: Sequence[TaskPlan]) -> str:
+    """How many tasks are in which state: "done: 1  changes: 9  blocked: 1"."""
+    states = [plan.state for plan in plans]
+    shown = ("done", "changes", "blocked", *(["skipped"] if "skipped" in states else []))
+    return "  ".join(f"{state}: {states.count(state)}" for state in shown)
+
+
+def _broken(text: str, stream: TextIO, console: "RichConsole") -> str:
+    """``text`` with its lines broken between words to fit a terminal; a longer word stays whole."""
+    if not stream.isatty():
+        return text
+    return "\n".join(part for line in text.split("\n") for part in _lines(line, console.width))
+
+
+def _lines(line: str, width: int) -> list[str]:
+    if len(line) <= width:
+        return [line]
+    # Under the text, where a word and some space stand before it as in a table.
+    column = _COLUMN.match(line)
+    indent = " " * (column.end() if column else len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+        expand_tabs=False,
+        replace_whitespace=False,
+    )
+
+
 def _listed(names: Sequence[str]) -> str:
     """The names in a sentence: a, b and c."""
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
@@ -233,10 +322,26 @@ def counted(verdicts: Iterable[Verdict]) -> str:
     return ", ".join(f"{statuses.count(status)} {status}" for status in Status if status in statuses)
 
 
-def task_state(plan: TaskPlan, verdicts: Iterable[Verdict]) -> str:
-    """A task's state: what its plan says, and ``failed`` where all is in place and a check does not hold."""
-    failing = any(verdict.outcome.stops_push for verdict in verdicts)
-    return "failed" if plan.state == "done" and failing else plan.state
+def task_state(plan: TaskPlan, verdicts: Sequence[Verdict]) -> str:
+    """A task's state as it is, whatever keeps it from being run.
+
+    ``blocked``: not known. ``not started``: nothing of it is there. ``changes``: what is there says something
+    else. ``failed``: all is in place and a check does not hold.
+    """
+    if plan.skipped:
+        return "skipped"
+    if plan.error is not None:
+        return "blocked"
+    if plan.changes:
+        holds = any(verdict.outcome.status is Status.PASS for verdict in verdicts)
+        return "changes" if holds or not all(change.is_first for change in plan.changes) else "not started"
+    return "failed" if any(verdict.outcome.stops_push for verdict in verdicts) else "done"
+
+
+def _counts(state: str, verdicts: Iterable[Verdict]) -> bool:
+    """Whether the checks of a task say something: what was never run fails all of its own."""
+    is_there = any(verdict.outcome.status is Status.PASS for verdict in verdicts)
+    return is_there or state not in ("not started", "blocked")
 
 
 def progress(plans: Iterable[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> str:

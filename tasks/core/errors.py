@@ -6,6 +6,7 @@ import traceback
 
 from invoke.exceptions import Exit
 
+from tasks.core.called import as_called
 from tasks.core.outcomes import REPORT, Cause
 from tasks.core.redaction import redacted
 
@@ -22,8 +23,8 @@ class PlaybookError(Exit):
     is_reported = False
 
     def __init__(self, summary: str, hint: str = "") -> None:
-        self.summary = redacted(summary)
-        self.hint = redacted(hint)
+        self.summary = as_called(redacted(summary))
+        self.hint = as_called(redacted(hint))
         hinted = f"\n  hint: {self.hint}" if hint else ""
         super().__init__(f"error: {self.summary}{hinted}", self.exit_code)
         self.args = (self.summary, self.hint)

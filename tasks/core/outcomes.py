@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tasks.core.called import as_called
 from tasks.core.redaction import redacted
 
 # What to do about a bug of the playbook; the README has a section of this name.
@@ -58,7 +59,7 @@ class Outcome:
     def __post_init__(self) -> None:
         # Other people's texts are quoted here, and may hold a secret.
         for name in ("evidence", "consequence", "remedy"):
-            object.__setattr__(self, name, redacted(getattr(self, name)))
+            object.__setattr__(self, name, as_called(redacted(getattr(self, name))))
 
     @property
     def stops_push(self) -> bool:

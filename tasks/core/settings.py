@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from tasks.core.errors import SettingsError
 
+# The settings of a repository, at its top; found without being named.
+FILE = ".parseable-playbook.yaml"
+
 
 class _Form(NamedTuple):
     """What a value must look like, as a pattern for the code and in words for the user."""
@@ -29,11 +32,27 @@ _URL = _Form(
     "a URL with its scheme, such as https://s3.example.com",
 )
 _VERSION = _Form(r"v?[0-9][0-9A-Za-z.+-]*", "one exact version, such as 1.6.5")
+_TEMPLATE = _Form(
+    r"(?=[\s\S]*\S)(?:[^$]|\$\$|\$\{(?:subject|changes|namespace)\})*",
+    "a text, with ${subject}, ${changes} and ${namespace} in it where they are wanted ($$ is a dollar sign)",
+)
 _WORD = _Form(r"[^\s\"'\\{}$#;]+", "one word without quotes, braces or white space")
 # Amazon S3 bucket naming rules, the strictest that the compatible servers apply.
 _BUCKET = _Form(
     r"(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name (3 to 63 of a-z, 0-9, '.', '-')"
 )
+# A column whose name contains "time" or "date" is made a timestamp by Parseable if its first value looks like
+# one, and refuses all that follow which do not.
+_TIMELESS = r"(?!(?i:.*(?:time|date)))"
+_LABELS = _Form(
+    rf"{_TIMELESS}[A-Za-z0-9][A-Za-z0-9._/-]*(,[A-Za-z0-9][A-Za-z0-9._/-]*){{0,15}}",
+    "up to 16 labels of pods with commas between them, without 'time' and 'date' in their names",
+)
+_FIELDS = _Form(
+    rf"{_TIMELESS}[A-Za-z0-9_@.-]+(,[A-Za-z0-9_@.-]+){{0,15}}",
+    "up to 16 fields of JSON messages with commas between them, without 'time' and 'date' in their names",
+)
+_PATTERN = _Form(r"[^'\x00-\x1f]+", "a regular expression without single quotes")
 # Parseable refuses stream names with white space, most signs, or that are SQL keywords.
 _STREAM = _Form(
     r"(?!(?i:select|from|where|table|insert|update|delete|order|group|by|join|union|all|and|or|not|in|as)$)"
@@ -56,10 +75,11 @@ class Gitops:
 
     path: str = ""
     apps: str = _setting("kubernetes/apps/monitoring", _FOLDER)
-    repositories: str = _setting("kubernetes/flux/meta/repos", _FOLDER)
+    repositories: str | None = _setting("kubernetes/flux/meta/repos", _FOLDER)
     namespace: str = _setting("monitoring", _NAME)
     remote: str | None = _setting(None, _WORD)
     issue: int | None = field(default=None, metadata={"least": 1})
+    cluster: str | None = _setting(None, _FOLDER)
 
 
 @dataclass(frozen=True)
@@ -81,17 +101,44 @@ class Flux:
 
 @dataclass(frozen=True)
 class S3:
-    """The bucket, and the server that has it. ``retention_days`` is the age at which log data is deleted."""
+    """The bucket, and the server that has it. ``retention_days`` is the age at which log data is deleted.
+
+    Where the bucket has a rule for it, Parseable deletes two days before that.
+    ``endpoint`` is what Parseable gets. ``admin_endpoint`` is where the playbook asks the same server, for
+    one whose name the cluster alone knows. ``ca_config_map`` is a ConfigMap with the certificates (key
+    ca.crt) of the authorities that Parseable trusts; with "skip-verify" for ``tls`` it takes any certificate.
+    """
 
     endpoint: str = _setting("https://s3.68cc.io", _URL)
+    admin_endpoint: str | None = _setting(None, _URL)
     region: str = _setting("minio", _WORD)
     bucket: str = _setting("parseable-logs", _BUCKET)
-    retention_days: int = _count(30, most=36500)
+    retention: str = _setting("bucket", _Form("bucket|parseable", "bucket or parseable"))
+    retention_days: int = field(default=30, metadata={"least": 3, "most": 36500})
+    tls: str = _setting("verify", _Form("verify|skip-verify", "verify or skip-verify"))
+    ca_config_map: str | None = _setting(None, _NAME)
+
+    @property
+    def asked(self) -> str:
+        """The endpoint that the playbook asks."""
+        return self.admin_endpoint or self.endpoint
+
+    @property
+    def asked_name(self) -> str:
+        """The setting that `asked` comes from."""
+        return "s3.admin_endpoint" if self.admin_endpoint else "s3.endpoint"
+
+
+@dataclass(frozen=True)
+class SecretSettings:
+    """Who gives Parseable's Secret: the playbook, encrypted (``sops``), or somebody else (``existing``)."""
+
+    manage: str = _setting("sops", _Form("sops|existing", "sops or existing"))
 
 
 @dataclass(frozen=True)
 class Parseable:
-    """The Parseable release."""
+    """The Parseable release. ``staging_class`` is the StorageClass of its staging volume; None: no volume."""
 
     name: str = _setting(
         "parseable",
@@ -111,12 +158,20 @@ class Parseable:
     cpu_limit: str | None = _setting(None, _QUANTITY)
     memory_request: str = _setting("1Gi", _QUANTITY)
     memory_limit: str = _setting("2Gi", _QUANTITY)
+    staging_class: str | None = _setting(None, _NAME)
+    retention_image: str = _setting("curlimages/curl:8.11.1", _WORD)
+    staging_size: str = _setting("5Gi", _QUANTITY)
     scrape_interval: str = _setting("30s", _DURATION)
 
 
 @dataclass(frozen=True)
 class Vector:
-    """The Vector release and its pipeline. Sizes in bytes, times in seconds where the name says so."""
+    """The Vector release and its pipeline. Sizes in bytes, times in seconds where the name says so.
+
+    ``label_columns`` are labels of pods, ``json_columns`` top-level fields of messages in JSON, that get a
+    column each. ``first_lines`` is a pattern that the first line of each message matches: the lines up to the
+    next are joined.
+    """
 
     name: str = _setting("vector", _NAME)
     chart_repository: str = _setting("https://helm.vector.dev", _URL)
@@ -126,8 +181,10 @@ class Vector:
     batch_bytes: int = _count(1048576)
     # Vector refuses a smaller disk buffer (its reference, "buffer.max_size": at least 268435488 bytes).
     buffer_bytes: int = field(default=1073741824, metadata={"least": 268435488})
-    retry_attempts: int = _count(3)
     retry_seconds: int = _count(30)
+    label_columns: str | None = _setting("app.kubernetes.io/name", _LABELS)
+    json_columns: str | None = _setting(None, _FIELDS)
+    first_lines: str | None = _setting(None, _PATTERN)
     cpu_request: str = _setting("100m", _QUANTITY)
     memory_request: str = _setting("256Mi", _QUANTITY)
     memory_limit: str = _setting("512Mi", _QUANTITY)
@@ -135,15 +192,21 @@ class Vector:
 
 @dataclass(frozen=True)
 class Grafana:
-    """The user's Grafana HelmRelease and the data source in it."""
+    """The Grafana that gets the data source.
 
-    path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
-    plugin_url: str = _setting(
-        "https://github.com/parseablehq/parseable-datasource-plugin/releases/download/"
-        "v1.0.0/parseable-parseable-datasource-1.0.0.zip",
-        _URL,
+    ``manage`` says which way: the HelmRelease of Grafana's chart, an object for Grafana's operator, or none.
+    ``path`` is the file of the HelmRelease, or of the operator's Grafana. ``plugin_url`` None is Grafana's
+    catalogue.
+    """
+
+    manage: str = _setting(
+        "auto", _Form("auto|release|operator|none", "one of auto, release, operator and none")
     )
-    plugin_folder: str = _setting("parseable-datasource", _WORD)
+    path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
+    plugin_version: str = _setting(
+        "1.1.0", _Form(r"[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?", "one exact version, such as 1.1.0")
+    )
+    plugin_url: str | None = _setting(None, _URL)
     datasource_name: str = _setting("Parseable", _WORD)
     datasource_uid: str = _setting("parseable", _WORD)
     datasource_type: str = _setting("parseable-parseable-datasource", _WORD)
@@ -161,16 +224,25 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """What the commits say. A line that names the playbook always follows."""
+
+    message: str = _setting("${subject}\n\n${changes}", _TEMPLATE)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that can be set. Secrets are not settings."""
 
     gitops: Gitops = field(default_factory=Gitops)
     flux: Flux = field(default_factory=Flux)
     s3: S3 = field(default_factory=S3)
+    secret: SecretSettings = field(default_factory=SecretSettings)
     parseable: Parseable = field(default_factory=Parseable)
     vector: Vector = field(default_factory=Vector)
     grafana: Grafana = field(default_factory=Grafana)
     charts: Charts = field(default_factory=Charts)
+    commit: Commit = field(default_factory=Commit)
 
     def chosen(self, key: str) -> bool:
         """Whether the dotted ``key`` differs from its documented value: then it is obeyed, not discovered."""

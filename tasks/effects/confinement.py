@@ -12,6 +12,7 @@ import yaml
 
 from tasks.core.errors import RefusedError
 from tasks.yaml import limits
+from tasks.yaml.anchors import read_all
 from tasks.yaml.documents import syntax_error
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -148,7 +149,7 @@ class Confinement:
         """The nodes of the documents of ``text``: unlike its data they show a key that is there twice."""
         try:
             limits.check(text)
-            return [root for root in yaml.compose_all(text, Loader=_LOADER) if root is not None]
+            return [root for root in read_all(yaml.compose_all, text, _LOADER) if root is not None]
         except (yaml.YAMLError, ValueError):
             self.unread[place] = syntax_error(text) or "it is not YAML"
             return []

@@ -12,17 +12,40 @@ from tasks.yaml.documents import load_documents, syntax_error
 
 _CLEAR = ("apiVersion", "kind", "metadata")
 VALUES = ("data", "stringData")
-# The lists of keys in sops's metadata, and what in a key changes with each encryption.
-_LISTS = ("age", "azure_kv", "gcp_kms", "hc_vault", "hckms", "kms", "pgp")
+# The lists of keys in sops's metadata: what they are, and the field that names a key.
+_KINDS = {
+    "age": ("age recipient", "recipient"),
+    "azure_kv": ("Azure Key Vault key", "name"),
+    "gcp_kms": ("GCP KMS key", "resource_id"),
+    "hc_vault": ("Vault key", "key_name"),
+    "hckms": ("Huawei Cloud KMS key", "key_id"),
+    "kms": ("AWS KMS key", "arn"),
+    "pgp": ("PGP key", "fp"),
+}
+_LISTS = tuple(_KINDS)
+# What in a key changes with each encryption.
 _VOLATILE = ("enc", "created_at")
 
 
 @dataclass(frozen=True)
 class Readers:
-    """Who can read an encrypted file: its age recipients, and ``keys``, all keys of any kind by group."""
+    """Who can read an encrypted file: its age recipients, and ``keys``, all keys of any kind by group.
+
+    ``kinds`` are the kinds of the keys in sops's spelling ("pgp"), one for each key that is named.
+    """
 
     recipients: frozenset[str]
     keys: str
+    kinds: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of keys that it is encrypted for."""
+        return len(self.kinds)
+
+    def __str__(self) -> str:
+        counted = [(_KINDS[kind][0], self.kinds.count(kind)) for kind in _LISTS if kind in self.kinds]
+        return " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for word, count in counted)
 
 
 @dataclass(frozen=True)
@@ -108,6 +131,7 @@ def _readers(sops: Mapping[Any, Any]) -> Readers:
         for number, group in enumerate(_list(sops.get("key_groups"), "sops.key_groups"))
     ] or [("sops", sops)]
     recipients: set[str] = set()
+    kinds: list[str] = []
     groups = []
     for place, group in named:
         keys = []
@@ -118,9 +142,13 @@ def _readers(sops: Mapping[Any, Any]) -> Readers:
                 if kind == "age" and "recipient" in identity:
                     recipients.add(_text(identity, "recipient", where))
                 keys.append(json.dumps([kind, _sorted(identity)]))
+                if _KINDS[kind][1] in identity:
+                    kinds.append(kind)
         groups.append(sorted(keys))
     return Readers(
-        frozenset(recipients), json.dumps([_sorted(sops.get("shamir_threshold") or 0), sorted(groups)])
+        frozenset(recipients),
+        json.dumps([_sorted(sops.get("shamir_threshold") or 0), sorted(groups)]),
+        tuple(sorted(kinds)),
     )
 
 

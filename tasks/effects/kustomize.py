@@ -69,13 +69,14 @@ class Built:
 
     ``path`` is the file it came from; of a generated one that is the kustomization, None if nothing is known.
     ``text`` is what kustomize wrote, with which Flux goes on. ``faults`` are what was left out of ``data``
-    because of its shape.
+    because of its shape; ``unset`` the variables in whose place Flux puts nothing, since nobody sets them.
     """
 
     data: Mapping[str, Any] = field(repr=False)
     path: str | None
     text: str = field(default="", repr=False)
     faults: tuple[Fault, ...] = field(default=(), repr=False)
+    unset: tuple[str, ...] = ()
 
 
 class FetchError(OfflineError):

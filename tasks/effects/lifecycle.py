@@ -11,6 +11,15 @@ RULE_ID = "parseable-expire-logs"
 
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _RULE = re.compile(r"<Rule(?:\s[^>]*)?>.*?</Rule>", re.DOTALL)
+# In a versioned bucket an expiry only hides an object below a delete marker. Its bytes go with its noncurrent
+# version; the marker, once it is alone, goes with the same expiry: S3 takes no ExpiredObjectDeleteMarker
+# beside days, and does its work for rules with days ("Lifecycle configuration elements" in Amazon's guide).
+# What is left of uploads that broke off is in no version.
+_VERSIONED = (
+    "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>"
+    "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
+    "</AbortIncompleteMultipartUpload>"
+)
 # The parts of a rule that say when and to what it applies; every other element is something it does.
 _CONDITIONS = frozenset({"ID", "Status", "Prefix", "Filter"})
 
@@ -22,7 +31,8 @@ class LifecycleRule:
     ``xml`` is its text as the server gave it, and what is sent back: servers have elements of their own that
     a model of Amazon's would drop. The rest is read from it: ``limits`` are the conditions beside the prefix
     in words (tags, sizes), ``actions`` the element names of what it does, ``days`` and ``date`` when it
-    deletes current objects (None and empty when it does not).
+    deletes current objects (None and empty when it does not), ``noncurrent_days`` how long after they were
+    replaced or deleted it deletes versions (None when it does not, or keeps some of them).
     """
 
     xml: str
@@ -33,6 +43,7 @@ class LifecycleRule:
     actions: tuple[str, ...]
     days: int | None
     date: str
+    noncurrent_days: int | None = None
 
     def deletes(self, name: str) -> bool:
         """Whether it certainly deletes the current object ``name`` sooner or later."""
@@ -70,6 +81,8 @@ def parse_rule(text: str) -> LifecycleRule:
     prefix, limits = _conditions(children)
     expiration = children.get("Expiration")
     days = _text(expiration, "Days")
+    versions = children.get("NoncurrentVersionExpiration")
+    noncurrent = "" if _text(versions, "NewerNoncurrentVersions") else _text(versions, "NoncurrentDays")
     return LifecycleRule(
         xml=text,
         id=_text(rule, "ID"),
@@ -79,6 +92,7 @@ def parse_rule(text: str) -> LifecycleRule:
         actions=tuple(tag for tag in children if tag not in _CONDITIONS),
         days=int(days) if days else None,
         date=_text(expiration, "Date"),
+        noncurrent_days=int(noncurrent) if noncurrent else None,
     )
 
 
@@ -98,33 +112,56 @@ def expires_logs(rule: LifecycleRule, prefix: str, days: int) -> bool:
     return rule.enabled and not rule.limits and rule.prefix == prefix and rule.days == days
 
 
-def wanted_rules(rules: Sequence[LifecycleRule], prefix: str, days: int) -> tuple[LifecycleRule, ...]:
+def removes_versions(rules: Iterable[LifecycleRule], prefix: str, days: int) -> bool:
+    """Whether one of ``rules`` deletes what a versioned bucket hides below ``prefix``, within ``days``."""
+    return any(
+        rule.enabled
+        and not rule.limits
+        and rule.noncurrent_days is not None
+        and rule.noncurrent_days <= days
+        and prefix.startswith(rule.prefix)
+        for rule in rules
+    )
+
+
+def wanted_rules(
+    rules: Sequence[LifecycleRule], prefix: str, days: int, *, versioned: bool = False
+) -> tuple[LifecycleRule, ...]:
     """Give ``rules`` with the one that expires the logs right; the same rules when it already is.
 
     Ours to correct, at its place, is a rule with our id. Every other rule stays as it is, also one for the
-    same prefix.
+    same prefix. In a ``versioned`` bucket ours also deletes what an expiry leaves behind.
     """
+    if versioned and not removes_versions(rules, prefix, days):
+        return _with_ours(rules, prefix, days, _VERSIONED)
+    return _with_ours(rules, prefix, days, "")
+
+
+def _with_ours(
+    rules: Sequence[LifecycleRule], prefix: str, days: int, more: str
+) -> tuple[LifecycleRule, ...]:
+    """``rules`` with ours right; it also does what ``more`` says, in the XML of actions."""
     # Amazon refuses a configuration in which some rules have the older form without a filter and some not.
     older_form = any("<Prefix" in rule.xml and "<Filter" not in rule.xml for rule in rules)
     wanted = tuple(
-        _corrected(rule, prefix, days, older_form)
-        if rule.id == RULE_ID and not expires_logs(rule, prefix, days)
+        _corrected(rule, prefix, days, older_form, more)
+        if rule.id == RULE_ID and (more or not expires_logs(rule, prefix, days))
         else rule
         for rule in rules
     )
-    if any(expires_logs(rule, prefix, days) for rule in wanted):
+    if any(rule.id == RULE_ID or (not more and expires_logs(rule, prefix, days)) for rule in wanted):
         return wanted
-    return (*wanted, parse_rule(_log_rule(RULE_ID, prefix, days, older_form)))
+    return (*wanted, parse_rule(_log_rule(RULE_ID, prefix, days, older_form, more)))
 
 
-def _corrected(rule: LifecycleRule, prefix: str, days: int, older_form: bool) -> LifecycleRule:
-    """Rewrite a rule of ours under its id; what else somebody made it do (say, to old versions) stays."""
+def _corrected(rule: LifecycleRule, prefix: str, days: int, older_form: bool, more: str) -> LifecycleRule:
+    """Rewrite a rule of ours under its id; what else somebody made it do stays, unless ``more`` says it."""
     others = "".join(
         ElementTree.tostring(child, encoding="unicode")
         for child in _element(rule.xml)
-        if _tag(child) not in {*_CONDITIONS, "Expiration"}
+        if _tag(child) not in {*_CONDITIONS, "Expiration"} and f"<{_tag(child)}>" not in more
     )
-    return parse_rule(_log_rule(RULE_ID, prefix, days, older_form, others))
+    return parse_rule(_log_rule(RULE_ID, prefix, days, older_form, more + others))
 
 
 def _log_rule(rule_id: str, prefix: str, days: int, older_form: bool, others: str = "") -> str:

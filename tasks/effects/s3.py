@@ -26,6 +26,7 @@ from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects import s3_errors
 from tasks.effects.lifecycle import LifecycleRule, document, parse_rules
 from tasks.effects.s3_errors import NamedRefusalError, UnreachableError
+from tasks.effects.tls import Distrust, distrust_of
 from tasks.yaml.diff import unified_diff
 
 if TYPE_CHECKING:
@@ -116,11 +117,16 @@ class BucketFacts:
     """What the server says of the bucket.
 
     ``rules`` are its lifecycle rules in the server's order; if they could not be read, ``unread`` says why.
+    ``versioned`` says that it keeps, or has kept, the versions of its objects; None if the key may not know.
+    ``untrusted`` is why a client that knows the public authorities only, as Parseable does, would not trust
+    the server's certificate; None if it would, or nobody knows.
     """
 
     exists: bool
     rules: tuple[LifecycleRule, ...] = ()
     unread: RefusedError | None = None
+    versioned: bool | None = False
+    untrusted: Distrust | None = None
 
     def known_rules(self) -> tuple[LifecycleRule, ...]:
         """Give the lifecycle rules.
@@ -149,7 +155,7 @@ class Bucket:
         self._silence: UnreachableError | None = None
 
     def __repr__(self) -> str:
-        return f"Bucket({self.settings.bucket!r} at {self.settings.endpoint!r})"
+        return f"Bucket({self.settings.bucket!r} at {self.settings.asked!r})"
 
     def facts(self) -> BucketFacts:
         """Ask whether the bucket exists and what lifecycle rules it has.
@@ -163,14 +169,16 @@ class Bucket:
         except UnreachableError as error:
             self._silence = error
             raise
+        untrusted = self._untrusted
         if not exists:
-            return BucketFacts(exists=False)
+            return BucketFacts(exists=False, untrusted=untrusted)
+        found = BucketFacts(exists=True, versioned=self.is_versioned(), untrusted=untrusted)
         try:
-            return BucketFacts(exists=True, rules=self.rules())
+            return replace(found, rules=self.rules())
         except UnreachableError:
             raise
         except RefusedError as refused:
-            return BucketFacts(exists=True, unread=refused)
+            return replace(found, unread=refused)
 
     def create(self) -> None:
         """Create the bucket; one that exists by now and belongs to this account is as good."""
@@ -202,6 +210,21 @@ class Bucket:
             f"the lifecycle rules of bucket '{self.settings.bucket}' cannot be read: {problem}",
             "they are not touched; look at them with another client",
         )
+
+    def is_versioned(self) -> bool | None:
+        """Whether the bucket keeps versions, or kept them until that was suspended; None if it is denied."""
+        try:
+            found = self._ask(
+                s3_errors.READ_VERSIONING, lambda s3: s3.get_bucket_versioning(Bucket=self.settings.bucket)
+            )
+        except UnreachableError:
+            raise
+        except NamedRefusalError as named:
+            return None if named.server_code in s3_errors.DENIED else False
+        except RefusedError:
+            # It has listed the bucket: it is an S3 server, and has no such call.
+            return False
+        return found.get("Status") in ("Enabled", "Suspended")
 
     def put_rules(self, rules: Sequence[LifecycleRule]) -> None:
         """Replace the whole lifecycle configuration by ``rules``."""
@@ -243,7 +266,7 @@ class Bucket:
         self._delete_probe(name)
         if found != body:
             raise RefusedError(
-                f"bucket '{bucket}' at {self.settings.endpoint} gave back other bytes than were written",
+                f"bucket '{bucket}' at {self.settings.asked} gave back other bytes than were written",
                 "something between here and the server changes what passes through",
             )
 
@@ -274,7 +297,7 @@ class Bucket:
         problem: PlaybookError
         client = self._client
         through = f" through the proxy {self._words.proxy}" if self._words.proxy else ""
-        waiting = f"asking {self.settings.endpoint} for bucket '{self.settings.bucket}'{through} …"
+        waiting = f"asking {self.settings.asked} for bucket '{self.settings.bucket}'{through} …"
         try:
             with told_if_slow(waiting):
                 return call(client)
@@ -305,7 +328,7 @@ class Bucket:
         )
         problem: PlaybookError
         try:
-            self._words = replace(self._words, proxy=_proxy(self.settings.endpoint))
+            self._words = replace(self._words, proxy=_proxy(self.settings.asked))
             session = Session()
             self._check_bundle(session)
             # botocore would look into the folders of all services to find that it knows this one.
@@ -314,7 +337,7 @@ class Bucket:
             client = session.client(
                 "s3",
                 region_name=self.settings.region,
-                endpoint_url=self.settings.endpoint,
+                endpoint_url=self.settings.asked,
                 aws_access_key_id=self._credentials.access_key.reveal(),
                 aws_secret_access_key=self._credentials.secret_key.reveal(),
                 config=config,
@@ -330,6 +353,15 @@ class Bucket:
             return client
         raise problem
 
+    @cached_property
+    def _untrusted(self) -> Distrust | None:
+        """Why who knows the public authorities only would not trust the certificate that Parseable gets."""
+        from botocore.httpsession import DEFAULT_CA_BUNDLE
+
+        endpoint = self.settings.endpoint
+        # Behind a proxy, what is shown there is not what Parseable sees.
+        return None if _proxy(endpoint) else distrust_of(endpoint, file=DEFAULT_CA_BUNDLE)
+
     def _check_bundle(self, session: Session) -> None:
         """Check the file of authorities that the AWS configuration names, before it spoils every request.
 
@@ -337,7 +369,7 @@ class Bucket:
             SettingsError: it is not there, or holds no certificates.
         """
         path = session._session.get_config_variable("ca_bundle")
-        if not path or not self.settings.endpoint.startswith("https:"):
+        if not path or not self.settings.asked.startswith("https:"):
             return
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
@@ -432,7 +464,7 @@ class CreateBucket(Change):
     def summary(self) -> str:
         """One line in the imperative."""
         settings = self.bucket.settings
-        return f"create bucket '{settings.bucket}' at {settings.endpoint} (region {settings.region})"
+        return f"create bucket '{settings.bucket}' at {settings.asked} (region {settings.region})"
 
     def apply(self) -> None:
         """Create it."""
@@ -441,17 +473,30 @@ class CreateBucket(Change):
 
 @dataclass(frozen=True)
 class PutLifecycle(Change):
-    """Replace the lifecycle rules ``before`` by ``after``; rules that are in both pass through unchanged."""
+    """Replace the lifecycle rules ``before`` by ``after``; rules that are in both pass through unchanged.
+
+    ``if_versioned`` is there for a bucket that is made just before, of which it is not known whether it keeps
+    versions: then it gets these rules.
+    """
 
     bucket: Bucket
     before: tuple[LifecycleRule, ...]
     after: tuple[LifecycleRule, ...]
+    if_versioned: tuple[LifecycleRule, ...] | None = None
 
     @property
     def summary(self) -> str:
         """One line in the imperative."""
         new = [rule for rule in self.after if rule not in self.before]
-        words = ", ".join(f"'{rule.id}' deletes {rule.prefix}… after {_days(rule.days or 0)}" for rule in new)
+        words = ", ".join(
+            f"'{rule.id}' deletes {rule.prefix}… after {_days(rule.days or 0)}"
+            + (
+                ""
+                if rule.noncurrent_days is None
+                else f", and what is left of it in older versions {_days(rule.noncurrent_days)} later"
+            )
+            for rule in new
+        )
         kept = len(self.after) - len(new)
         others = f" ({kept} other {'rule' if kept == 1 else 'rules'} kept)" if kept else ""
         return f"set the lifecycle of bucket '{self.bucket.settings.bucket}': rule {words}{others}"
@@ -459,7 +504,12 @@ class PutLifecycle(Change):
     def diff(self) -> str:
         """Show the rules before and after as a unified diff of YAML."""
         before = _readable(self.before) if self.before else None
-        return unified_diff(f"{self.bucket.settings.bucket}/lifecycle", before, _readable(self.after))
+        difference = unified_diff(f"{self.bucket.settings.bucket}/lifecycle", before, _readable(self.after))
+        if self.if_versioned is None:
+            return difference
+        return (
+            f"{difference.rstrip()}\n  if the new bucket keeps versions, older ones are deleted after 1 day"
+        )
 
     def apply(self) -> None:
         """Set the rules, if they still are what was shown.
@@ -467,12 +517,25 @@ class PutLifecycle(Change):
         Raises:
             RefusedError: the server refused, or somebody changed the rules meanwhile.
         """
+        try:
+            self._set()
+        except RefusedError as refused:
+            if self.if_versioned is None:
+                raise
+            made = f"{refused.summary}; the bucket '{self.bucket.settings.bucket}' was made, without a rule"
+            problem = type(refused)(made, refused.hint)
+        else:
+            return
+        raise problem
+
+    def _set(self) -> None:
         if self.bucket.rules() != self.before:
             raise RefusedError(
                 f"the lifecycle rules of bucket '{self.bucket.settings.bucket}' changed meanwhile",
                 "run again; nothing was set",
             )
-        self.bucket.put_rules(self.after)
+        is_versioned = self.if_versioned is not None and self.bucket.is_versioned()
+        self.bucket.put_rules((self.if_versioned or self.after) if is_versioned else self.after)
 
 
 def _days(count: int) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from tasks.core.errors import OfflineError, PlaybookError, RefusedError, SettingsError
 
@@ -30,6 +31,10 @@ REGION_CODES = frozenset(
 
 class UnreachableError(OfflineError):
     """The server could not be asked, or not answer: nothing is known about the bucket (exit code 4)."""
+
+
+class UntrustedError(UnreachableError):
+    """The server's certificate is of no authority that is known here."""
 
 
 class NamedRefusalError(RefusedError):
@@ -65,6 +70,7 @@ CREATE = _action("create", "")._replace(
     remedy="let the server's administrator create it, or grant the key s3:CreateBucket; then run again"
 )
 READ_RULES = _action("read the lifecycle rules of", "s3:GetLifecycleConfiguration")
+READ_VERSIONING = _action("read the versioning of", "s3:GetBucketVersioning")
 SET_RULES = _action("set the lifecycle rules of", "s3:PutLifecycleConfiguration")
 WRITE = _action("write to", "s3:PutObject")
 READ = _action("read from", "s3:GetObject")
@@ -89,10 +95,13 @@ _KNOWN = {
         "set s3.bucket to a name that is free, or use a key of that account",
     ),
 }
-_DENIED = frozenset({"AccessDenied", "AccessForbidden", "AllAccessDisabled", "Forbidden"})
-_NOT_IMPLEMENTED = frozenset({"MethodNotAllowed", "NotImplemented", "UnsupportedOperation"})
+DENIED = frozenset({"AccessDenied", "AccessForbidden", "AllAccessDisabled", "Forbidden"})
+"""Codes of a server that knows the key, and does not let it do this."""
+_NOT_IMPLEMENTED = frozenset(
+    {"MethodNotAllowed", "NotImplemented", "NotSupported", "UnsupportedOperation", "XNotImplemented"}
+)
+_NO_SUCH_CALL = frozenset({HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 _PASSING = frozenset({429, 500, 502, 503, 504})
-_REACH = "check s3.endpoint, the network and the name server"
 _PROXY_VARIABLES = "HTTPS_PROXY, HTTP_PROXY"
 _LONGEST = 200  # characters of somebody else's text in one line of ours
 
@@ -110,6 +119,9 @@ class Words:
         error, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
         code, status = str(error.get("Code", "")), int(metadata.get("HTTPStatusCode", 0))
         headers = metadata.get("HTTPHeaders", {})
+        if status in _NO_SUCH_CALL and action in {READ_RULES, SET_RULES}:
+            code = code if code and not code.isdigit() else f"HTTP {status}"
+            return NamedRefusalError(*self._without_rules(code), code)
         if code.isdigit():  # botocore's code for an answer that is not in S3's form
             return self._foreign(status, headers.get("location", ""))
         message = self._clean(str(error.get("Message", ""))).rstrip(".")
@@ -119,7 +131,7 @@ class Words:
         known = self._known(action, code)
         if known is not None:
             return NamedRefusalError(self._filled(known[0]), self._filled(known[1]), code)
-        words = f"{self.settings.endpoint} refused to {action.verb} bucket '{self.settings.bucket}'"
+        words = f"{self.settings.asked} refused to {action.verb} bucket '{self.settings.bucket}'"
         if status in _PASSING:
             return UnreachableError(f"{words} for now: {code}: {message}", "try again later")
         return NamedRefusalError(f"{words}: {code}: {message}", server_code=code)
@@ -139,7 +151,7 @@ class Words:
 
     def _no_proxy(self, cause: str) -> UnreachableError:
         return UnreachableError(
-            f"the proxy {self.proxy} does not lead to {self.settings.endpoint}: {_essence(cause)}",
+            f"the proxy {self.proxy} does not lead to {self.settings.asked}: {_essence(cause)}",
             f"check the proxy ({_PROXY_VARIABLES}), or name the server in NO_PROXY to ask it directly",
         )
 
@@ -153,32 +165,37 @@ class Words:
     def _known(self, action: Action, code: str) -> tuple[str, str] | None:
         if code in _KNOWN:
             return _KNOWN[code]
-        if code in _DENIED:
+        if code in DENIED:
             return action.denied, action.remedy
         if code in _NOT_IMPLEMENTED and action in {READ_RULES, SET_RULES}:
-            return (
-                f"{{endpoint}} does not support lifecycle rules ({code}), so old logs would never be deleted",
-                "use a server or version that supports them",
-            )
+            return self._without_rules(code)
         return None
+
+    def _without_rules(self, code: str) -> tuple[str, str]:
+        told = f"{self.settings.asked} does not support lifecycle rules ({code})"
+        parseable = "set s3.retention to parseable, which then deletes them itself"
+        return (
+            f"{told}, so old logs would never be deleted",
+            f"{parseable} (the plan of TASK-001 says how), or use a server that supports such rules",
+        )
 
     def _region(self, code: str, wanted: str) -> RefusedError:
         wish = f"it wants '{wanted}'" if wanted else "it does not say which one it wants"
         return NamedRefusalError(
-            f"{self.settings.endpoint} refused region '{self.settings.region}': {wish}",
+            f"{self.settings.asked} refused region '{self.settings.region}': {wish}",
             f"set s3.region to {wanted or 'the one the server is configured with'}",
             code,
         )
 
     def _foreign(self, status: int, location: str) -> PlaybookError:
-        endpoint, phrase = self.settings.endpoint, f"HTTP {status}"
+        endpoint, phrase = self.settings.asked, f"HTTP {status}"
         if status in set(HTTPStatus):
             phrase += f" {HTTPStatus(status).phrase}"
         if location:
             return RefusedError(
                 f"{endpoint} does not answer as an S3 server: "
                 f"it redirects to {self._clean(location.partition('?')[0])} ({phrase})",
-                "set s3.endpoint to where the server itself answers",
+                f"set {self.settings.asked_name} to where the server itself answers",
             )
         if status in _PASSING:
             return self._with_proxy(
@@ -190,7 +207,7 @@ class Words:
         return self._with_proxy(_not_s3(self.settings, phrase))
 
     def _filled(self, text: str) -> str:
-        values = {"endpoint": self.settings.endpoint, "bucket": self.settings.bucket}
+        values = {"endpoint": self.settings.asked, "bucket": self.settings.bucket}
         return text.format(**values, origin=self.credentials.origin)
 
     def _clean(self, text: str) -> str:
@@ -204,15 +221,15 @@ class Words:
 def _not_s3(settings: S3, answer: str) -> RefusedError:
     """Describe an endpoint that answers, but as something else."""
     return RefusedError(
-        f"{settings.endpoint} does not answer as an S3 server: {answer}",
-        "check s3.endpoint: a web console often has another port or name than the S3 server",
+        f"{settings.asked} does not answer as an S3 server: {answer}",
+        f"check {settings.asked_name}: a web console often has another port or name than the S3 server",
     )
 
 
 def bad_endpoint(settings: S3, cause: str) -> SettingsError:
     """Describe an endpoint that is no address."""
     return SettingsError(
-        f"s3.endpoint is not a usable address: '{settings.endpoint}'",
+        f"{settings.asked_name} is not a usable address: '{settings.asked}'",
         f"{cause}; it looks like https://s3.example.com",
     )
 
@@ -230,18 +247,39 @@ def _bad_region(settings: S3, _: str) -> SettingsError:
 def _tls(settings: S3, cause: str) -> UnreachableError:
     if not re.search("(?i)certificate|hostname", cause):
         return UnreachableError(
-            f"{settings.endpoint} does not speak TLS: {cause}", "an endpoint without TLS starts with http://"
+            f"{settings.asked} does not speak TLS: {cause}", "an endpoint without TLS starts with http://"
         )
     found = re.search(r"certificate verify failed: ([^(]+)", cause)
     reason = found[1].strip() if found else cause
-    return UnreachableError(
-        f"the TLS certificate of {settings.endpoint} is not trusted: {reason}",
-        "set AWS_CA_BUNDLE to the file with the authority's certificate; Parseable must trust it too",
+    return UntrustedError(
+        f"the TLS certificate of {settings.asked} is not trusted: {reason}",
+        "set AWS_CA_BUNDLE to the file with the authority's certificate; Parseable must trust it too "
+        "(s3.ca_config_map)",
     )
 
 
 def _no_connection(settings: S3, cause: str) -> UnreachableError:
-    return UnreachableError(f"{settings.endpoint} cannot be reached: {_essence(cause)}", _REACH)
+    essence = _essence(cause)
+    hint = _reach(settings)
+    host = urlsplit(settings.asked).hostname or ""
+    service = re.fullmatch(r"([^.:]+)(?:\.([^.]+)\.svc(?:\..+)?)?", host)
+    if essence == _UNRESOLVED and service:
+        url = urlsplit(settings.asked)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        where = f"-n {service[2]} " if service[2] else ""
+        hint = (
+            f"if only the cluster knows that name: kubectl port-forward {where}svc/{service[1]} "
+            f"19000:{port}, and set s3.admin_endpoint to {url.scheme}://127.0.0.1:19000; Parseable still "
+            "gets s3.endpoint"
+        )
+    return UnreachableError(f"{settings.asked} cannot be reached: {essence}", hint)
+
+
+def _reach(settings: S3) -> str:
+    return f"check {settings.asked_name}, the network and the name server"
+
+
+_UNRESOLVED = "its name cannot be resolved"
 
 
 def _essence(cause: str) -> str:
@@ -250,18 +288,20 @@ def _essence(cause: str) -> str:
         if words in cause:
             return words.lower()
     if "resolve" in cause or "Name or service not known" in cause:
-        return "its name cannot be resolved"
+        return _UNRESOLVED
     tunnel = re.search(r"Tunnel connection failed: (\d+ [\w ]*\w)", cause)
     return f"it answers {tunnel[1]}" if tunnel else cause
 
 
 def _no_connection_in_time(settings: S3, cause: str) -> UnreachableError:
-    return UnreachableError(f"{settings.endpoint} cannot be reached: no connection{_within(cause)}", _REACH)
+    return UnreachableError(
+        f"{settings.asked} cannot be reached: no connection{_within(cause)}", _reach(settings)
+    )
 
 
 def _no_answer_in_time(settings: S3, cause: str) -> UnreachableError:
     return UnreachableError(
-        f"{settings.endpoint} accepted the connection, but did not answer{_within(cause)}",
+        f"{settings.asked} accepted the connection, but did not answer{_within(cause)}",
         "the server may be overloaded, or another program may listen there",
     )
 
@@ -274,13 +314,13 @@ def _within(cause: str) -> str:
 
 def _closed(settings: S3, _: str) -> UnreachableError:
     return UnreachableError(
-        f"{settings.endpoint} closed the connection without an answer",
-        "if it speaks TLS, s3.endpoint must start with https://; otherwise try again",
+        f"{settings.asked} closed the connection without an answer",
+        f"if it speaks TLS, {settings.asked_name} must start with https://; otherwise try again",
     )
 
 
 def _transport(settings: S3, cause: str) -> UnreachableError:
-    return UnreachableError(f"asking {settings.endpoint} failed: {cause}", _REACH)
+    return UnreachableError(f"asking {settings.asked} failed: {cause}", _reach(settings))
 
 
 def _no_xml(settings: S3, _: str) -> RefusedError:

@@ -22,6 +22,8 @@ from tasks.effects.files import expanded, read_text, refuse_links, write_text
 
 __all__ = ["EncryptSecret", "EncryptedFile", "Readers", "Sops", "inspect", "oddity", "secret_document"]
 
+_PATTERN = r".*\.sops\.ya?ml"
+_VALUES_ONLY = "^(data|stringData)$"
 _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
 _CONFIG = ".sops.yaml"
 # What sops exits with when no key at hand opens the file (cmd/sops/codes: CouldNotRetrieveKey).
@@ -37,8 +39,22 @@ _OVERRIDES = (
     "SOPS_AZURE_KEYVAULT_URLS",
     "SOPS_VAULT_URIS",
 )
-# A PGP key that sops and gpg do not have, in the words of sops (pgp/keysource.go).
-_NO_PGP_KEY = re.compile(r"key with fingerprint '([^']*)' is not available in keyring")
+# A key that sops could not use, and why, up to the next one (sops.go, UpdateMasterKeysWithKeyServices).
+_UNUSABLE_KEY = re.compile(
+    r'with master key "([^"]+)": (.+?)(?:\s+failed to encrypt new data key|\]?\s*$)', re.DOTALL
+)
+# What a key is by its form, and what sops needs to use it: https://getsops.io/docs
+_SERVICES = {
+    r"(\w[\w-]*\+)?arn:aws[\w-]*:kms:": (
+        "AWS KMS key",
+        "log in to AWS for it (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; kms:Encrypt)",
+    ),
+    r"projects/": ("GCP KMS key", "log in for it: gcloud auth application-default login"),
+    r"https?://[^/]*vault[^/]*azure": ("Azure Key Vault key", "log in for it: az login"),
+    r"https?://.*/v1/": ("Vault key", "let VAULT_ADDR lead to it, and log in: vault login, or VAULT_TOKEN"),
+    r"[0-9A-Fa-f]{16,40}$": ("PGP key", "renew it (gpg --edit-key), or take the fingerprint out of the rule"),
+    r"age1|ssh-": ("age recipient", "correct the recipient in the rule"),
+}
 # Where sops finds its own keys and the logins to key services (README of sops, "Usage").
 _NEEDED = ("SOPS_", "AWS_", "GOOGLE_", "CLOUDSDK_", "AZURE_", "VAULT_", "HUAWEICLOUD_")
 
@@ -70,8 +86,8 @@ class Sops:
         implementation of its rules, and a rule that would leave a value readable is found before it matters.
 
         Raises:
-            RefusedError: no sops, no ``.sops.yaml``, no rule for the path, a rule without age recipients, or
-                one that would encrypt too little or too much of a Secret.
+            RefusedError: no sops, no ``.sops.yaml``, no rule for the path, a rule with a key that cannot be
+                used here or with none, or one that would encrypt too little or too much of a Secret.
         """
         config = self.rules_file(path)
         started = self._started.pop(("encrypt", path), None)
@@ -82,16 +98,12 @@ class Sops:
         if seen is None:
             raise RefusedError(
                 f"the rule for {path} in {config} encrypts more than values; Flux could not read the Secret",
-                "give the rule encrypted_regex: ^(data|stringData)$",
+                f"give the rule encrypted_regex: {_VALUES_ONLY}",
             )
         if seen.plain_keys:
             raise RefusedError(
                 f"the rule for {path} in {config} would leave {', '.join(sorted(seen.plain_keys))} readable",
-                "give the rule encrypted_regex: ^(data|stringData)$",
-            )
-        if not seen.recipients:
-            raise RefusedError(
-                f"the rule for {path} in {config} has no age recipients", "add age: age1… to that rule"
+                f"give the rule encrypted_regex: {_VALUES_ONLY}",
             )
         return seen.readers
 
@@ -126,6 +138,17 @@ class Sops:
             )
         return _values(path, done.stdout)
 
+    def opens_what_it_encrypts(self, path: str, document: Mapping[str, Any]) -> bool:
+        """Whether a private key at hand opens what is encrypted as the rule for ``path`` says.
+
+        ``document`` must hold harmless values. Nothing is written.
+
+        Raises:
+            RefusedError: no sops, no rule, or it cannot encrypt.
+        """
+        encrypted = self.encrypt(path, document)
+        return self._decrypt_text(encrypted).code == 0
+
     def rules_file(self, path: str) -> str:
         """The ``.sops.yaml`` whose creation rules count for ``path``: the nearest above it.
 
@@ -141,7 +164,9 @@ class Sops:
             if not folder:
                 raise RefusedError(
                     "no .sops.yaml in the repository",
-                    "add one at its top with a creation rule for *.sops.yaml that names age recipients",
+                    "make a key (age-keygen -o age.agekey) and a .sops.yaml at the repository's top with "
+                    f"creation_rules: [{{path_regex: '{_PATTERN}', encrypted_regex: '{_VALUES_ONLY}', "
+                    "age: age1…}]",
                 )
             folder = posixpath.dirname(folder)
 
@@ -150,17 +175,21 @@ class Sops:
             ("sops", "--config", config, "encrypt", "--filename-override", path),
             cwd=self.root,
             stdin=yaml.safe_dump(dict(document), sort_keys=False).encode(),
-            environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg()},
+            # What gpg says is read here, and must be in no other language.
+            environment={**dict.fromkeys(_OVERRIDES), **_without_gnupg(), "LC_ALL": "C"},
             withheld=_is_needless,
             missing_hint=_HINT,
         )
 
     def _decrypt(self, path: str) -> shell.Result:
         # Handed over, not opened by sops, which would follow a link.
+        return self._decrypt_text(read_text(self.root, path) or "")
+
+    def _decrypt_text(self, text: str) -> shell.Result:
         return shell.run(
             ("sops", "decrypt", "--input-type", "yaml", "--output-type", "json", "/dev/stdin"),
             cwd=self.root,
-            stdin=(read_text(self.root, path) or "").encode(),
+            stdin=text.encode(),
             withheld=_is_needless,
             missing_hint=_HINT,
         )
@@ -174,25 +203,41 @@ class Sops:
             )
         if "has no creation rules" in said:
             return RefusedError(f"{config} has no creation rules", "add one for *.sops.yaml with age: age1…")
-        missing = _NO_PGP_KEY.findall(said)
-        if missing:
-            keys = f"the PGP key{'s' if len(missing) > 1 else ''} {', '.join(dict.fromkeys(missing))}"
-            has_age = "age1" in (read_text(self.root, config) or "")
-            without = "take the fingerprint out of the rule"
-            if not has_age:
-                without = "give the rule age: age1… in place of the fingerprint"
-            return RefusedError(
-                f"the rule for {path} in {config} names {keys}, which the keyring does not have"
-                + ("" if has_age else ", and no rule there names an age recipient"),
-                f"gpg --import the public key (often in the repository), or {without}",
-            )
-        if "empty key group" in said:
-            return RefusedError(
-                f"the rule for {path} in {config} has no age recipients", "add age: age1… to that rule"
-            )
-        return RefusedError(
+        return _key_error(f"the rule for {path} in {config}", said) or RefusedError(
             f"sops refuses the rules of {config} for {path}", " ".join(said.split())[:_LONGEST]
         )
+
+
+def _key_error(rule: str, said: str) -> RefusedError | None:
+    """The refusal where sops ``said`` that it cannot use a key of a rule; None if it said something else."""
+    unusable = _UNUSABLE_KEY.findall(said)
+    # What gpg says of a PGP key comes last (pgp/keysource.go); nothing, if it could not be run.
+    pgp = {key: why.rpartition("with pgp:")[2].strip() for key, why in unusable if "PGP key" in why}
+    missing = [key for key, why in pgp.items() if not why or "No public key" in why]
+    if missing and not any(pgp.values()):
+        return RefusedError(
+            f"{rule} names the PGP fingerprint {missing[0]}, and gpg cannot be run",
+            "install gpg, then gpg --import the public key (often in the repository)",
+        )
+    if missing:
+        one = len(missing) == 1
+        keys = f"PGP {'fingerprint' if one else 'fingerprints'} {', '.join(missing)}"
+        return RefusedError(
+            f"{rule} names the {keys}, which {'is' if one else 'are'} not in the keyring",
+            f"gpg --import the public key{'' if one else 's'} (often in the repository), or take the "
+            f"fingerprint{'' if one else 's'} out of the rule",
+        )
+    if "empty key group" in said:
+        return RefusedError(f"{rule} names no key, or has a group without one", "add age: age1… to it")
+    if unusable:
+        key, why = unusable[0]
+        why = " ".join(pgp.get(key, why).split())[:_LONGEST]
+        kind, login = next(
+            (words for pattern, words in _SERVICES.items() if re.match(pattern, key)),
+            ("key", "look the key up in the rule"),
+        )
+        return RefusedError(f"{rule} names the {kind} {key}, which cannot be used here: {why}", login)
+    return None
 
 
 def _is_needless(variable: str) -> bool:
@@ -262,6 +307,10 @@ class EncryptSecret(Change):
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.path,)
+
+    @property
+    def is_first(self) -> bool:
+        return self.before is None
 
     def diff(self) -> str:
         keys = ", ".join(sorted({*self.values, *self.generate}))

@@ -20,6 +20,7 @@ from tasks.flux.substitution import (
     has_variable,
     is_exempt,
     substitute,
+    unset,
 )
 from tasks.kube.keys import key_of
 from tasks.yaml.documents import dig, mapping
@@ -110,7 +111,7 @@ class Builder:
 
     def _children(self, parents: Iterable[FluxKustomization]) -> list[FluxKustomization]:
         return [
-            FluxKustomization.read(one.data, one.path or parent.path)
+            FluxKustomization.read(one.data, one.path or parent.path, self._listing.tree)
             for parent in parents
             for one in parent.objects or ()
             if is_flux_kustomization(one.data) and says_what_it_applies(one.data, one.faults)
@@ -164,13 +165,13 @@ def _replaced(one: Built, variables: Variables) -> Built:
         return one
     what = f"{one.data.get('kind')} {dig(one.data, 'metadata', 'name')}"
     try:
-        text = substitute(one.text, variables)
+        text, names = substitute(one.text, variables), unset(one.text, variables)
     except SubstitutionError as error:
         raise SubstitutionError(f"variables cannot be substituted in {what}: {error}") from None
     again = kustomize.parse(text, one.path)
     if again is None:
         raise SubstitutionError(f"{what} is not YAML any more with its variables substituted")
-    return again
+    return replace(again, unset=names)
 
 
 def _labelled(one: Built, spec: Mapping[str, Any]) -> Built:

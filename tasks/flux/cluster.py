@@ -11,15 +11,19 @@ from typing import Any
 from tasks.core.outcomes import Cause
 from tasks.effects.kustomize import Built, FetchError
 from tasks.flux.builds import Builder
-from tasks.flux.kustomizations import FluxKustomization, operator_kustomizations
-from tasks.flux.layout import Source
+from tasks.flux.kustomizations import (
+    FluxKustomization,
+    is_flux_kustomization,
+    operator_kustomizations,
+)
 from tasks.flux.listing import Listing
 from tasks.flux.roots import OtherRepositories, roots_of
+from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
 from tasks.kube.keys import key_of
 from tasks.kube.resources import Gap
-from tasks.yaml.documents import dig
+from tasks.yaml.documents import dig, load_documents
 
 _SOURCES = ("GitRepository", "OCIRepository", "Bucket", "HelmRepository", "ExternalArtifact", "HelmChart")
 _DEFINITIONS = frozenset({"CustomResourceDefinition"})
@@ -61,6 +65,54 @@ class Cluster:
             key = key_of(one.data, item.key[0])
             found.setdefault((key.kind, key.namespace, key.name), one.data)
         return found
+
+    def defined(self, kind: str, namespace: str, name: str) -> tuple[Mapping[str, Any], str] | None:
+        """A Flux object with its file: as a build gives it, else as a file says that is in no build."""
+        for item, one in self.built():
+            key = key_of(one.data, item.key[0])
+            if (key.kind, key.namespace, key.name) == (kind, namespace, name):
+                return one.data, one.path or item.path
+        for other in self.tree.of_kind(kind):
+            if (other.name, self.tree.built_namespace(other) or "") == (name, namespace):
+                return other.data, other.path
+        return None
+
+    def shown(self, kind: str, name: str) -> dict[str, str]:
+        """The namespaces in which the repository shows an object of this kind and name, each with its file.
+
+        Beside those in builds they are in files that are in none; empty is the namespace of whoever lists it.
+        """
+        found = {
+            key_of(one.data, item.key[0]).namespace: one.path or item.path
+            for item, one in self.built()
+            if one.data.get("kind") == kind and dig(one.data, "metadata", "name") == name
+        }
+        built = {one.path for _, one in self.built()}
+        for path, text in self.tree.texts.items():
+            if path not in built and name in text and kind in text:
+                targets = [
+                    item.spec.get("targetNamespace") for item in self.kustomizations if path in item.files
+                ]
+                given = next(filter(None, targets), None) or self.tree.namespace_for(path)
+                for document in load_documents(text):
+                    if dig(document, "kind") == kind and dig(document, "metadata", "name") == name:
+                        found.setdefault(str(given or dig(document, "metadata", "namespace") or ""), path)
+        return found
+
+    def holders(self, *items: FluxKustomization) -> list[FluxKustomization]:
+        """``items`` and all that lead to them: whose builds hold them, and so on to the roots."""
+        held = {
+            item.key: {
+                FluxKustomization.read(one.data, "", self.tree).key
+                for one in item.objects or ()
+                if is_flux_kustomization(one.data)
+            }
+            for item in self.kustomizations
+        }
+        wanted = {item.key for item in items}
+        while more := {key for key, inside in held.items() if inside & wanted} - wanted:
+            wanted |= more
+        return [item for item in self.kustomizations if item.key in wanted]
 
     def sources(self) -> set[tuple[str, str, str]]:
         """Kind, name and namespace of every source that a build, an unbuilt file or an operator defines."""

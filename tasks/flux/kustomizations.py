@@ -2,12 +2,13 @@
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tasks.core.errors import RefusedError
 from tasks.effects.kustomize import Built
-from tasks.flux.tree import Tree
+from tasks.flux.artifacts import Artifact
+from tasks.flux.tree import EXTERNAL, Tree
 from tasks.kube.keys import group_of
 from tasks.kube.rules import Fault
 from tasks.kube.shapes import shaped
@@ -26,6 +27,7 @@ class FluxKustomization:
     ``files`` are those of the repository that it is made of, also where it was not built; ``remote`` are
     folders with entries of theirs that were left out, for they would have to be fetched. ``is_stray`` says
     that nothing connects it with our files: it may lie in an archive, say, and be applied by nobody.
+    ``artifact`` is what it applies where that is made of this repository by an ArtifactGenerator.
     """
 
     data: Mapping[str, Any] = field(repr=False)
@@ -35,11 +37,17 @@ class FluxKustomization:
     files: frozenset[str] = field(default=frozenset(), repr=False)
     remote: tuple[tuple[str, str], ...] = ()
     is_stray: bool = False
+    artifact: Artifact | None = field(default=None, repr=False)
 
     @classmethod
-    def read(cls, data: Mapping[str, Any], path: str) -> "FluxKustomization":
-        """The Kustomization that ``data`` describes, without what is odd in it."""
-        return cls(shaped(data)[0], path)
+    def read(cls, data: Mapping[str, Any], path: str, tree: Tree) -> "FluxKustomization":
+        """The Kustomization of ``tree`` that ``data`` describes, without what is odd in it."""
+        data = shaped(data)[0]
+        return cls(data, path, artifact=tree.artifact_of(data, path))
+
+    def holding(self, files: frozenset[str]) -> "FluxKustomization":
+        """The same, made of these ``files``."""
+        return replace(self, files=files)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -55,7 +63,16 @@ class FluxKustomization:
     def folder(self) -> str:
         """The folder of the repository that it applies."""
         path = str(self.spec.get("path") or ".")
-        return posixpath.normpath(posixpath.join("/", path)).lstrip("/") or "."
+        path = posixpath.normpath(posixpath.join("/", path)).lstrip("/") or "."
+        return path if self.artifact is None else self.artifact.origin(path) or path
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether it applies an artifact, and what of this repository lies where in it is not known."""
+        if self.origin is None or self.origin[0] != EXTERNAL:
+            return False
+        path = str(self.spec.get("path") or ".")
+        return self.artifact is None or self.artifact.origin(path.lstrip("/") or ".") is None
 
     @property
     def origin(self) -> tuple[str, str, str] | None:
@@ -86,15 +103,17 @@ def says_what_it_applies(data: Mapping[str, Any], faults: Iterable[Fault]) -> bo
 def operator_kustomizations(tree: Tree) -> Iterator[FluxKustomization]:
     """The Kustomizations that the Flux operator makes of a FluxInstance, or of the values of its chart."""
     for item in tree.of_kind("FluxInstance"):
-        yield from _synced(mapping(item.spec, "sync"), item.namespace, item.path)
+        yield from _synced(mapping(item.spec, "sync"), item.namespace, item.path, tree)
     for path, text in tree.texts.items():
         if "instance:" in text and "sync:" in text:
             for document in load_documents(text):
                 for values in (document, dig(document, "spec", "values")):
-                    yield from _synced(mapping(values, "instance", "sync"), None, path)
+                    yield from _synced(mapping(values, "instance", "sync"), None, path, tree)
 
 
-def _synced(sync: Mapping[str, Any], namespace: str | None, path: str) -> Iterator[FluxKustomization]:
+def _synced(
+    sync: Mapping[str, Any], namespace: str | None, path: str, tree: Tree
+) -> Iterator[FluxKustomization]:
     if not isinstance(sync.get("path"), str):
         return
     namespace = namespace or "flux-system"
@@ -110,6 +129,7 @@ def _synced(sync: Mapping[str, Any], namespace: str | None, path: str) -> Iterat
             },
         },
         path,
+        tree,
     )
 
 

@@ -5,15 +5,26 @@ A setting at its documented value yields to what the repository shows; a setting
 
 import posixpath
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
+from tasks.flux.artifacts import Artifact
+from tasks.flux.chart_sources import ChartSources, HelmSource, find_chart_sources, find_charts
 from tasks.flux.grafana import GrafanaPlace, find_grafana
-from tasks.flux.tree import FluxObject, Tree, parents
+from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.flux.listing import Listing, is_below
+from tasks.flux.missing import MissingError
+from tasks.flux.namespaces import namespace_in
+from tasks.flux.places import Neighbours, choose_scope, find_place, neighbours_of
+from tasks.flux.scope import Scope, scopes_of
+from tasks.flux.sources import Source, most_common, most_used, plain_name, references
+from tasks.flux.style import Style, find_style
+from tasks.flux.tree import EXTERNAL, FluxObject, Tree, parents
+from tasks.yaml.documents import items, load_documents, mapping
 from tasks.yaml.templates import MARKER
 
 # The documented API versions. HelmRelease v2 and HelmRepository v1 exist since Flux 2.3; a repository for an
@@ -24,193 +35,230 @@ _DOCUMENTED_APIS = {
     "HelmRepository": "source.toolkit.fluxcd.io/v1",
 }
 _FLUX_API = re.compile(r"(?m)^apiVersion:\s*[\"']?((?:kustomize|helm|source)\.toolkit\.fluxcd\.io/\w+)")
-_APP_ENTRY = re.compile(r"^(\./)?[^/]+/ks\.ya?ml$")
-_USUAL_FOLDERS = ("monitoring", "observability")
-
-T = TypeVar("T")
-
-
-class MissingError(RefusedError):
-    """Something that a task needs and the repository does not show, or several such things."""
-
-    def __init__(self, summary: str, hint: str = "", parts: Sequence[tuple[str, str]] = ()) -> None:
-        super().__init__(summary, hint)
-        self._parts = tuple(parts) or ((summary, hint),)
-
-    @property
-    def parts(self) -> tuple[tuple[str, str], ...]:
-        return self._parts
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a Flux object refers to."""
-
-    kind: str
-    name: str
-    namespace: str
-
-
-@dataclass(frozen=True)
-class HelmSource:
-    """A HelmRepository: ``path`` is the file that defines it, None if it is still to be written."""
-
-    path: str | None
-    name: str
-    namespace: str
+# What a creation rule calls keys of services that a pod may log in to as itself, and those that are kept in a
+# Secret: https://getsops.io/docs/#using-sops-yaml-conf-to-select-kms-pgp-and-age-for-new-files
+_CLOUD_KEYS = frozenset({"kms", "gcp_kms", "azure_keyvault"})
+_KEPT_KEYS = frozenset({"age", "pgp", "hc_vault", "hc_vault_transit_uri"})
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where things are. A field that could not be found holds the error that says so: read it with ``need``.
 
-    ``decryption`` is what the Parseable Kustomization must say itself, None where its parent patches it in.
-    ``flux_namespace`` is the one that the Flux objects say they are in; ``apis`` maps a kind of Flux object
-    to the API version to write.
+    ``namespace`` is that of the pods; ``lacks_namespace`` says that nothing in the repository is in it.
+
+    ``cluster`` is the folder that the cluster starts from. ``source`` is what Flux calls this repository,
+    ``reference`` what our Kustomizations refer to: that, or an ``artifact`` that is made of it.
+    ``flux_namespace`` is what our Kustomizations say that they are in, None where their neighbours leave that
+    to the kustomization above. ``decryption`` is what the Parseable Kustomization must say itself, None where
+    its parent patches it in. ``apis`` maps a kind of Flux object to the API version to write; ``style`` is
+    how the neighbours' files look, ``neighbours`` what a new folder of apps needs.
     """
 
+    cluster: str
     apps: str | MissingError
     apps_kustomization: str | MissingError
     namespace: str
-    flux_namespace: str
+    lacks_namespace: bool
+    flux_namespace: str | None
     source: Source | MissingError
+    reference: Source | MissingError
+    artifact: Artifact | None
     decryption: Mapping[str, Any] | None
-    repositories: str | MissingError
-    repositories_kustomization: str | MissingError
+    chart_sources: ChartSources | MissingError
+    repositories_kustomization: str | MissingError | None
     parseable_charts: HelmSource | MissingError
     vector_charts: HelmSource | MissingError
-    grafana: GrafanaPlace | MissingError
+    grafana: GrafanaPlace | GrafanaInstance | MissingError
     apis: Mapping[str, str]
+    style: Style
+    neighbours: Neighbours
 
-
-def charts_file(repositories: str, name: str) -> str:
-    """The file for the HelmRepository of chart ``name`` in the folder ``repositories``."""
-    return f"{repositories}/{name}.yaml"
-
-
-def need(found: T | MissingError) -> T:
-    """The value that was found.
-
-    Raises:
-        MissingError: it was not.
-    """
-    if isinstance(found, MissingError):
-        raise found
-    return found
-
-
-def need_all(*found: object) -> None:
-    """Check several at once.
-
-    Raises:
-        MissingError: one of them, or one error naming all that is missing.
-    """
-    missing = list({str(item): item for item in found if isinstance(item, MissingError)}.values())
-    if len(missing) == 1:
-        raise missing[0]
-    if missing:
-        raise MissingError(
-            "; ".join(item.summary for item in missing),
-            "; ".join(item.hint for item in missing if item.hint),
-            [part for item in missing for part in item.parts],
+    def applied_path(self, folder: str) -> str | MissingError:
+        """What the Kustomization for a ``folder`` of the repository says as its path."""
+        place = folder if self.artifact is None else self.artifact.place(folder)
+        if place is not None:
+            return f"./{place}"
+        assert self.artifact is not None
+        return MissingError(
+            f"ExternalArtifact {self.artifact.name} does not hold {folder}",
+            "let its ArtifactGenerator copy that folder, or set gitops.apps to one that it copies",
         )
 
 
-def discover(settings: Settings, tree: Tree) -> Layout:
-    """Read the layout from the parts of a repository."""
-    grafana = find_grafana(settings, tree.texts, tree.is_reconciled)
-    apps = _find_apps(settings, tree, grafana)
+def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
+    """Read the layout from the parts of the repository at ``root``."""
+    scope = choose_scope(settings, tree, scopes_of(Listing(root, tree)))
+    if isinstance(scope, MissingError):
+        return _nothing(settings, tree, scope)
+    grafana = find_grafana(settings, scope.view)
+    apps = find_place(settings, scope, "" if isinstance(grafana, RefusedError) else grafana.path)
+    folder = apps if isinstance(apps, str) else None
     siblings = [
         item
-        for item in tree.of_others("Kustomization")
-        if isinstance(apps, str) and item.path.startswith(apps + "/")
+        for item in scope.of_others("Kustomization")
+        if folder is not None and is_below(item.path, folder)
     ]
-    flux_namespace = _find_flux_namespace(settings, tree, siblings)
-    namespace = _find_namespace(settings, tree, apps, siblings)
-    repositories = _find_repositories(settings, tree)
-    found_grafana: GrafanaPlace | MissingError
-    if isinstance(grafana, GrafanaPlace):
-        found_grafana = _same_namespace(_placed(grafana, tree, siblings), namespace)
-    else:
+    flux_namespace = _find_flux_namespace(settings, scope, siblings)
+    found_grafana: GrafanaPlace | GrafanaInstance | MissingError
+    if isinstance(grafana, RefusedError):
         found_grafana = MissingError(grafana.summary, grafana.hint)
+    elif isinstance(grafana, GrafanaPlace) and grafana.path in scope.shared:
+        found_grafana = MissingError(
+            f"{grafana.path}, Grafana's release, is given to other clusters too, which have no Parseable",
+            "set grafana.path to a file of this cluster alone, such as the patch of its overlay, "
+            "or grafana.manage to none, to leave Grafana out",
+        )
+    else:
+        found_grafana = _placed(grafana, tree, siblings)
+    namespace = _find_namespace(settings, scope, apps, siblings, found_grafana)
+    sources = find_chart_sources(settings, scope)
+    source = _find_source(settings, scope, siblings, flux_namespace)
+    reference, artifact = _find_reference(settings, scope, apps, siblings, source)
 
-    def charts(name: str, url: str) -> HelmSource | MissingError:
-        return _find_charts(tree, name, url, repositories, flux_namespace)
+    def charts(name: str, app: str, url: str) -> HelmSource | MissingError:
+        return find_charts(
+            scope,
+            name,
+            url,
+            sources,
+            beside=f"{apps}/{app}/app" if isinstance(apps, str) else apps,
+            namespace=namespace,
+            flux_namespace=flux_namespace,
+        )
 
     return Layout(
+        cluster=scope.start,
         apps=apps,
-        apps_kustomization=tree.kustomizations[apps] if isinstance(apps, str) else apps,
+        apps_kustomization=_kustomization_of(tree, apps) if isinstance(apps, str) else apps,
         namespace=namespace,
-        flux_namespace=flux_namespace,
-        source=_find_source(settings, tree, siblings, flux_namespace),
-        decryption=_find_decryption(tree, apps, siblings),
-        repositories=repositories,
-        repositories_kustomization=(
-            tree.kustomizations[repositories] if isinstance(repositories, str) else repositories
+        lacks_namespace=(
+            isinstance(apps, str)
+            and apps in tree.kustomizations
+            and _is_nowhere(settings, scope, apps, namespace)
         ),
-        parseable_charts=charts("parseable", settings.parseable.chart_repository),
-        vector_charts=charts("vector", settings.vector.chart_repository),
+        flux_namespace=_written_namespace(scope, apps, siblings, flux_namespace),
+        source=source,
+        reference=reference,
+        artifact=artifact,
+        decryption=_find_decryption(scope, apps, siblings),
+        chart_sources=sources,
+        repositories_kustomization=(
+            sources
+            if isinstance(sources, MissingError)
+            else None
+            if sources.folder is None
+            else tree.kustomizations[sources.folder]
+        ),
+        parseable_charts=charts("parseable", settings.parseable.name, settings.parseable.chart_repository),
+        vector_charts=charts("vector", settings.vector.name, settings.vector.chart_repository),
         grafana=found_grafana,
-        apis=newest_apis(text for text in tree.texts.values() if MARKER not in text),
+        apis=newest_apis(text for path, text in tree.texts.items() if MARKER not in text and scope.has(path)),
+        style=find_style(scope, siblings),
+        neighbours=neighbours_of(scope, apps) if isinstance(apps, str) else Neighbours(),
     )
 
 
-def _find_apps(settings: Settings, tree: Tree, grafana: GrafanaPlace | RefusedError) -> str | MissingError:
-    wanted = posixpath.normpath(settings.gitops.apps)
-    if wanted in tree.kustomizations:
-        return wanted
-    if settings.chosen("gitops.apps"):
-        return MissingError(
-            f"{wanted} has no kustomization.yaml", "gitops.apps must be a folder of apps with a kustomization"
-        )
-    candidates = [
-        folder for folder in tree.kustomizations if any(_APP_ENTRY.match(e) for e in tree.entries(folder))
-    ]
-    grafana_path = grafana.path if isinstance(grafana, GrafanaPlace) else ""
-    with_grafana = [folder for folder in candidates if grafana_path.startswith(folder + "/")]
-    usual = [folder for folder in candidates if posixpath.basename(folder) in _USUAL_FOLDERS]
-    for narrowed in (with_grafana, usual):
-        if len(narrowed) == 1:
-            return narrowed[0]
-    seen = f"; folders that list apps: {', '.join(sorted(candidates))}" if candidates else ""
-    return MissingError(
-        f"no folder of monitoring apps: {wanted}/kustomization.yaml does not exist{seen}",
-        "set gitops.apps to the folder whose kustomization lists the apps",
+def _kustomization_of(tree: Tree, folder: str) -> str:
+    return tree.kustomizations.get(folder, f"{folder}/kustomization.yaml")
+
+
+def _nothing(settings: Settings, tree: Tree, missing: MissingError) -> Layout:
+    """The layout of a repository that cannot be served, whatever is asked of it."""
+    return Layout(
+        cluster="",
+        apps=missing,
+        apps_kustomization=missing,
+        namespace=settings.gitops.namespace,
+        lacks_namespace=False,
+        flux_namespace=settings.flux.namespace,
+        source=missing,
+        reference=missing,
+        artifact=None,
+        decryption=None,
+        chart_sources=missing,
+        repositories_kustomization=missing,
+        parseable_charts=missing,
+        vector_charts=missing,
+        grafana=missing,
+        apis=newest_apis(tree.texts.values()),
+        style=Style(),
+        neighbours=Neighbours(),
     )
 
 
 def _find_namespace(
-    settings: Settings, tree: Tree, apps: str | MissingError, siblings: Sequence[FluxObject]
+    settings: Settings,
+    scope: Scope,
+    apps: str | MissingError,
+    siblings: Sequence[FluxObject],
+    grafana: GrafanaPlace | GrafanaInstance | MissingError,
 ) -> str:
     documented = settings.gitops.namespace
     if settings.chosen("gitops.namespace") or not isinstance(apps, str):
         return documented
-    targets = _most_common(_plain(item.spec.get("targetNamespace")) for item in siblings)
-    transformer = tree.kustomization(apps).get("namespace")
+    targets = most_common(plain_name(item.spec.get("targetNamespace")) for item in siblings)
     if targets is not None:
         return str(targets)
-    if isinstance(transformer, str) and transformer != settings.flux.namespace:
-        return transformer
+    moved = _moved_to(scope, apps)
+    if moved is not None and moved != settings.flux.namespace:
+        return moved
+    if not siblings:
+        # Grafana reads Parseable's Secret, and can so in its own namespace only.
+        beside = None if isinstance(grafana, MissingError) else grafana.namespace
+        return documented if beside is None else beside
     return documented if apps == settings.gitops.apps else posixpath.basename(apps)
 
 
-def _find_flux_namespace(settings: Settings, tree: Tree, siblings: Sequence[FluxObject]) -> str:
+def _is_nowhere(settings: Settings, scope: Scope, apps: str | None, namespace: str) -> bool:
+    """Whether no file of others makes or names a namespace; what is not shown may be made by hand."""
+    # What sops encrypted for us carries no mark.
+    own = tuple(f"{apps}/{name}" for name in (settings.parseable.name, settings.vector.name))
+    named = re.compile(rf"(?m)^[-\s]*(?:name|namespace|targetNamespace):\s*[\"']?{namespace}[\"']?\s*(?:#|$)")
+    return not any(
+        MARKER not in text
+        and scope.has(path)
+        and not any(is_below(path, folder) for folder in own)
+        and named.search(text)
+        for path, text in scope.tree.texts.items()
+    )
+
+
+def _moved_to(scope: Scope, apps: str) -> str | None:
+    """The namespace that what is listed in the folder ``apps`` is moved to; a new folder is named for it."""
+    return namespace_in(scope, apps) if apps in scope.tree.kustomizations else posixpath.basename(apps)
+
+
+def _find_flux_namespace(settings: Settings, scope: Scope, siblings: Sequence[FluxObject]) -> str:
+    """The namespace of Flux itself, where nothing moves its objects."""
     if settings.chosen("flux.namespace"):
         return settings.flux.namespace
-    for group in (siblings, tree.of_others("Kustomization")):
-        named = _most_common(_plain(item.namespace) for item in group)
+    for group in (siblings, scope.of_others("Kustomization")):
+        named = most_common(plain_name(item.namespace) for item in group)
         if named is not None:
             return str(named)
     return settings.flux.namespace
 
 
+def _written_namespace(
+    scope: Scope, apps: str | MissingError, siblings: Sequence[FluxObject], flux_namespace: str
+) -> str | None:
+    """The namespace that our Kustomizations name: that of the build, or none, as their neighbours."""
+    moved = _moved_to(scope, apps) if isinstance(apps, str) else None
+    if moved is None:
+        return flux_namespace
+    neighbours = siblings or scope.of_others("Kustomization")
+    silent = sum(item.namespace is None for item in neighbours)
+    return None if 2 * silent > len(neighbours) else moved
+
+
 def _find_source(
-    settings: Settings, tree: Tree, siblings: Sequence[FluxObject], flux_namespace: str
+    settings: Settings, scope: Scope, siblings: Sequence[FluxObject], flux_namespace: str
 ) -> Source | MissingError:
     flux = settings.flux
     if settings.chosen("flux.source"):
         return Source(flux.source_kind, flux.source, flux_namespace)
-    found = _used_source(tree, siblings, flux_namespace)
+    found = _used_source(scope, siblings, flux_namespace)
     if isinstance(found, Source):
         return Source(
             flux.source_kind if settings.chosen("flux.source_kind") else found.kind,
@@ -220,50 +268,103 @@ def _find_source(
     return found
 
 
-def _used_source(tree: Tree, siblings: Sequence[FluxObject], flux_namespace: str) -> Source | MissingError:
+def _used_source(scope: Scope, siblings: Sequence[FluxObject], flux_namespace: str) -> Source | MissingError:
     """The source that most Kustomizations use, that a FluxInstance makes, or the only GitRepository."""
     defined = {
-        (item.kind, item.name): tree.built_namespace(item)
-        for item in tree.of_kind("GitRepository", "OCIRepository", "Bucket")
+        (item.kind, item.name): scope.tree.built_namespace(item)
+        for item in scope.of_kind("GitRepository", "OCIRepository", "Bucket")
     }
-    for group in (siblings, tree.of_others("Kustomization")):
-        references = [ref for item in group if isinstance(ref := item.spec.get("sourceRef"), dict)]
-        used = _most_common((str(ref.get("kind")), str(ref.get("name"))) for ref in references)
+    for group in (siblings, scope.of_others("Kustomization")):
+        used = most_used(group)
         if used is not None:
-            kind, name = used
-            named = _most_common(_plain(r.get("namespace")) for r in references if r.get("name") == name)
-            return Source(kind, name, str(named or defined.get((kind, name)) or flux_namespace))
-    for item in tree.of_kind("FluxInstance"):
+            namespace = used.namespace or defined.get((used.kind, used.name)) or flux_namespace
+            return Source(used.kind, used.name, str(namespace))
+    for item in scope.of_kind("FluxInstance"):
         # The operator names source and namespace after the instance's own namespace (its spec.sync).
         sync = item.spec.get("sync")
         if isinstance(sync, dict):
             namespace = item.namespace or flux_namespace
             return Source(str(sync.get("kind", "GitRepository")), str(sync.get("name", namespace)), namespace)
-    repositories = [key for key in defined if key[0] == "GitRepository"]
+    generated = {artifact.source for path, artifact in scope.tree.artifacts if scope.has(path)}
+    repositories = [key for key in defined if key[0] == "GitRepository"] or sorted(generated)
     if len(repositories) == 1:
         kind, name = repositories[0]
-        return Source(kind, name, defined[repositories[0]] or flux_namespace)
+        return Source(kind, name, defined.get(repositories[0]) or flux_namespace)
     return MissingError(
         "no Flux source: no Kustomization with a sourceRef, no GitRepository and no FluxInstance was found",
         "set flux.source (and flux.source_kind, flux.namespace) to what your Kustomizations reconcile from",
     )
 
 
+def _find_reference(
+    settings: Settings,
+    scope: Scope,
+    apps: str | MissingError,
+    siblings: Sequence[FluxObject],
+    source: Source | MissingError,
+) -> tuple[Source | MissingError, Artifact | None]:
+    """What our Kustomizations refer to: as their neighbours, or as the Kustomization that lists them."""
+    if settings.chosen("flux.source") or not isinstance(apps, str):
+        return source, None
+    used = most_common((found.kind, found.name) for found, _ in references(siblings))
+    leading = scope.applying(_kustomization_of(scope.tree, apps))
+    if used is None:
+        used = next((item.origin[:2] for item in leading if item.origin is not None), None)
+    if used is None or used[0] != EXTERNAL:
+        return source, None
+    user = next((item for item in leading if item.origin is not None and item.origin[:2] == used), None)
+    artifact = None if user is None else user.artifact
+    if user is None or user.origin is None or artifact is None or not artifact.is_whole:
+        return (
+            MissingError(
+                f"what ExternalArtifact {used[1]} is made of is not known: its ArtifactGenerator is not "
+                "here, or copies more than whole folders of one source",
+                "set flux.source and flux.source_kind to the repository itself",
+            ),
+            None,
+        )
+    return Source(EXTERNAL, used[1], user.origin[2] or artifact.namespace), artifact
+
+
 def _find_decryption(
-    tree: Tree, apps: str | MissingError, siblings: Sequence[FluxObject]
+    scope: Scope, apps: str | MissingError, siblings: Sequence[FluxObject]
 ) -> Mapping[str, Any] | None:
-    for item in tree.of_others("Kustomization"):
+    for item in scope.of_others("Kustomization"):
         path = posixpath.normpath(str(item.spec.get("path", "")).lstrip("/"))
         covers = isinstance(apps, str) and (apps == path or apps.startswith(path + "/") or path == ".")
         patches = item.spec.get("patches")
         if covers and item not in siblings and any(_patches_decryption(p) for p in patches or ()):
             return None
-    for group in (siblings, tree.of_others("Kustomization")):
+    for group in (siblings, scope.of_others("Kustomization")):
         for item in group:
             own = item.spec.get("decryption")
             if isinstance(own, dict) and own.get("provider") == "sops":
                 return own
-    return {"provider": "sops", "secretRef": {"name": "sops-age"}}
+    # The names of Flux's own guides: https://fluxcd.io/flux/guides/mozilla-sops/
+    named = _keys_in_rules(scope.tree)
+    if named & _CLOUD_KEYS and not named & _KEPT_KEYS:
+        # The controller has those by the identity of its workload.
+        return {"provider": "sops"}
+    return {
+        "provider": "sops",
+        "secretRef": {"name": "sops-gpg" if named & _KEPT_KEYS == {"pgp"} else "sops-age"},
+    }
+
+
+def _keys_in_rules(tree: Tree) -> set[str]:
+    """The kinds of keys that the creation rules of sops name, as they spell them."""
+    rules = [
+        rule
+        for document in load_documents(tree.texts.get(".sops.yaml", ""))
+        for rule in items(document, "creation_rules")
+    ]
+    return {
+        str(key)
+        for rule in rules
+        for part in (rule, *items(rule, "key_groups"))
+        for key, value in mapping(part).items()
+        if value
+    }
 
 
 def _patches_decryption(patch: object) -> bool:
@@ -280,58 +381,6 @@ def _patches_decryption(patch: object) -> bool:
     # Our Kustomizations have no labels: a selector that wants one passes them by.
     selector = str(target.get("labelSelector", "!"))
     return "notin" in selector or "!" in selector
-
-
-def _find_repositories(settings: Settings, tree: Tree) -> str | MissingError:
-    wanted = posixpath.normpath(settings.gitops.repositories)
-    if wanted in tree.kustomizations:
-        return wanted
-    if settings.chosen("gitops.repositories"):
-        return MissingError(
-            f"{wanted} has no kustomization.yaml",
-            "gitops.repositories must be a folder of HelmRepositories with a kustomization",
-        )
-    folders = Counter(
-        posixpath.dirname(item.path)
-        for item in tree.of_kind("HelmRepository")
-        if tree.lists(posixpath.dirname(item.path), item.path)
-    )
-    ranked = folders.most_common(2)
-    if ranked and (len(ranked) == 1 or ranked[0][1] > ranked[1][1]):
-        return ranked[0][0]
-    seen = f"; HelmRepositories are listed in {', '.join(sorted(folders))}" if folders else ""
-    return MissingError(
-        f"no folder of HelmRepositories: {wanted}/kustomization.yaml does not exist{seen}",
-        "set gitops.repositories to the folder whose kustomization lists the HelmRepositories",
-    )
-
-
-def _find_charts(
-    tree: Tree, name: str, url: str, repositories: str | MissingError, flux_namespace: str
-) -> HelmSource | MissingError:
-    ours = charts_file(str(repositories), name)
-    existing = [item for item in tree.of_kind("HelmRepository") if tree.is_applied(item.path)]
-    for item in existing:
-        if str(item.spec.get("url", "")).rstrip("/") == url.rstrip("/"):
-            return HelmSource(item.path, item.name, tree.built_namespace(item) or flux_namespace)
-    if isinstance(repositories, MissingError):
-        return repositories
-    beside = [item for item in tree.of_others("HelmRepository") if item.path.startswith(f"{repositories}/")]
-    namespace = str(
-        tree.namespace_for(ours) or _most_common(_plain(item.namespace) for item in beside) or flux_namespace
-    )
-    for item in tree.of_others("HelmRepository"):
-        is_same_url = str(item.spec.get("url", "")).rstrip("/") == url.rstrip("/")
-        if item.path == ours and is_same_url:
-            # There, and only not listed.
-            return HelmSource(ours, item.name, tree.namespace_for(ours) or item.namespace or namespace)
-        is_same_name = item.name == name and item in existing and item.namespace in (None, namespace)
-        if item.path == ours or is_same_name:
-            return MissingError(
-                f"HelmRepository {item.name} in {item.path} has another URL than {url}",
-                f"set {name}.chart_repository to the URL it has, if that serves the same charts",
-            )
-    return HelmSource(ours if ours in tree.texts else None, name, namespace)
 
 
 def newest_apis(texts: Iterable[str]) -> Mapping[str, str]:
@@ -361,14 +410,16 @@ def api_age(api: str) -> tuple[int, bool, int]:
     return (int(found[1]), found[2] is None, int(found[2] or 0))
 
 
-def _placed(place: GrafanaPlace, tree: Tree, siblings: Sequence[FluxObject]) -> GrafanaPlace:
+def _placed(
+    place: GrafanaPlace | GrafanaInstance, tree: Tree, siblings: Sequence[FluxObject]
+) -> GrafanaPlace | GrafanaInstance:
     """``place`` with the namespace its pods run in: the later of Flux's own steps wins over the earlier."""
     if place.target:
         return place.in_namespace(place.target)
     folder = posixpath.dirname(place.path)
     for item in [*siblings, *tree.of_kind("Kustomization")]:
         path = posixpath.normpath(str(item.spec.get("path", "")))
-        target = _plain(item.spec.get("targetNamespace"))
+        target = plain_name(item.spec.get("targetNamespace"))
         if target is not None and (folder == path or folder.startswith(path + "/")):
             return place.in_namespace(target)
     for parent in parents(place.path):
@@ -376,23 +427,3 @@ def _placed(place: GrafanaPlace, tree: Tree, siblings: Sequence[FluxObject]) -> 
         if isinstance(transformer, str):
             return place.in_namespace(transformer)
     return place
-
-
-def _same_namespace(place: GrafanaPlace, namespace: str) -> GrafanaPlace | MissingError:
-    if place.namespace not in (None, namespace):
-        return MissingError(
-            f"Grafana ({place.path}) runs in namespace {place.namespace}, Parseable's Secret in {namespace}",
-            "pods read Secrets of their own namespace: gitops.apps and gitops.namespace must be Grafana's",
-        )
-    return place
-
-
-def _plain(value: object) -> str | None:
-    """``value`` if it is a name, and not a variable that Flux replaces later, or something else."""
-    is_name = isinstance(value, str) and re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", value)
-    return str(value) if is_name else None
-
-
-def _most_common(values: Iterable[Any]) -> Any:
-    counted = Counter(value for value in values if value is not None)
-    return counted.most_common(1)[0][0] if counted else None

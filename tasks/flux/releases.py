@@ -100,17 +100,31 @@ def _rendered(found: Cluster, helm: Helm, item: FluxKustomization, one: Built) -
         chart = chart_of(found, data)
         values = merged_values(found, data)
         archive = helm.fetch(chart)
-        text = helm.render(archive, bare.name, bare.namespace, values)
-        for renderer in items(data, "spec", "postRenderers"):
-            text = kustomize.patch(text, mapping(renderer, "kustomize"))
+        objects = _objects(helm, bare, archive, values)
     except BuildError as error:
         refused = BuildError(f"postRenderers of HelmRelease {bare.name}: {error.summary}", error.hint)
         return replace(bare, chart=chart, archive=archive, values=values, error=refused)
     except RefusedError as error:
         return replace(bare, chart=chart, archive=archive, values=values, error=error)
-    shapes = [shaped(document) for document in load_documents(text) if isinstance(document, dict)]
-    objects = tuple(Built(data, bare.path, faults=faults) for data, faults in shapes)
     return replace(bare, chart=chart, archive=archive, values=values, objects=objects)
+
+
+def objects_with(helm: Helm, release: Release, values: Mapping[str, Any]) -> tuple[Built, ...] | None:
+    """What ``release`` would render to with other values; None if to nothing."""
+    if release.archive is None:
+        return None
+    try:
+        return _objects(helm, release, release.archive, values)
+    except RefusedError:
+        return None
+
+
+def _objects(helm: Helm, release: Release, archive: Path, values: Mapping[str, Any]) -> tuple[Built, ...]:
+    text = helm.render(archive, release.name, release.namespace, values)
+    for renderer in items(release.data, "spec", "postRenderers"):
+        text = kustomize.patch(text, mapping(renderer, "kustomize"))
+    shapes = [shaped(document) for document in load_documents(text) if isinstance(document, dict)]
+    return tuple(Built(data, release.path, faults=faults) for data, faults in shapes)
 
 
 def chart_of(found: Cluster, release: Mapping[str, Any]) -> Chart:
@@ -164,12 +178,9 @@ def _url_of(source: Mapping[str, Any]) -> str:
 def _source(found: Cluster, holder: Mapping[str, Any], reference: Mapping[str, Any]) -> Mapping[str, Any]:
     namespace = str(reference.get("namespace") or key_of(holder).namespace)
     kind, name = str(reference.get("kind")), str(reference.get("name"))
-    built = found.find(kind, namespace, name)
-    if built is not None:
-        return built
-    for item in found.tree.of_kind(kind):
-        if (item.name, found.tree.built_namespace(item) or "") == (name, namespace):
-            return item.data
+    defined = found.defined(kind, namespace, name)
+    if defined is not None:
+        return defined[0]
     raise HiddenError(
         f"{kind} {namespace}/{name}, which the chart comes from, is not in the repository",
         "commit its manifest",

@@ -11,10 +11,10 @@ from tasks.flux.kustomizations import (
     operator_kustomizations,
     says_what_it_applies,
 )
-from tasks.flux.layout import Source
 from tasks.flux.listing import Listing, above, is_below
+from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
-from tasks.flux.tree import Tree
+from tasks.flux.tree import EXTERNAL, Tree
 from tasks.yaml.documents import dig
 
 
@@ -42,6 +42,7 @@ class OtherRepositories:
             for item in tree.of_kind("Kustomization")
             if is_flux_kustomization(item.data)
             and (origin := FluxKustomization(item.data, item.path).origin) is not None
+            and origin[0] != EXTERNAL
         }
         self._source = None if source is None else (source.kind, source.name)
         self._is_strict = is_strict
@@ -56,14 +57,18 @@ class OtherRepositories:
         """Whether the source of a Kustomization is another repository.
 
         Where the URLs do not tell, a source of another name is another repository if that is to be taken
-        strictly, and this one otherwise. One that names no source is of this repository.
+        strictly, or if its top is applied; and this one otherwise. One that names no source is of this
+        repository.
         """
         if item.origin is None:
             return False
-        url = self._urls.get(item.origin[:2])
+        if item.is_unseen:
+            return True
+        key = item.origin[:2] if item.artifact is None else item.artifact.source
+        url = self._urls.get(key)
         if None not in (url, self._own):
             return url != self._own
-        return self._is_strict and self._source is not None and item.origin[:2] != self._source
+        return (self._is_strict or item.folder == ".") and self._source not in (None, key)
 
 
 def _plain_url(url: str) -> str:
@@ -78,7 +83,7 @@ def roots_of(listing: Listing, others: OtherRepositories) -> list[list[FluxKusto
     """
     tree = listing.tree
     found = [
-        FluxKustomization(item.data, item.path)
+        FluxKustomization.read(item.data, item.path, tree)
         for item in tree.of_kind("Kustomization")
         if is_flux_kustomization(item.data) and says_what_it_applies(item.data, item.faults)
     ]
@@ -111,7 +116,7 @@ def roots_of(listing: Listing, others: OtherRepositories) -> list[list[FluxKusto
             start, root = posixpath.dirname(item.path) or ".", item
             top = _top(listing, item.path)
             if top is not None:
-                start, root = top, _plain_build(listing, top)
+                start, root = top, plain_build(listing, top)
         groups.setdefault(start, [])
         if root not in groups[start]:
             groups[start].append(root)
@@ -136,7 +141,7 @@ def _top(listing: Listing, path: str) -> str | None:
         top = current = found
 
 
-def _plain_build(listing: Listing, folder: str) -> FluxKustomization:
+def plain_build(listing: Listing, folder: str) -> FluxKustomization:
     """What ``kubectl apply -k`` of a folder gives, as if a Kustomization had been pointed at it."""
     data = {"apiVersion": f"{GROUP}/v1", "kind": "Kustomization", "metadata": {"name": folder}}
     return FluxKustomization({**data, "spec": {"path": folder}}, listing.kustomization(folder) or folder)

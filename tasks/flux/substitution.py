@@ -32,6 +32,8 @@ _PLAIN: dict[str, Callable[[str], str]] = {
     "^^": str.upper,
 }
 
+_DEFAULTS = ("=", ":=", ":-", ":+", ":?")
+
 # No API server takes an object of more than about 1.5 MiB; a few lines can ask for terabytes.
 _LONGEST = 16 << 20
 
@@ -129,6 +131,17 @@ def substitute(text: str, variables: Variables) -> str:
         raise SubstitutionError("variables are nested too deeply") from None
 
 
+def unset(text: str, variables: Variables) -> tuple[str, ...]:
+    """The names in ``text`` that certainly nobody sets and that have no default: nothing is put there.
+
+    Raises:
+        SubstitutionError: Flux cannot parse it.
+    """
+    reader = _Reader(text, variables)
+    reader.whole()
+    return tuple(dict.fromkeys(reader.unset))
+
+
 def _data(source: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     """The names that a ConfigMap or Secret defines, with None for a value that is not to be read."""
     found: dict[str, str | None] = {}
@@ -163,6 +176,8 @@ class _Reader:
         self._variables = variables
         self._at = 0
         self._made = 0
+        self._depth = 0
+        self.unset: list[str] = []
 
     def whole(self) -> str:
         parts: list[str] = []
@@ -184,6 +199,7 @@ class _Reader:
     def _expression(self) -> str:
         start = self._at
         self._at += 2
+        self._depth += 1
         if self._take("#"):
             name, operator, arguments = self._name(), "length", list[str]()
         else:
@@ -191,9 +207,14 @@ class _Reader:
             operator, arguments = self._operation()
         if not self._take("}"):
             raise self._error(start, "no closing brace")
+        self._depth -= 1
         value = self._variables.value(name)
         if value is None:
             return self._text[start : self._at]
+        # What stands inside another expression is only its default, or a part of it.
+        is_known = name in self._variables.known
+        if not self._depth and not is_known and operator not in _DEFAULTS:
+            self.unset.append(name)
         result = _apply(operator, value, arguments)
         self._made += len(result)
         if self._made > _LONGEST:

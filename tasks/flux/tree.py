@@ -2,15 +2,22 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from tasks.flux.artifacts import GROUP as ARTIFACTS
+from tasks.flux.artifacts import Artifact, artifacts_of
+from tasks.kube.keys import group_of
 from tasks.kube.rules import Fault
 from tasks.kube.shapes import KUSTOMIZATION, fitted, shaped
-from tasks.yaml.documents import load_documents, syntax_error
+from tasks.yaml.documents import dig, load_documents, mapping, syntax_error
 from tasks.yaml.templates import MARKER
 
+# The kind of what ArtifactGenerators make.
+EXTERNAL = "ExternalArtifact"
 _NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _FLUX_OBJECT = re.compile(r"(?m)^apiVersion:\s*[\"']?(?:kustomize|source|fluxcd\.controlplane)\b")
 
@@ -55,6 +62,15 @@ class Tree:
             for item in _parse(path, self._documents(path))
         ]
 
+    def within(self, paths: Set[str]) -> "Tree":
+        """The same, as if there were no other files than ``paths``."""
+        part = copy(self)
+        part.texts = {path: text for path, text in self.texts.items() if path in paths}
+        part.kustomizations = {f: path for f, path in self.kustomizations.items() if path in paths}
+        part.objects = [item for item in self.objects if item.path in paths]
+        part.__dict__.pop("artifacts", None)
+        return part
+
     def _documents(self, path: str) -> list[Any]:
         documents = load_documents(self.texts[path])
         if not documents and (reason := syntax_error(self.texts[path])):
@@ -67,6 +83,32 @@ class Tree:
             return {}
         listing, self.odd[path] = fitted(documents[0], KUSTOMIZATION)
         return listing
+
+    @cached_property
+    def artifacts(self) -> list[tuple[str, Artifact]]:
+        """What the ArtifactGenerators make, with the files that define them."""
+        return [
+            (item.path, artifact)
+            for item in self.of_kind("ArtifactGenerator")
+            for artifact in artifacts_of(item.data, self.built_namespace(item) or "")
+        ]
+
+    def artifact_of(self, data: Mapping[str, Any], path: str) -> Artifact | None:
+        """The artifact that the Kustomization ``data`` of the file ``path`` applies; None if none is known.
+
+        Clusters that share a repository have artifacts of the same name: the nearest generator counts.
+        """
+        reference = mapping(data, "spec", "sourceRef")
+        if reference.get("kind") != EXTERNAL:
+            return None
+        namespace = reference.get("namespace") or dig(data, "metadata", "namespace")
+        fitting = [
+            (len(posixpath.commonpath([posixpath.dirname(file), posixpath.dirname(path)])), artifact)
+            for file, artifact in self.artifacts
+            if (artifact.name == reference.get("name") and "" in (artifact.namespace, namespace or ""))
+            or (artifact.name, artifact.namespace) == (reference.get("name"), namespace)
+        ]
+        return max(fitting, key=lambda one: one[0])[1] if fitting else None
 
     def of_kind(self, *kinds: str) -> Iterator[FluxObject]:
         """The objects of these kinds, in the order of their files."""
@@ -128,10 +170,8 @@ def _parse(path: str, documents: Sequence[Any]) -> Iterator[FluxObject]:
     for document in documents:
         if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
             continue
-        if (
-            "toolkit.fluxcd.io" not in str(document.get("apiVersion"))
-            and document.get("kind") != "FluxInstance"
-        ):
+        is_flux = "toolkit.fluxcd.io" in str(document.get("apiVersion")) or group_of(document) == ARTIFACTS
+        if not is_flux and document.get("kind") != "FluxInstance":
             continue
         data, faults = shaped(document)
         metadata = data["metadata"]

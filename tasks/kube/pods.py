@@ -15,11 +15,12 @@ _READ_ONLY = ("configMap", "secret", "downwardAPI", "projected")
 
 @dataclass(frozen=True)
 class Pod:
-    """The pods of one workload: ``spec`` and ``labels`` of their template."""
+    """The pods of one workload: ``spec``, ``labels`` and ``annotations`` of their template."""
 
     owner: Resource
     spec: Mapping[str, Any] = field(repr=False)
     labels: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    annotations: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def account(self) -> str:
@@ -72,7 +73,8 @@ def pods_of(resources: Iterable[Resource]) -> Iterator[Pod]:
         for _, template in pod_templates(item.data):
             spec = template.get("spec")
             if isinstance(spec, dict):
-                yield Pod(item, spec, mapping(template, "metadata", "labels"))
+                metadata = mapping(template, "metadata")
+                yield Pod(item, spec, mapping(metadata, "labels"), mapping(metadata, "annotations"))
 
 
 def variables(container: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.core.errors import UnavailableError
+from tasks.core.packages import install_command
 from tasks.kube.rules import Fault
 from tasks.kube.rules import Path as Place
 
 Schema = Mapping[str, Any]
 
-_HINT = "pip install '.[verify]' in the playbook's folder"
+_HINT = install_command("kubernetes-validate")
 # "strict" are those that list every field an object may have.
 _FOLDER = re.compile(r"v(\d+)\.(\d+)\.\d+-local-strict")
 # What no author decides: the server sets one, sops adds the other to a file.

@@ -1,12 +1,13 @@
 """An app of ours as Flux sees it: a folder with a ks.yaml and an app/ folder of manifests."""
 
-import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from tasks.core.settings import DOCUMENTED, Parseable, Settings, Vector
-from tasks.flux.layout import HelmSource, Layout, MissingError, need
+from tasks.flux.chart_sources import HelmSource
+from tasks.flux.layout import Layout
+from tasks.flux.missing import MissingError, need
 from tasks.workspace import Workspace
 
 # Paths below the folder of an app.
@@ -14,25 +15,34 @@ KS = "ks.yaml"
 APP_FOLDER = "app/"
 KUSTOMIZATION = f"{APP_FOLDER}kustomization.yaml"
 RELEASE = f"{APP_FOLDER}helmrelease.yaml"
+# Where chart sources lie beside their apps; the neighbours' name for the file takes its place.
+CHART_SOURCE = f"{APP_FOLDER}helmrepository.yaml"
 
 
 @dataclass(frozen=True)
 class App:
     """One app: ``name`` is that of its chart, of its templates' folder and of its HelmRepository's file.
 
-    ``files`` are all of its files below its folder; ``settings`` and ``charts`` find its section of the
-    settings and the HelmRepository of its chart.
+    ``files`` are all that it may have below its folder, ``only_if`` says of some when it has them;
+    ``settings`` and ``charts`` find its section of the settings and the HelmRepository of its chart.
     """
 
     name: str
     files: tuple[str, ...]
     settings: Callable[[Settings], Parseable | Vector] = field(repr=False)
     charts: Callable[[Layout], HelmSource | MissingError] = field(repr=False)
+    only_if: Mapping[str, Callable[[Workspace], bool]] = field(default_factory=dict, repr=False)
 
-    @property
-    def listed(self) -> tuple[str, ...]:
-        """The manifests that its kustomization lists."""
-        return tuple(posixpath.basename(file) for file in self.files if file not in (KS, KUSTOMIZATION))
+    def files_in(self, workspace: Workspace) -> tuple[str, ...]:
+        """The files that it has in this repository, of those that it may have."""
+        charts = self.charts(workspace.layout)
+        is_beside = isinstance(charts, HelmSource) and charts.is_beside
+        return tuple(
+            file
+            for file in self.files
+            if (file != CHART_SOURCE or is_beside)
+            and (file not in self.only_if or self.only_if[file](workspace))
+        )
 
     def folder(self, workspace: Workspace) -> str:
         """The app's folder in the repository.
@@ -48,8 +58,13 @@ class App:
         Raises:
             MissingError: the repository shows no folder of apps.
         """
+        charts = self.charts(workspace.layout)
+        if file == CHART_SOURCE and isinstance(charts, HelmSource) and charts.is_beside and charts.path:
+            return charts.path
         return f"{self.folder(workspace)}/{file.rstrip('/')}"
 
     def template(self, file: str) -> str:
         """The path of the template of one of the app's files, below manifests/."""
+        if file == CHART_SOURCE:
+            return str(PurePosixPath(str(DOCUMENTED.gitops.repositories), f"{self.name}.yaml"))
         return str(PurePosixPath(DOCUMENTED.gitops.apps, self.name, file))

@@ -7,25 +7,13 @@ from pathlib import PurePosixPath
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.git import Commit, Push
-from tasks.flux.layout import need_all
+from tasks.flux.missing import need_all
 from tasks.subjects import grafana
-from tasks.subjects.flux import apps_list, charts_facts, charts_files, repositories_list
+from tasks.subjects.flux import apps_lists, charts_facts, charts_files, repositories_list
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
+from tasks.subjects.message import MARK, message
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
-
-# How the playbook's own commits are known again.
-_MARK = "Implements: specs/parseable-deployment/"
-_MESSAGE = f"""feat(monitoring): deploy Parseable log aggregation with Vector
-
-- Add Parseable HelmRelease with S3 backend (Minio)
-- Add Vector DaemonSet for log collection
-- Configure Grafana Parseable datasource plugin
-- Encrypt S3 credentials with SOPS
-- Add ServiceMonitor for Parseable metrics
-
-{_MARK}
-"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +32,7 @@ class CommitFacts:
 
     sources: tuple[ManifestFacts, ...]
     lists: tuple[SharedFile, ...]
-    grafana: SharedFile
+    grafana: tuple[SharedFile, ...]
     branch: str
     push: PushFacts | None
 
@@ -57,9 +45,10 @@ def facts(workspace: Workspace) -> CommitFacts:
             remote to push to.
     """
     layout = workspace.layout
-    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), layout.grafana)
+    needed = () if grafana.left_out(workspace.settings) else (layout.grafana,)
+    need_all(layout.apps_kustomization, *(app.charts(layout) for app in APPS), *needed)
     sources = charts_facts(workspace)
-    lists = [apps_list(workspace)]
+    lists = apps_lists(workspace)
     beside = charts_files(workspace)
     if beside:
         lists.append(repositories_list(workspace, beside))
@@ -69,11 +58,11 @@ def facts(workspace: Workspace) -> CommitFacts:
     if workspace.permissions.push:
         remote = git.remote(branch, workspace.settings.gitops.remote)
         target = git.target(branch, remote)
-        push = PushFacts(remote, target, *git.unpushed(remote, target, _MARK))
+        push = PushFacts(remote, target, *git.unpushed(remote, target, MARK))
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
-        grafana=grafana.facts(workspace),
+        grafana=grafana.facts(workspace).shared,
         branch=branch,
         push=push,
     )
@@ -94,15 +83,11 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
         git.check_identity()
         git.check_not_ignored(paths)
         known = workspace.repository.known_texts(paths)
-        yield Commit(git, paths, message(workspace.settings.gitops.issue), known)
+        shared = tuple(item.path for item in found.grafana)
+        yield Commit(git, paths, message(workspace, paths, shared), known)
     if found.push is not None and (paths or found.push.ours):
         others = found.push.waiting - found.push.ours
         yield Push(git, found.push.remote, found.branch, found.push.target, others)
-
-
-def message(issue: int | None) -> str:
-    """The documented commit message; ``Closes:`` only with an issue's number."""
-    return _MESSAGE if issue is None else f"{_MESSAGE}Closes: #{issue}\n"
 
 
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:
@@ -117,7 +102,7 @@ def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Chang
     repository.load_heads([*own, *folders])
     repository.plan(edits)
     paths = [path for path in own if repository.differs_from_head(path)]
-    shared = (*found.lists, found.grafana)
+    shared = (*found.lists, *found.grafana)
     paths += [item.path for item in shared if item.needs_commit(workspace)]
     if paths and not workspace.permissions.force:
         _check_edits(workspace, found, paths)

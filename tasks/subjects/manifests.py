@@ -1,6 +1,7 @@
 """The manifests as files of the repository: where they go, what they say, whether they may be written."""
 
-from collections.abc import Iterable, Iterator
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from string import Template
 
@@ -8,10 +9,35 @@ from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
-from tasks.flux.layout import MissingError, charts_file, need, need_all
+from tasks.flux.chart_sources import charts_file
+from tasks.flux.grafana import GrafanaPlace
+from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.flux.grafana_plugins import entry, variable_of
+from tasks.flux.missing import MissingError, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
-from tasks.subjects.parseable import PARSEABLE, SECRET, parseable_url
-from tasks.subjects.vector import VECTOR
+from tasks.subjects.given_secret import giver_beside, givers, is_given
+from tasks.subjects.parseable import (
+    CA_FOLDER,
+    CA_KEY,
+    CA_VOLUME,
+    DATA_SOURCE,
+    PARSEABLE,
+    SECRET,
+    has_data_source,
+    parseable_url,
+    persistence,
+    query_memory,
+    retention_days,
+)
+from tasks.subjects.vector import (
+    CONFIG_MAP,
+    VECTOR,
+    config_checksum,
+    joining,
+    json_columns,
+    label_columns,
+    last_transform,
+)
 from tasks.workspace import Workspace
 from tasks.yaml.documents import same_documents, syntax_error
 from tasks.yaml.templates import ABSENT, MANIFESTS, MARKER, Absent, Value, render
@@ -53,11 +79,30 @@ def render_templates(workspace: Workspace, names: Iterable[str]) -> list[str]:
     Raises:
         MissingError: the repository does not show what they need; it names all of it.
     """
-    texts = [(MANIFESTS / name).read_text(encoding="utf-8") for name in names]
+    texts = [_template(name) for name in names]
     values = _placeholder_values(workspace)
-    need_all(*(values[name] for text in texts for name in Template(text).get_identifiers()))
-    known = {name: value for name, value in values.items() if not isinstance(value, MissingError)}
-    return [render(text, known) for text in texts]
+    placeholders = [name for text in texts for name in Template(text).get_identifiers()]
+    if _CHECKSUM in placeholders:
+        # It is of another of the manifests.
+        config = _template(VECTOR.template(CONFIG_MAP))
+        placeholders = [
+            name for name in (*placeholders, *Template(config).get_identifiers()) if name != _CHECKSUM
+        ]
+        need_all(*(values[name] for name in placeholders))
+        values[_CHECKSUM] = config_checksum(_filled(config, values))
+    need_all(*(values[name] for name in placeholders))
+    return [workspace.layout.style.applied(_filled(text, values)) for text in texts]
+
+
+_CHECKSUM = "vector_config_checksum"
+
+
+def _template(name: str) -> str:
+    return (MANIFESTS / name).read_text(encoding="utf-8")
+
+
+def _filled(template: str, values: Mapping[str, Value | Absent | MissingError]) -> str:
+    return render(template, {key: one for key, one in values.items() if not isinstance(one, MissingError)})
 
 
 def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
@@ -68,29 +113,102 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         for section, fields in vars(settings).items()
         for name, value in vars(fields).items()
     }
-    source = layout.source
+    reference = layout.reference
     values |= {
-        "apps": layout.apps,
         "namespace": layout.namespace,
-        "flux_namespace": layout.flux_namespace,
+        "namespace_entry": "./namespace.yaml" if layout.lacks_namespace else ABSENT,
+        "flux_namespace": ABSENT if layout.flux_namespace is None else layout.flux_namespace,
         "kustomization_api": layout.apis["Kustomization"],
         "helm_release_api": layout.apis["HelmRelease"],
         "helm_repository_api": layout.apis["HelmRepository"],
-        "decryption": ABSENT if layout.decryption is None else dict(layout.decryption),
+        "decryption": _decryption(workspace),
+        "s3_skip_verify": "true" if settings.s3.tls == "skip-verify" else ABSENT,
+        **_authority(settings.s3.ca_config_map),
+        "secret_entry": _secret_entry(workspace),
         "parseable_url": parseable_url(workspace),
-        "source_kind": source if isinstance(source, MissingError) else source.kind,
-        "source_name": source if isinstance(source, MissingError) else source.name,
-        "source_namespace": source if isinstance(source, MissingError) else source.namespace,
+        "parseable_persistence": persistence(settings.parseable) or ABSENT,
+        "parseable_retention_days": retention_days(settings.s3),
+        "parseable_query_memory": str(query_memory(settings.parseable)),
+        "vector_label_columns": label_columns(settings.vector),
+        "vector_json_columns": json_columns(settings.vector),
+        "vector_join": joining(settings.vector) or ABSENT,
+        "vector_last_transform": last_transform(settings.vector),
+        "source_kind": reference if isinstance(reference, MissingError) else reference.kind,
+        "source_name": reference if isinstance(reference, MissingError) else reference.name,
+        "source_namespace": reference if isinstance(reference, MissingError) else reference.namespace,
     }
+    values |= _grafana_values(workspace)
     for app in APPS:
-        charts = app.charts(layout)
-        values |= {
-            f"{app.name}_repository_name": charts if isinstance(charts, MissingError) else charts.name,
-            f"{app.name}_repository_namespace": (
-                charts if isinstance(charts, MissingError) else charts.namespace
-            ),
-        }
+        values |= {f"{app.name}_{name}": value for name, value in _app_values(workspace, app).items()}
     return values
+
+
+def _app_values(workspace: Workspace, app: App) -> dict[str, Value | Absent | MissingError]:
+    """The placeholders of one app that the layout fills."""
+    layout = workspace.layout
+    charts, apps = app.charts(layout), layout.apps
+    path = apps if isinstance(apps, MissingError) else layout.applied_path(app.path(workspace, APP_FOLDER))
+    if isinstance(charts, MissingError):
+        return {
+            "path": path,
+            "repository_name": charts,
+            "repository_namespace": charts,
+            "repository_entry": charts,
+        }
+    # One beside its app is in the app's own namespace, whatever that is.
+    return {
+        "path": path,
+        "repository_name": charts.name,
+        "repository_namespace": ABSENT if charts.is_beside else charts.namespace,
+        "repository_entry": f"./{posixpath.basename(str(charts.path))}" if charts.is_beside else ABSENT,
+    }
+
+
+def _grafana_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
+    """What the file of the data source says, its entry, and the plugin as an entry of the chart's list."""
+    grafana, settings = workspace.layout.grafana, workspace.settings.grafana
+    found: dict[str, Value | Absent | MissingError] = {
+        "data_source_entry": f"./{DATA_SOURCE.rpartition('/')[2]}" if has_data_source(workspace) else ABSENT
+    }
+    if isinstance(grafana, GrafanaInstance):
+        is_elsewhere = grafana.namespace not in (None, workspace.layout.namespace)
+        found |= {
+            "grafana_labels": dict(grafana.labels),
+            "grafana_crosses": True if is_elsewhere or grafana.crosses else ABSENT,
+        }
+    elif isinstance(grafana, GrafanaPlace):
+        variable = variable_of(grafana.chart, grafana.version, grafana.repository)
+        found["grafana_plugin"] = entry(settings, variable)
+    return found
+
+
+def _authority(config_map: str | None) -> dict[str, Value | Absent]:
+    """What the release says for Parseable to trust the authorities in ``config_map``; nothing without one."""
+    if config_map is None:
+        return dict.fromkeys(("s3_ca_file", "s3_ca_mounts", "s3_ca_volumes"), ABSENT)
+    files = {"name": config_map, "items": [{"key": CA_KEY, "path": CA_KEY}]}
+    return {
+        "s3_ca_file": f"{CA_FOLDER}/{CA_KEY}",
+        "s3_ca_mounts": [{"name": CA_VOLUME, "mountPath": CA_FOLDER, "readOnly": True}],
+        "s3_ca_volumes": [{"name": CA_VOLUME, "configMap": files}],
+    }
+
+
+def _secret_entry(workspace: Workspace) -> str | Absent:
+    """The entry of the app's kustomization that gives the Secret, whoever wrote that file."""
+    if not is_given(workspace):
+        return f"./{posixpath.basename(SECRET)}"
+    beside = None if isinstance(workspace.layout.apps, MissingError) else giver_beside(workspace)
+    return ABSENT if beside is None else f"./{posixpath.basename(beside.path)}"
+
+
+def _decryption(workspace: Workspace) -> Value | Absent:
+    """What the Kustomization of Parseable must say of decryption; nothing where it applies no SOPS Secret."""
+    needed, layout = not is_given(workspace), workspace.layout
+    if not needed and isinstance(layout.apps, str):
+        beside = giver_beside(workspace)
+        needed = beside is not None and beside.is_encrypted
+    return ABSENT if layout.decryption is None or not needed else dict(layout.decryption)
 
 
 def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[FolderFacts | ManifestFacts]:
@@ -100,7 +218,7 @@ def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[Fold
         RefusedError: the app's folder holds somebody else's app, or the repository does not show what the
             files must say.
     """
-    files = tuple(files)
+    files = tuple(file for file in files if file == APP_FOLDER or file in app.files_in(workspace))
     written = [file for file in files if file != APP_FOLDER]
     wanted = dict(zip(written, render_templates(workspace, map(app.template, written)), strict=True))
     check_owner(workspace, app)
@@ -123,7 +241,7 @@ def deployed_facts(workspace: Workspace) -> list[ManifestFacts]:
     return [
         fact
         for app in APPS
-        for fact in app_facts(workspace, app, [file for file in app.files if file != SECRET])
+        for fact in app_facts(workspace, app, [file for file in app.files_in(workspace) if file != SECRET])
         if isinstance(fact, ManifestFacts)
     ]
 
@@ -170,15 +288,16 @@ def own_files(workspace: Workspace) -> tuple[str, ...]:
     Raises:
         MissingError: the repository shows no folder of apps.
     """
-    return tuple(app.path(workspace, file) for app in APPS for file in app.files)
+    return tuple(app.path(workspace, file) for app in APPS for file in app.files_in(workspace))
 
 
 def _known_paths(workspace: Workspace) -> tuple[str, ...]:
     """All files that any task writes or edits, as far as the layout is known."""
     layout = workspace.layout
     found = [layout.apps_kustomization, layout.repositories_kustomization]
-    if isinstance(layout.repositories, str):
-        found += [charts_file(layout.repositories, app.name) for app in APPS]
+    sources = layout.chart_sources
+    if not isinstance(sources, MissingError) and sources.folder is not None:
+        found += [charts_file(sources.folder, app.name) for app in APPS]
     if not isinstance(layout.grafana, Exception):
         found.append(layout.grafana.path)
     return (*own_files(workspace), *(path for path in found if isinstance(path, str)))
@@ -211,7 +330,10 @@ def check_owner(workspace: Workspace, app: App) -> None:
     _check_renamed(workspace)
     if workspace.permissions.adopt:
         return
-    files = [path for path in workspace.repository.yaml_files if path.startswith(folder + "/")]
+    # Whoever gives the Secret may have put it there before anything else is.
+    given = {giver.path for giver in givers(workspace)} if is_given(workspace) else set()
+    found = (path for path in workspace.repository.yaml_files if path.startswith(folder + "/"))
+    files = [path for path in found if path not in given]
     texts = [workspace.repository.read(path) or "" for path in files]
     if not texts or any(MARKER in text for text in texts):
         return

@@ -3,17 +3,36 @@
 from typing import Final
 
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
-from tasks.core.settings import S3
-from tasks.subjects.apps import APP_FOLDER, KS, KUSTOMIZATION, RELEASE, App
+from tasks.core.settings import S3, Parseable
+from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.kube.quantities import amount
+from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.workspace import Workspace
 
 SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
+NAMESPACE: Final = f"{APP_FOLDER}namespace.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
+RETENTION: Final = f"{APP_FOLDER}retention.yaml"
+# The data source for Grafana's operator; of Parseable's files only where the operator runs Grafana.
+DATA_SOURCE: Final = f"{APP_FOLDER}grafanadatasource.yaml"
+
+
+def has_data_source(workspace: Workspace) -> bool:
+    """Whether the data source is a file of Parseable's, for Grafana's operator."""
+    is_asked = workspace.settings.grafana.manage != "none"
+    return is_asked and isinstance(workspace.layout.grafana, GrafanaInstance)
+
+
 PARSEABLE = App(
     "parseable",
-    (KS, KUSTOMIZATION, RELEASE, SECRET, SERVICE_MONITOR),
+    (KS, KUSTOMIZATION, NAMESPACE, DATA_SOURCE, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR, RETENTION),
     settings=lambda settings: settings.parseable,
     charts=lambda layout: layout.parseable_charts,
+    only_if={
+        NAMESPACE: lambda workspace: workspace.layout.lacks_namespace,
+        DATA_SOURCE: has_data_source,
+        SECRET: lambda workspace: workspace.settings.secret.manage == "sops",
+    },
 )
 
 # Keys of the Secret: the S3 key pair, and Parseable's own login.
@@ -26,6 +45,18 @@ SECRET_KEYS = (ACCESS_KEY, SECRET_KEY, *LOGIN)
 # https://www.parseable.com/docs/self-hosted/configuration
 S3_VARIABLES = {"P_S3_ACCESS_KEY": ACCESS_KEY, "P_S3_SECRET_KEY": SECRET_KEY}
 LOGIN_VARIABLES = {"P_USERNAME": USERNAME, "P_PASSWORD": PASSWORD}
+
+# What makes the server trust other authorities of TLS than the public ones. Its client of S3 (object_store)
+# takes the system's, which SSL_CERT_FILE and SSL_CERT_DIR replace (rustls-native-certs):
+# https://github.com/parseablehq/parseable/blob/v1.7.3/src/storage/s3.rs
+SKIP_VERIFY_VARIABLE: Final = "P_S3_TLS_SKIP_VERIFY"
+CA_FILE_VARIABLE: Final = "SSL_CERT_FILE"
+CA_VARIABLES = (CA_FILE_VARIABLE, "SSL_CERT_DIR")
+CA_KEY: Final = "ca.crt"
+CA_FOLDER: Final = "/etc/parseable-s3-ca"
+CA_VOLUME: Final = "s3-ca"
+# Where distributions keep the authorities that their programs trust.
+SYSTEM_CA_FOLDERS = ("/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates")
 
 # The value of the chart that makes the server keep its data in S3, not in an emptyDir.
 STORE: Final = "s3-store"
@@ -47,10 +78,66 @@ def store_variables(s3: S3) -> dict[str, str]:
     }
 
 
+# Where it keeps what is not uploaded yet; the folder of the chart's volume.
+STAGING_VARIABLE: Final = "P_STAGING_DIR"
+STAGING: Final = "/parseable/staging"
+
+# How much memory queries may take. Its help says GiB, but v1.7.3 takes the figure as bytes:
+# https://github.com/parseablehq/parseable/blob/v1.7.3/src/query/mod.rs
+QUERY_MEMORY_VARIABLE: Final = "P_QUERY_MEMORY_LIMIT"
+
+# Where the server answers Kubernetes, without a login: https://www.parseable.com/docs/self-hosted/configuration
+LIVENESS_PATH: Final = "/api/v1/liveness"
+READINESS_PATH: Final = "/api/v1/readiness"
+
+
+# The days by which Parseable must delete before the bucket does: one for the midnight at which it looks, one
+# for a midnight at which it does not run.
+RETENTION_MARGIN: Final = 2
+
+
+def retention_days(s3: S3) -> int:
+    """The days after which Parseable deletes: before the bucket, where that has a rule too."""
+    return s3.retention_days - (RETENTION_MARGIN if s3.retention == "bucket" else 0)
+
+
+def retention_path(parseable: Parseable) -> str:
+    """Where the retention of the stream of logs is set."""
+    return f"/api/v1/logstream/{parseable.stream}/retention"
+
+
+def query_memory(parseable: Parseable) -> int:
+    """The memory that queries may take, in bytes: half of the limit, for their answers are beside it."""
+    return int((amount(parseable.memory_limit) or 0) / 2)
+
+
+def persistence(parseable: Parseable) -> dict[str, object] | None:
+    """The chart's values for a volume of its own for staging; None where no StorageClass is set."""
+    if parseable.staging_class is None:
+        return None
+    size = parseable.staging_size
+    return {"staging": {"enabled": True, "storageClass": parseable.staging_class, "size": size}}
+
+
 def parseable_url(workspace: Workspace) -> str:
     """The URL of Parseable inside the cluster."""
     parseable = workspace.settings.parseable
     return f"http://{parseable.name}.{workspace.layout.namespace}.svc.cluster.local:{parseable.port}"
+
+
+def retention_command(workspace: Workspace) -> str:
+    """The commands that make Parseable delete old logs itself, once it runs and has the stream.
+
+    https://www.parseable.com/docs (API, "Set retention"): the whole list is replaced.
+    """
+    parseable, days = workspace.settings.parseable, workspace.settings.s3.retention_days
+    rule = f'[{{"description":"delete old logs","action":"delete","duration":"{days}d"}}]'
+    service = f"-n {workspace.layout.namespace} svc/{parseable.name}"
+    return (
+        f"kubectl port-forward {service} 8000:{parseable.port}, and "
+        f"curl -u USERNAME -X PUT -H 'Content-Type: application/json' -d '{rule}' "
+        f"http://127.0.0.1:8000/api/v1/logstream/{parseable.stream}/retention"
+    )
 
 
 def ingest_url(workspace: Workspace) -> str:

@@ -1,6 +1,7 @@
-"""The Secret with Parseable's credentials, encrypted by sops before it ever reaches the disk."""
+"""The Secret with Parseable's credentials: encrypted before it reaches the disk, or given by others."""
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from tasks.core.changes import Change, Remark
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects.sops import EncryptedFile, EncryptSecret, Readers, inspect, oddity, secret_document
-from tasks.flux.layout import MissingError, need_all
+from tasks.flux.missing import MissingError, need_all
+from tasks.kube.makers import KINDS
+from tasks.subjects import given_secret
 from tasks.subjects.manifests import check_owner
 from tasks.subjects.parseable import LOGIN, PARSEABLE, PASSWORD, SECRET, SECRET_KEYS
 from tasks.workspace import Workspace
@@ -37,12 +40,18 @@ class SecretFacts:
     credentials: S3Credentials | SettingsError
 
 
-def facts(workspace: Workspace) -> SecretFacts:
+def facts(workspace: Workspace) -> SecretFacts | None:
     """Read the file, the creation rule's recipients, and the values where a private key is at hand.
+
+    None where somebody else gives the Secret: then there is nothing to encrypt.
 
     Raises:
         RefusedError: no folder of apps, sops or its rules refuse, or the Secret lies somewhere in plaintext.
     """
+    if given_secret.is_given(workspace):
+        need_all(workspace.layout.apps)
+        _refuse_plaintext(workspace, PARSEABLE.path(workspace, SECRET))
+        return None
     need_all(workspace.layout.apps, _rules(workspace))
     check_owner(workspace, PARSEABLE)
     path = PARSEABLE.path(workspace, SECRET)
@@ -67,7 +76,7 @@ def facts(workspace: Workspace) -> SecretFacts:
 
 def ahead(workspace: Workspace) -> None:
     """Start sops where `facts` will ask it: it runs beside the questions to the S3 server."""
-    if isinstance(workspace.found_credentials, SettingsError):
+    if given_secret.is_given(workspace) or isinstance(workspace.found_credentials, SettingsError):
         return
     # What the user is asked for has been asked for by now: sops may have a question of its own.
     with suppress(PlaybookError):
@@ -93,28 +102,53 @@ def _rules(workspace: Workspace) -> str | MissingError:
     try:
         return workspace.sops.rules_file(f"{folder}/{posixpath.basename(SECRET)}")
     except RefusedError as error:
-        return MissingError(error.summary, error.hint)
+        others = _operators(workspace)
+        by = f" (the repository has {others})" if others else ""
+        return MissingError(
+            error.summary,
+            f"{error.hint}; or, if somebody else gives the Secret{by}, set secret.manage to existing",
+        )
 
 
-def plan(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Remark]:
+def _operators(workspace: Workspace) -> str:
+    """What the repository makes other Secrets from, with its number; empty where that is nothing."""
+    texts = workspace.tree.texts.values()
+    counted = {
+        kind: sum(bool(re.search(rf"(?m)^kind:\s*[\"']?{kind}\b", text)) for text in texts) for kind in KINDS
+    }
+    # Certificates and claims of buckets are for other things than logins.
+    kind, count = max(
+        ((kind, count) for kind, count in counted.items() if kind.endswith(("Secret", "Item"))),
+        key=lambda pair: pair[1],
+    )
+    return f"{count} {kind}{'s' if count > 1 else ''}" if count else ""
+
+
+def plan(workspace: Workspace, found: SecretFacts | None) -> Iterator[Change | Remark]:
     """Encrypt anew where something is missing or different; unchanged values leave the file as it is.
+
+    Where somebody else gives the Secret, say who.
 
     Raises:
         SettingsError: the S3 credentials are needed and missing.
         RefusedError: values that nobody could restore would be lost.
     """
+    if found is None:
+        yield from given_secret.told(workspace)
+        return
     reason = _reason(workspace, found)
     if found.encrypted is not None and found.values is None:
         yield Remark(
-            f"cannot decrypt {found.path} (no matching age key): a changed S3 key would not be noticed"
+            f"cannot decrypt {found.path} (no matching key here): a changed S3 key would not be noticed"
         )
     if reason is None:
         return
     if found.encrypted is not None and found.values is None and not workspace.permissions.force:
         raise RefusedError(
-            f"{found.path} must be encrypted anew ({reason}), and there is no age key here that decrypts it",
-            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE); with --force Parseable gets a new "
-            "login, and whatever else the Secret holds is lost",
+            f"{found.path} must be encrypted anew ({reason}), and there is no key here that decrypts it",
+            "put the age identity where sops finds it (SOPS_AGE_KEY_FILE), import the PGP key, or log in to "
+            "the service of the key; with --force Parseable gets a new login, and whatever else the Secret "
+            "holds is lost",
         )
     kept = dict(found.values or {})
     if isinstance(found.credentials, S3Credentials):
@@ -136,8 +170,7 @@ def plan(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Remark]:
 
 def _reason(workspace: Workspace, found: SecretFacts) -> str | None:
     """Why the file must be written, or None. Only what can be known counts: see ``SecretFacts.values``."""
-    count = len(found.readers.recipients)
-    readers = f"for {count} recipient{'s' if count != 1 else ''}"
+    readers = f"for {found.readers}"
     if found.encrypted is None:
         return f"new, {readers}"
     if found.encrypted.readers != found.readers:
@@ -192,8 +225,8 @@ def _refuse_plaintext(workspace: Workspace, path: str) -> None:
 
 
 def _is_readable_secret(document: object, name: str, *, any_name: bool) -> bool:
-    if not isinstance(document, dict) or document.get("kind") != "Secret" or "sops" in document:
+    if not isinstance(document, dict) or document.get("kind") != "Secret":
         return False
     metadata = document.get("metadata")
     named = isinstance(metadata, dict) and metadata.get("name") == name
-    return (named or any_name) and bool(document.get("data") or document.get("stringData"))
+    return (named or any_name) and given_secret.is_readable(document)

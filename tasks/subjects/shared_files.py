@@ -10,10 +10,13 @@ from tasks.workspace import Workspace
 
 @dataclass(frozen=True)
 class SharedFile:
-    """One such file: its text in the work tree and in HEAD; ``edit`` puts our lines into a text."""
+    """One such file: its text in the work tree and in HEAD, None where it is not there.
+
+    ``edit`` puts our lines into a text, which is empty where there is no file yet.
+    """
 
     path: str
-    current: str = field(repr=False)
+    current: str | None = field(repr=False)
     head: str | None = field(repr=False)
     edit: Callable[[str], str] = field(repr=False, compare=False)
 
@@ -23,7 +26,7 @@ class SharedFile:
         Raises:
             RefusedError: the text cannot be edited safely.
         """
-        after = self.edit(self.current)
+        after = self.edit(self.current or "")
         return (
             None
             if after == self.current
@@ -41,9 +44,8 @@ class SharedFile:
             return False
         # Byte for byte: a comment, or other quotes, are somebody's work too.
         if workspace.permissions.force or (
-            self.head is not None
-            and workspace.repository.git.stores_alike(
-                self.path, self.edit(self.head), self.edit(self.current)
+            workspace.repository.git.stores_alike(
+                self.path, self.edit(self.head or ""), self.edit(self.current or "")
             )
         ):
             return True

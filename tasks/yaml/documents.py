@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from tasks.yaml import limits
+from tasks.yaml.anchors import read_all
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -44,10 +45,14 @@ def load_documents(text: str) -> list[Any]:
     Nor is what stands for too much: see ``limits``. Whatever comes out can be walked through.
     """
     try:
-        limits.check(text)
-        return list(yaml.load_all(text, Loader=_Loader))
+        return _loaded(text)
     except UNREADABLE:
         return []
+
+
+def _loaded(text: str) -> list[Any]:
+    limits.check(text)
+    return read_all(yaml.load_all, text, _Loader)
 
 
 def same_documents(one: str, other: str) -> bool:
@@ -64,9 +69,7 @@ def syntax_error(text: str) -> str:
     An alias without its anchor, say, is seen only when something is made of the text.
     """
     try:
-        limits.check(text)
-        for _ in yaml.load_all(text, Loader=_Loader):
-            pass
+        _loaded(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from tasks.yaml.anchors import read_all
+
 # Schemas and dashboards, the deepest that people write or programs make, stay far below.
 DEEPEST = 100
 # What aliases may add: nodes that are seen again through them.
@@ -31,7 +33,7 @@ def check(text: str) -> None:
     """
     check_depth(text)
     if "&" in text and "*" in text:
-        for root in yaml.compose_all(text, Loader=_LOADER):
+        for root in read_all(yaml.compose_all, text, _LOADER):
             _Size().check(root)
 
 

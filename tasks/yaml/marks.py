@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from tasks.yaml import limits
+from tasks.yaml.anchors import read_all
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -17,7 +18,7 @@ def line_of(text: str, kind: str, name: str, *path: str | int) -> int:
     """
     try:
         limits.check(text)
-        documents = list(yaml.compose_all(text, Loader=_Loader))
+        documents = read_all(yaml.compose_all, text, _Loader)
     except (yaml.YAMLError, ValueError):
         return 1
     alike = [one for one in documents if getattr(_child(one, "kind")[0], "value", None) == kind]

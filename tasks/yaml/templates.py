@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -16,7 +16,7 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 # The first comment of every manifest: how the playbook knows its own files again.
 MARKER = "# Written by parseable-playbook"
 
-Value = str | int | dict[str, object] | None
+Value = str | int | Mapping[str, object] | Sequence[object] | None
 
 
 class Absent:
@@ -34,9 +34,9 @@ _WHOLE_VALUE = re.compile(r"^(?P<lead>\s*(?:- )?(?:[\w./-]+:\s+)?(?:&\w+\s+)?)\$
 def render(template: str, values: Mapping[str, Value | Absent]) -> str:
     """``template`` with its placeholders replaced, so that each scalar reads back as the value given.
 
-    A whole value is quoted where YAML would take it for something else (version "1.10"), a mapping becomes
-    a flow mapping, None becomes null, and the line of an ABSENT value is left out. Inside a longer scalar
-    the text goes in as it is; settings admit no character that would end the scalar.
+    A whole value is quoted where YAML would take it for something else (version "1.10"), a mapping or
+    a list becomes a flow one, None becomes null, and the line of an ABSENT value is left out. Inside a longer
+    scalar the text goes in as it is; settings admit no character that would end the scalar.
 
     Raises:
         KeyError: a placeholder without a value.
@@ -59,14 +59,25 @@ def scalar(value: Value) -> str:
     >>> scalar("1.6.5"), scalar("1.10"), scalar(None), scalar({"provider": "sops"})
     ('1.6.5', '"1.10"', 'null', '{provider: sops}')
     """
-    if isinstance(value, dict):
-        inner = ", ".join(f"{key}: {scalar(item)}" for key, item in value.items())  # type: ignore[arg-type]
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key}: {_inner(item)}" for key, item in value.items())
         return "{" + inner + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return "[" + ", ".join(map(_inner, value)) + "]"
     if value is None or isinstance(value, int):
         return json.dumps(value)
+    return _text(value, "k: {}")
+
+
+def _inner(value: object) -> str:
+    """A value inside a flow mapping or sequence, where a comma or a bracket ends plain text."""
+    return _text(value, "{{k: {}}}") if isinstance(value, str) else scalar(value)  # type: ignore[arg-type]
+
+
+def _text(value: str, place: str) -> str:
     try:
         # All of YAML 1.1, which makes a date of 2025-01-11: what some reader takes for no text is quoted.
-        plain = yaml.load(f"k: {value}", Loader=_LOADER) == {"k": value}  # noqa: S506 (both are safe)
+        plain = yaml.load(place.format(value), Loader=_LOADER) == {"k": value}  # noqa: S506 (both are safe)
     except UNREADABLE:
         plain = False
     return value if plain and "\n" not in value else json.dumps(value)

@@ -10,7 +10,7 @@ import pytest
 from checks.model import Check, Outcome, Stage, judge
 from tasks.core.outcomes import Status
 from tasks.core.settings import DOCUMENTED, Settings
-from tasks.demo.sandbox import make_repository
+from tasks.demo.sandbox import make_key, make_repository
 from tasks.effects.files import MakeFolder, WriteFile
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
@@ -42,7 +42,9 @@ sops:
 
 def deploy(root: Path, shape: shapes.Shape = shapes.documented, settings: Settings = DOCUMENTED) -> None:
     """Make the sample in ``root``, changed by ``shape``, and write into it what the playbook writes."""
-    make_repository(root, root.with_name(f"{root.name}.git"), "age1x")
+    root.parent.mkdir(parents=True, exist_ok=True)
+    key = root.with_name(f"{root.name}.key")
+    make_repository(root, root.with_name(f"{root.name}.git"), make_key(key), key)
     shape(root)
     for arguments in (("add", "--all"), ("commit", "-q", "--allow-empty", "-m", "Another layout")):
         subprocess.run(("git", *arguments), cwd=root, check=True)

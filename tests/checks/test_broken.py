@@ -43,6 +43,7 @@ def test_one_edit_fails_what_depends_on_it(case: dict[str, Any], place: Place) -
         text = path.read_text()
         assert case["replace"] in text
         path.write_text(text.replace(case["replace"], case["with"]))
+    place.stamp()
     verdicts = place.link()
     failing = [one for one in verdicts if one.outcome.status is Status.FAIL]
     assert {one.id for one in failing} == {case["check"], *case.get("also", ())}
@@ -55,5 +56,5 @@ def test_a_repository_without_a_layout_fails_plainly(place: Place) -> None:  # n
     shutil.rmtree(place.root / "kubernetes")
     found = {one.id: one.outcome for one in place.link()}
     assert found["DoD-002-01"].status is Status.FAIL
-    assert "no folder of monitoring apps" in found["DoD-002-01"].evidence
+    assert "nothing in this repository is for Flux" in found["DoD-002-01"].evidence
     assert all(one.status is not Status.ERROR for one in found.values())

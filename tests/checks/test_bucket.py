@@ -1,10 +1,12 @@
 """The four answers about the bucket, with what the server must have for each."""
 
+from dataclasses import replace
+
 import pytest
 
 from checks import bucket as checks
-from checks.model import Outcome, Status
-from tasks.core.errors import SettingsError
+from checks.model import Cause, Outcome, Status
+from tasks.core.errors import RefusedError, SettingsError
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.s3 import Bucket, BucketFacts
 from tasks.model import Model
@@ -269,3 +271,111 @@ def test_one_day_is_one_day() -> None:
     workspace = workspace_of(Storage("http://127.0.0.1:1", "").bucket("parseable-logs"), days=1)
     workspace.bucket_facts = BucketFacts(exists=True, rules=(rule(RULE_ID, prefix("kubernetes/date="), "1"),))
     assert ask(checks.retention_applies, workspace).evidence.endswith("after 1 day")
+
+
+VERSIONS = (
+    "<NoncurrentVersionExpiration><NoncurrentDays>{days}</NoncurrentDays>{more}</NoncurrentVersionExpiration>"
+)
+NONCURRENT = f"<Expiration><Days>30</Days></Expiration>{VERSIONS}"
+
+
+def versioned(*rules: LifecycleRule) -> Workspace:
+    workspace = workspace_with(*rules)
+    workspace.bucket_facts = replace(workspace.bucket_facts, versioned=True)
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_enough"),
+    [
+        ((OURS,), False),
+        ((rule(RULE_ID, prefix("kubernetes/date="), NONCURRENT.format(days=1, more="")),), True),
+        # A rule of somebody else does as well.
+        (
+            (OURS, rule("x", prefix(""), VERSIONS.format(days=30, more=""))),
+            True,
+        ),
+        ((rule(RULE_ID, prefix("kubernetes/date="), NONCURRENT.format(days=31, more="")),), False),
+        (
+            (
+                rule(
+                    RULE_ID,
+                    prefix("kubernetes/date="),
+                    NONCURRENT.format(days=1, more="<NewerNoncurrentVersions>3</NewerNoncurrentVersions>"),
+                ),
+            ),
+            False,
+        ),
+        ((OURS, rule("x", prefix("k/"), NONCURRENT.format(days=1, more=""))), False),
+        ((OURS, rule("x", prefix("kubernetes/"), NONCURRENT.format(days=1, more=""), "Disabled")), False),
+    ],
+)
+def test_a_versioned_bucket_must_lose_the_versions_too(
+    rules: tuple[LifecycleRule, ...], is_enough: bool
+) -> None:
+    outcome = ask(checks.old_logs_expire, versioned(*rules))
+    assert (outcome.status is Status.PASS) is is_enough
+    if not is_enough:
+        assert "keeps every version: the rule only hides the objects" in outcome.evidence
+        assert outcome.consequence == "their bytes are kept for ever"
+        assert outcome.remedy == "invoke task-001"
+
+
+def test_whether_versions_are_kept_may_be_hidden() -> None:
+    workspace = workspace_with(OURS)
+    workspace.bucket_facts = replace(workspace.bucket_facts, versioned=None)
+    outcome = ask(checks.old_logs_expire, workspace)
+    assert (outcome.status, outcome.cause) == (Status.UNKNOWN, Cause.TOOL)
+    assert outcome.remedy == "grant it s3:GetBucketVersioning on the bucket"
+    # What fails without that fails with it.
+    workspace.bucket_facts = replace(workspace.bucket_facts, rules=())
+    assert ask(checks.old_logs_expire, workspace).status is Status.FAIL
+
+
+def left_to_parseable(found: BucketFacts) -> Workspace:
+    workspace = workspace_with()
+    workspace.settings = replace(
+        workspace.settings, s3=replace(workspace.settings.s3, retention="parseable", retention_days=7)
+    )
+    workspace.__dict__["layout"] = type("Layout", (), {"namespace": "logs"})
+    workspace.bucket_facts = found
+    return workspace
+
+
+@pytest.mark.parametrize("unread", [None, RefusedError("it has none")])
+def test_retention_that_parseable_does_is_not_known_before_it_runs(unread: RefusedError | None) -> None:
+    for check in (checks.old_logs_expire, checks.retention_applies):
+        outcome = ask(check, left_to_parseable(BucketFacts(exists=True, unread=unread)))
+        assert (outcome.status, outcome.cause) == (Status.UNKNOWN, Cause.CLUSTER)
+        assert outcome.remedy.startswith("kubectl port-forward -n logs svc/parseable 8000:8000, and curl")
+        assert '"duration":"7d"' in outcome.remedy
+
+
+def test_a_rule_that_is_there_counts_also_where_parseable_deletes() -> None:
+    weekly = rule(RULE_ID, prefix("kubernetes/date="), "7")
+    for check in (checks.old_logs_expire, checks.retention_applies):
+        assert ask(check, left_to_parseable(BucketFacts(exists=True, rules=(weekly,)))).status is Status.PASS
+
+
+def test_what_parseable_cannot_help_fails_also_where_it_deletes() -> None:
+    theirs = rule("theirs", prefix(""), "60")
+    outcome = ask(checks.old_logs_expire, left_to_parseable(BucketFacts(exists=True, rules=(theirs,))))
+    assert (outcome.status, "'theirs'" in outcome.evidence) == (Status.FAIL, True)
+    outcome = ask(checks.old_logs_expire, left_to_parseable(BucketFacts(exists=True, versioned=True)))
+    assert "keeps every version: a deletion only hides the objects" in outcome.evidence
+    assert "NoncurrentVersionExpiration" in outcome.remedy
+    unread = BucketFacts(exists=True, versioned=True, unread=RefusedError("it has none"))
+    assert ask(checks.old_logs_expire, left_to_parseable(unread)).status is Status.UNKNOWN
+    outcome = ask(checks.old_logs_expire, left_to_parseable(BucketFacts(exists=False)))
+    assert outcome.status is Status.FAIL
+
+
+def test_the_address_that_is_asked_is_told_beside_the_one_that_parseable_gets() -> None:
+    workspace = workspace_with(OURS)
+    s3 = replace(
+        workspace.settings.s3, endpoint="http://s3.storage.svc:9000", admin_endpoint="http://127.0.0.1:1"
+    )
+    workspace.settings = replace(workspace.settings, s3=s3)
+    assert ask(checks.bucket_exists, workspace).evidence == (
+        "bucket 'parseable-logs' exists at http://127.0.0.1:1, which Parseable gets as http://s3.storage.svc:9000"
+    )

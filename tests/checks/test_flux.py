@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from checks.flux import entries_exist, secrets_are_decrypted, sources_exist
+from checks.decryption import secrets_are_decrypted
+from checks.flux import entries_exist, sources_exist
 from tasks.core.outcomes import Status
 from tasks.effects import shell
 from tests.checks.deployed import (
@@ -12,6 +13,7 @@ from tests.checks.deployed import (
     CLUSTER,
     KS,
     RELEASE,
+    SECRET,
     Run,
     config_map,
     deployed,  # noqa: F401
@@ -117,7 +119,7 @@ def test_layouts_that_are_right(change: Change, root: Path) -> None:  # noqa: F8
         # The patches of a parent reach its children only.
         assert statuses(secrets_are_decrypted, root) == {FAIL}
         with (root / "kubernetes/levels/two/two.yaml").open("a") as stream:
-            stream.write(PATCHES)
+            stream.write(DECRYPTION + PATCHES)
     for check in CHECKS:
         assert statuses(check, root) == {PASS}
 
@@ -131,7 +133,7 @@ def test_two_clusters_of_which_one_gets_ours(root: Path) -> None:  # noqa: F811
             f"path: ./apps/{name}\n",
             f"path: ./apps/{name}\n  timeout: 5m\n",
         )
-    edit(root, "clusters/production/apps.yaml", "  timeout: 5m\n", f"  timeout: 5m\n{PATCHES}")
+    edit(root, "clusters/production/apps.yaml", "  timeout: 5m\n", f"  timeout: 5m\n{DECRYPTION}{PATCHES}")
     for check in CHECKS:
         assert statuses(check, root) == {PASS}, check
     # The other cluster's are no help.
@@ -177,8 +179,8 @@ def not_ignored(root: Path) -> None:  # noqa: F811
 
 
 def generated(root: Path) -> None:  # noqa: F811
-    """Another app whose Kustomization is called like ours and lies in the same namespace."""
-    write(root, f"{APPS}/copy.yaml", flux("parseable", "./x", namespace="monitoring"))
+    """Another app whose Kustomization is called like ours and is moved to the same namespace."""
+    write(root, f"{APPS}/copy.yaml", flux("parseable", "./x"))
     edit(root, f"{APPS}/kustomization.yaml", "resources:\n", "resources:\n  - ./copy.yaml\n")
 
 
@@ -192,7 +194,8 @@ def moved_source(root: Path) -> None:  # noqa: F811
 
 
 def not_moved(root: Path) -> None:  # noqa: F811
-    edit(root, f"{APPS}/kustomization.yaml", "namespace: monitoring\n", "")
+    edit(root, f"{APPS}/kustomization.yaml", f"namespace: monitoring\n{COMPONENT}", "")
+    edit(root, KS, "  namespace: monitoring\nspec", "  namespace: flux-system\nspec")
     moved_source(root)
 
 
@@ -279,6 +282,79 @@ def left_encrypted(root: Path) -> None:  # noqa: F811
     edit(root, f"{APPS}/parseable/app/secret.sops.yaml", "metadata:\n", f"metadata:\n{more}")
 
 
+KEY = "apiVersion: v1\nkind: Secret\nmetadata: {name: sops-age, namespace: flux-system}\n"
+COMPONENT = "components:\n  - ../../components/sops\n"
+
+
+def without_key(root: Path) -> None:  # noqa: F811
+    edit(root, f"{APPS}/kustomization.yaml", COMPONENT, "")
+    shutil.rmtree(root / "kubernetes/components")
+    edit(root, "kubernetes/apps/default/kustomization.yaml", COMPONENT, "")
+
+
+def key_in_another_namespace(root: Path) -> None:  # noqa: F811
+    """Nobody else in the namespace of ours names the key."""
+    without_key(root)
+    without_patches(root)
+    edit(root, KS, "  prune:", f"{DECRYPTION}  prune:")
+    settings(root, KEY)
+
+
+def key_in_both_namespaces(root: Path) -> None:  # noqa: F811
+    key_in_another_namespace(root)
+    settings(root, KEY.replace("flux-system", "monitoring"))
+
+
+def key_beside_another_user(root: Path) -> None:  # noqa: F811
+    """Another app in the namespace of ours is decrypted with the same key."""
+    key_in_another_namespace(root)
+    edit(root, f"{APPS}/grafana/ks.yaml", "  prune:", f"{DECRYPTION}  prune:")
+    write(root, f"{APPS}/grafana/app/admin.sops.yaml", SECRET.replace("parseable-env", "grafana"))
+    edit(
+        root, f"{APPS}/grafana/app/kustomization.yaml", "resources:\n", "resources:\n  - ./admin.sops.yaml\n"
+    )
+
+
+def key_left_encrypted(root: Path) -> None:  # noqa: F811
+    """Who applies the key is not told to decrypt it."""
+    edit(root, CLUSTER, "  # Made by hand", "  timeout: 5m\n  # Made by hand")
+    edit(root, CLUSTER, "  decryption:\n    provider: sops\n    secretRef:\n      name: sops-age\n", "")
+
+
+def key_of_the_app_itself(root: Path) -> None:  # noqa: F811
+    without_key(root)
+    write(root, f"{APPS}/parseable/app/key.sops.yaml", SECRET.replace("parseable-env-secret", "sops-age"))
+    edit(
+        root, f"{APPS}/parseable/app/kustomization.yaml", "resources:\n", "resources:\n  - ./key.sops.yaml\n"
+    )
+
+
+def key_in_the_namespace_of_the_kustomizations(root: Path) -> None:  # noqa: F811
+    """No namespace is given to what the folder lists, so that Flux's own stay where they are."""
+    without_key(root)
+    edit(root, f"{APPS}/kustomization.yaml", "namespace: monitoring\n", "")
+    edit(root, KS, "  namespace: monitoring\nspec", "  namespace: flux-system\nspec")
+    settings(root, KEY)
+
+
+def with_a_key_of_the_controller(root: Path) -> None:  # noqa: F811
+    without_patches(root)
+    edit(root, KS, "  prune:", "  decryption: {provider: sops}\n  prune:")
+    write(
+        root,
+        "kubernetes/flux/instance.yaml",
+        "kind: Deployment\nmetadata: {name: kustomize-controller}\nargs: [--sops-age-secret=sops-age]\n",
+    )
+
+
+def with_a_key_service(root: Path) -> None:  # noqa: F811
+    without_patches(root)
+    edit(root, KS, "  prune:", "  decryption: {provider: sops}\n  prune:")
+    edit(
+        root, f"{APPS}/parseable/app/secret.sops.yaml", "sops:\n", "sops:\n  kms: [{arn: 'arn:aws:kms:x'}]\n"
+    )
+
+
 def depending(on: str) -> Change:
     return changing((KS, "spec:\n", f"spec:\n  dependsOn:\n    - {on}\n"))
 
@@ -289,7 +365,7 @@ CASES: list[tuple[str, Check, Change, str, str, Change]] = [
         entries_exist,
         changing((f"{APPS}/kustomization.yaml", "./vector/ks.yaml", "./vektor/ks.yaml")),
         "entry ./vektor/ks.yaml does not exist",
-        f"{APPS}/kustomization.yaml:12",
+        f"{APPS}/kustomization.yaml:14",
         changing((f"{APPS}/kustomization.yaml", "./vector/ks.yaml", "vector/ks.yaml")),
     ),
     (
@@ -457,6 +533,46 @@ CASES: list[tuple[str, Check, Change, str, str, Change]] = [
         f"{KS}:",
         left_encrypted,
     ),
+    (
+        "a key in another namespace",
+        secrets_are_decrypted,
+        key_in_another_namespace,
+        "Secret monitoring/sops-age with the private key is not: it is in kubernetes/flux/meta/settings.yaml",
+        f"{KS}:",
+        key_in_both_namespaces,
+    ),
+    (
+        "a key that nobody in the namespace uses",
+        secrets_are_decrypted,
+        key_in_another_namespace,
+        "Secret monitoring/sops-age with the private key is not",
+        f"{KS}:",
+        key_beside_another_user,
+    ),
+    (
+        "Kustomizations that are moved away from the key",
+        secrets_are_decrypted,
+        key_in_another_namespace,
+        "Secret monitoring/sops-age with the private key is not",
+        f"{KS}:",
+        key_in_the_namespace_of_the_kustomizations,
+    ),
+    (
+        "a key that arrives as ciphertext",
+        secrets_are_decrypted,
+        key_left_encrypted,
+        "is encrypted, and Kustomization cluster-apps, which applies it, has no spec.decryption",
+        f"{CLUSTER}:",
+        with_a_key_of_the_controller,
+    ),
+    (
+        "a key that would have to open itself",
+        secrets_are_decrypted,
+        key_of_the_app_itself,
+        "is encrypted, and applied by the Kustomization that needs it",
+        f"{APPS}/parseable/app/key.sops.yaml:",
+        with_a_key_service,
+    ),
 ]
 
 
@@ -534,10 +650,15 @@ def dependency_of_another_repository(root: Path) -> None:  # noqa: F811
     depending("name: operator")(root)
 
 
-def key_in_another_namespace(root: Path) -> None:  # noqa: F811
-    without_patches(root)
-    edit(root, KS, "  prune:", f"{DECRYPTION}  prune:")
-    settings(root, "apiVersion: v1\nkind: Secret\nmetadata: {name: sops-age, namespace: flux-system}\n")
+def key_that_others_need_too(root: Path) -> None:  # noqa: F811
+    without_key(root)
+    settings(root, KEY)
+
+
+def key_that_is_copied(root: Path) -> None:  # noqa: F811
+    key_in_another_namespace(root)
+    annotations = "annotations: {reflector.v1.k8s.emberstack.com/reflection-auto-enabled: 'true'}"
+    edit(root, f"{META}/settings.yaml", "namespace: flux-system}", f"namespace: flux-system, {annotations}}}")
 
 
 def key_of_the_controller(root: Path) -> None:  # noqa: F811
@@ -567,8 +688,18 @@ def key_of_the_controller(root: Path) -> None:  # noqa: F811
         ),
         (
             secrets_are_decrypted,
-            key_in_another_namespace,
-            ["the repository shows none, and no other use (there is: flux-system/sops-age)"],
+            without_key,
+            ["the repository shows none, and nothing else that is decrypted with it"],
+        ),
+        (
+            secrets_are_decrypted,
+            key_that_others_need_too,
+            ["with it (there is: kubernetes/flux/meta/settings.yaml (namespace flux-system))"],
+        ),
+        (
+            secrets_are_decrypted,
+            key_that_is_copied,
+            ["with it (there is: kubernetes/flux/meta/settings.yaml (namespace flux-system))"],
         ),
         (secrets_are_decrypted, key_of_the_controller, ["decrypts without a secretRef"]),
     ],

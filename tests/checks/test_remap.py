@@ -16,7 +16,7 @@ from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
 VECTOR = """#!/bin/sh
 [ "$1 $2" = "validate --no-environment" ] || exit 2
 [ -n "$PARSEABLE_USERNAME$PARSEABLE_PASSWORD" ] || { echo "Missing environment variable" >&2; exit 78; }
-grep -q "pod_namespace$" "$3" || { echo "x [\\"$3\\"]: unexpected syntax token" >&2; exit 78; }
+grep -q "object(pod.pod_labels)" "$3" || { echo "x [\\"$3\\"]: unexpected syntax token" >&2; exit 78; }
 %s
 echo Validated
 """
@@ -44,7 +44,7 @@ def test_vector_takes_it(root: Path, programs: Path) -> None:
 def test_vector_refuses_it(root: Path, programs: Path) -> None:
     install(programs)
     config = root / CONFIG
-    config.write_text(config.read_text().replace(".kubernetes.pod_namespace", ".kubernetes.pod_namespace ="))
+    config.write_text(config.read_text().replace("object(pod.pod_labels)", "object(pod.pod_labels"))
     ((status, evidence, place),) = found(pipeline_is_valid, root)
     assert status is Status.FAIL
     assert evidence.startswith("vector validate refuses the configuration: ")

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
-from tasks.core.console import Console, error_data, plan_data, progress, task_state, verdict_data
+from tasks.core.console import Console, error_data, plan_data, progress, rendered, task_state, verdict_data
 from tasks.core.errors import PrerequisiteError, RefusedError
 from tasks.core.outcomes import Cause, Outcome, Status, Verdict, broken, failed, passed, skipped, unknown
 from tasks.core.runner import TaskPlan
@@ -55,7 +55,7 @@ OPEN = verdict(unknown("not known", Cause.CLUSTER, "ask"))
 def test_what_is_left_out_says_so_and_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
     plans = [DONE, TaskPlan(CATALOGUE["TASK-010"], skipped="grafana.manage is none")]
     Console().show_plan(plans)
-    assert capsys.readouterr().out.splitlines()[2:] == [
+    assert capsys.readouterr().out.splitlines()[3:] == [
         "TASK-010  Add the Parseable plugin and data source to Grafana: skipped",
         "    not asked for: grafana.manage is none",
         "done: 1  changes: 0  blocked: 0  skipped: 1",
@@ -73,6 +73,7 @@ def test_a_plan_with_every_state(capsys: pytest.CaptureFixture[str]) -> None:
     Console().show_plan(PLANS)
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [
+        "done: 1  changes: 1  blocked: 3",
         "TASK-001  Create the S3 bucket: done",
         "    note: as it was",
         "TASK-002  Create the Parseable folder structure: changes",
@@ -100,13 +101,13 @@ def test_the_status_of_every_state(capsys: pytest.CaptureFixture[str]) -> None:
         "TASK-002 1 Infrastructure Preparation None changes 2 pass, 1 unknown",
         "TASK-003 2 Parseable Deployment Medium blocked",
         "TASK-004 2 Parseable Deployment High blocked 1 pass",
-        "TASK-005 2 Parseable Deployment Low blocked 1 pass",
+        "TASK-005 2 Parseable Deployment Low changes 1 pass",
         "blocking TASK-003: no chart",
         "hint: name one",
         "blocking TASK-004: no key",
         "TASK-001: as it was",
         "TASK-002: look here",
-        "TASK-005: blocked by TASK-003",
+        "waiting for TASK-003: TASK-005",
         "Progress 1/5",
     ]
 
@@ -121,6 +122,51 @@ def test_done_with_a_check_that_fails_is_failed() -> None:
     assert task_state(DONE, [GOOD, OPEN]) == "done"
     assert task_state(DONE, [GOOD, BAD]) == "failed"
     assert task_state(CHANGES, [BAD]) == "changes"
+    assert task_state(STUCK, [GOOD]) == "blocked"
+
+
+@dataclass(frozen=True)
+class New(Edit):
+    """A change that takes nothing away."""
+
+    def diff(self) -> str:
+        return f"--- /dev/null\n+++ {self.name}\n+new {self.name}"
+
+
+def test_what_was_never_run_is_not_started(capsys: pytest.CaptureFixture[str]) -> None:
+    never, waits = (
+        TaskPlan(CATALOGUE["TASK-001"], (New("a"),)),
+        TaskPlan(CATALOGUE["TASK-002"], (New("b"),), blocked_by="TASK-001"),
+    )
+    assert task_state(never, [BAD, OPEN]) == task_state(waits, []) == "not started"
+    # Something of it is there: a check holds, or a line has to go.
+    assert task_state(never, [BAD, GOOD]) == "changes"
+    assert task_state(TaskPlan(never.spec, (New("a"), Edit("b"))), [BAD]) == "changes"
+    Console().show_status([never, waits], {"TASK-001": [BAD, OPEN], "TASK-002": []})
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown[1:] == [
+        "TASK-001 1 Infrastructure Preparation Low not started",
+        "TASK-002 1 Infrastructure Preparation None not started",
+        "waiting for TASK-001: TASK-002",
+        "Progress 0/2",
+        "not started: invoke plan shows what would be done, invoke all does it",
+    ]
+
+
+def test_the_status_lists_what_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show_status([DONE, STUCK], {"TASK-001": [GOOD, BAD], "TASK-003": [BAD]})
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert shown[1:] == [
+        "TASK-001 1 Infrastructure Preparation Low failed 1 pass, 1 fail",
+        "TASK-003 2 Parseable Deployment Medium blocked",
+        "blocking TASK-003: no chart",
+        "hint: name one",
+        "TASK-001: as it was",
+        "DoD-1 fail: wrong",
+        "at: a.yaml:3",
+        "do: mend it",
+        "Progress 0/2",
+    ]
     assert progress([DONE, DONE, CHANGES], {"TASK-001": [BAD], "TASK-002": []}) == "Progress 0/3"
 
 
@@ -165,12 +211,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def styled(monkeypatch: pytest.MonkeyPatch, show: Callable[[Console], None]) -> list[str]:
+def styled(monkeypatch: pytest.MonkeyPatch, show: Callable[[Console], None], columns: int = 80) -> list[str]:
     """The lines that ``show`` writes to terminals."""
     for name in ("NO_COLOR", "TTY_COMPATIBLE", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("COLUMNS", str(columns))
     out = Terminal()
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", out)
@@ -178,13 +224,13 @@ def styled(monkeypatch: pytest.MonkeyPatch, show: Callable[[Console], None]) -> 
     return out.getvalue().splitlines()
 
 
-GREEN, YELLOW, RED, CYAN, BOLD = (f"\x1b[{code}m" for code in (32, 33, 31, 36, 1))
+GREEN, MAGENTA, RED, BOLD = (f"\x1b[{code}m" for code in (32, 35, 31, 1))
 
 
 def test_the_colours_of_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = styled(monkeypatch, lambda console: console.show_plan(PLANS))
     assert f"{GREEN}TASK-001  Create the S3 bucket: done\x1b[0m" in lines
-    assert f"{YELLOW}TASK-002  Create the Parseable folder structure: changes\x1b[0m" in lines
+    assert f"{MAGENTA}TASK-002  Create the Parseable folder structure: changes\x1b[0m" in lines
     assert f"{RED}TASK-003  Create the Parseable HelmRelease: blocked\x1b[0m" in lines
     assert f"{RED}      -old a\x1b[0m" in lines
     assert f"{GREEN}      +new a\x1b[0m" in lines
@@ -197,8 +243,8 @@ def test_the_colours_of_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert heads == [
         f"{RED}ERROR   DoD-1  a sentence\x1b[0m",
         f"{RED}FAIL    DoD-1  a sentence\x1b[0m",
-        f"{YELLOW}UNKNOWN DoD-1  a sentence\x1b[0m",
-        f"{CYAN}NOTE    DoD-1  a sentence\x1b[0m",
+        f"{MAGENTA}UNKNOWN DoD-1  a sentence\x1b[0m",
+        "NOTE    DoD-1  a sentence",
     ]
 
 
@@ -216,10 +262,57 @@ def test_the_colours_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_long_lines_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_lines_are_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = f"    {'word ' * 12}end"
+    lines = styled(monkeypatch, lambda console: console.note(line), 40)
+    assert lines == styled(monkeypatch, lambda console: console.say(line), 40)
+    assert max(map(len, lines)) <= 40
+    assert " ".join(lines).split() == line.split()
+    assert [part[:7] for part in lines] == ["    wor", "      w"]
+    lines = styled(monkeypatch, lambda console: console.say(f"missing   git: {'word ' * 9}"), 40)
+    assert [part[:14] for part in lines] == ["missing   git:", "          word"]
+    path = "kubernetes/apps/monitoring/parseable/app/helmrelease.yaml"
+    assert styled(monkeypatch, lambda console: console.say(f"edit {path}"), 40) == ["edit", f"  {path}"]
+
+
+def test_what_is_redirected_and_what_is_quoted_keeps_its_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     line = "word " * 30 + "end"
-    assert styled(monkeypatch, lambda console: console.note(line)) == [line]
-    assert styled(monkeypatch, lambda console: console.say(line)) == [line]
+    Console().say(line)
+    Console().note(line)
+    assert capsys.readouterr() == (f"{line}\n", f"{line}\n")
+    assert styled(monkeypatch, lambda console: console.say(line, is_literal=True)) == [line]
+
+
+def test_an_error_on_a_terminal_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = RefusedError("word " * 12 + "end", "mend it")
+    styled(monkeypatch, lambda console: console.fit(error), 40)
+    assert error.message is not None
+    assert max(map(len, error.message.splitlines())) <= 40
+    assert error.message.split() == f"error: {'word ' * 12}end hint: mend it".split()
+    assert error.summary == "word " * 12 + "end"
+
+
+def test_what_is_rendered_looks_as_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    styled(monkeypatch, lambda _: None)
+    page = rendered(lambda: Console().say("fine", style="green"))
+    assert page == f"{GREEN}fine\x1b[0m\n"
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert rendered(lambda: Console().say("fine", style="green")) == "fine\n"
+
+
+def test_a_wheel_names_its_own_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tasks.core.called._Program.name", "parseable-playbook")
+    Console().say("run: invoke task-004, or invoke --list; tasks invoke other tasks")
+    assert capsys.readouterr().out == (
+        "run: parseable-playbook task-004, or parseable-playbook --list; tasks invoke other tasks\n"
+    )
+    assert failed("x", "y", "invoke task-001").remedy == "parseable-playbook task-001"
+    assert failed("x", "y", "a file for invoke -f").remedy == "a file for parseable-playbook -f"
+    assert PrerequisiteError("x", "run: invoke plan").hint == "run: parseable-playbook plan"
 
 
 def test_as_json() -> None:

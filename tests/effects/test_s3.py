@@ -27,7 +27,7 @@ from tasks.core.settings import S3, Layer, load
 from tasks.demo.s3_server import Identity
 from tasks.effects import s3
 from tasks.effects.s3 import Bucket, CreateBucket, PutLifecycle, find_credentials
-from tasks.effects.s3_errors import READ, UnreachableError
+from tasks.effects.s3_errors import READ, UnreachableError, UntrustedError
 from tests import registry_double as web
 from tests.s3_double import Minio, Reply, Request, error, listing, serving
 from tests.storage import ACCOUNTS, Storage, credentials, prefix, rule
@@ -791,10 +791,94 @@ def test_boto3_is_not_loaded_before_a_bucket_is_asked_for() -> None:
     assert ast.literal_eval(shown.stdout) == []
 
 
-def test_asking_takes_two_requests(storage: Storage) -> None:
+def test_asking_takes_three_requests(storage: Storage) -> None:
     with serving(Minio("minio", {"parseable-logs": FOREIGN[0].xml})) as double:
         door(double.endpoint).facts()
-    assert [re.sub(r".*[?&](list-type|lifecycle).*", r"\1", item.path) for item in double.requests] == [
+    assert [
+        re.sub(r".*[?&](list-type|versioning|lifecycle).*", r"\1", item.path) for item in double.requests
+    ] == [
         "list-type",
+        "versioning",
         "lifecycle",
     ]
+
+
+@pytest.mark.parametrize(
+    ("host", "command"),
+    [
+        ("gateway.s3.svc.cluster.local:9000", "kubectl port-forward -n s3 svc/gateway 19000:9000"),
+        ("minio.logs.svc", "kubectl port-forward -n logs svc/minio 19000:80"),
+        ("minio-that-is-nowhere:9000", "kubectl port-forward svc/minio-that-is-nowhere 19000:9000"),
+        ("s3.example.invalid", ""),
+    ],
+)
+def test_a_name_that_only_the_cluster_knows(host: str, command: str) -> None:
+    found = refusal(door(f"http://{host}").facts, UnreachableError)
+    assert "its name cannot be resolved" in found.summary
+    if command:
+        assert f"{command}, and set s3.admin_endpoint to http://127.0.0.1:19000" in found.hint
+    else:
+        assert found.hint == "check s3.endpoint, the network and the name server"
+
+
+def test_the_admin_endpoint_is_asked_and_named(unused_port: int) -> None:
+    inside = "http://s3.storage.svc.cluster.local:9000"
+    with serving(Minio("minio", {"parseable-logs": ""})) as double:
+        bucket = door(inside, admin_endpoint=double.endpoint)
+        assert bucket.facts().exists
+        assert double.endpoint in CreateBucket(bucket).summary
+    other = door(inside, admin_endpoint=f"http://127.0.0.1:{unused_port}")
+    found = refusal(other.facts, UnreachableError)
+    assert found.summary == f"http://127.0.0.1:{unused_port} cannot be reached: connection refused"
+    assert found.hint == "check s3.admin_endpoint, the network and the name server"
+
+
+VERSIONING = "<VersioningConfiguration>{}</VersioningConfiguration>"
+
+
+@pytest.mark.parametrize(
+    ("reply", "versioned"),
+    [
+        (Reply(200, VERSIONING.format("<Status>Enabled</Status>")), True),
+        # Versions from before are still there.
+        (Reply(200, VERSIONING.format("<Status>Suspended</Status>")), True),
+        (Reply(200, VERSIONING.format("")), False),
+        (error(501, "NotImplemented"), False),
+        (error(405, "MethodNotAllowed"), False),
+        (error(400, "InvalidRequest"), False),
+        (Reply(404, "no such page"), False),
+        (error(403, "AccessDenied"), None),
+    ],
+)
+def test_whether_a_bucket_keeps_versions(reply: Reply, versioned: bool | None) -> None:
+    def answer(request: Request) -> Reply:
+        if "lifecycle" in request.path:
+            return error(404, "NoSuchLifecycleConfiguration")
+        return reply if "versioning" in request.path else listing()
+
+    with serving(answer) as double:
+        found = door(double.endpoint).facts()
+    assert (found.exists, found.versioned, found.rules, found.unread) == (True, versioned, (), None)
+
+
+def test_what_parseable_would_not_trust_is_seen_beside_what_is_trusted_here(
+    storage: Storage,
+    bucket_name: str,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unused_port: int,
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    untrusted = storage.bucket(bucket_name, endpoint=storage.tls_endpoint).facts().untrusted
+    assert untrusted is not None
+    assert ("certificate" in str(untrusted), untrusted.is_authority) == (True, False)
+    assert storage.bucket(bucket_name).facts().untrusted is None
+    # Nothing is known of what cannot be reached from here.
+    inside = f"https://127.0.0.1:{unused_port}"
+    asked = storage.bucket(bucket_name, endpoint=inside, admin_endpoint=storage.tls_endpoint)
+    assert asked.facts().untrusted is None
+    monkeypatch.delenv("AWS_CA_BUNDLE")
+    found = refusal(storage.bucket(bucket_name, endpoint=storage.tls_endpoint).facts, UntrustedError)
+    assert "s3.ca_config_map" in found.hint

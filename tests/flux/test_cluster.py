@@ -90,7 +90,8 @@ def test_the_sample(root: Path) -> None:  # noqa: F811
     assert (ours.path, ours.folder) == (KS, f"{APPS}/parseable/app")
     assert ours.data["spec"]["decryption"]["secretRef"] == {"name": "sops-age"}
     assert {one.path for one in ours.objects or ()} == {
-        f"{APPS}/parseable/app/{name}.yaml" for name in ("helmrelease", "secret.sops", "servicemonitor")
+        f"{APPS}/parseable/app/{name}.yaml"
+        for name in ("helmrelease", "retention", "secret.sops", "servicemonitor")
     }
     labels = [one.data["metadata"]["labels"] for one in ours.objects or ()]
     assert all(one["app.kubernetes.io/name"] == "parseable" for one in labels)
@@ -320,7 +321,7 @@ def broken_elsewhere(root: Path) -> None:  # noqa: F811
 def test_ours_are_found_however_they_are_reached(change: Callable[[Path], None], root: Path) -> None:  # noqa: F811
     change(root)
     found = applied(root)
-    assert len(found["monitoring/parseable"].objects or ()) == 3
+    assert len(found["monitoring/parseable"].objects or ()) == 4
     assert all(item.error is None for item in found.values())
 
 
@@ -404,7 +405,7 @@ def test_a_parent_gives_its_children_paths_and_names(root: Path) -> None:  # noq
     edit(root, CLUSTER, SECRETS, "")
     found = applied(root)["monitoring/parseable"]
     assert found.folder == f"{APPS}/parseable/app"
-    assert len(found.objects or ()) == 3
+    assert len(found.objects or ()) == 4
 
 
 def test_variables_of_a_build_that_waits_for_others(root: Path) -> None:  # noqa: F811
@@ -447,7 +448,12 @@ def test_variables_in_secrets(root: Path) -> None:  # noqa: F811
         "  prune:",
         "  postBuild: {substituteFrom: [{kind: Secret, name: secrets}]}\n  prune:",
     )
-    edit(root, f"{APPS}/kustomization.yaml", "namespace: monitoring\n", "")
+    edit(
+        root,
+        f"{APPS}/kustomization.yaml",
+        "namespace: monitoring\ncomponents:\n  - ../../components/sops\n",
+        "",
+    )
 
     def found() -> dict[str, str]:
         return data_of(applied(root)["flux-system/grafana"], "a")

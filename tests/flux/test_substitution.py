@@ -17,6 +17,7 @@ from tasks.flux.substitution import (
     has_variable,
     is_exempt,
     substitute,
+    unset,
 )
 
 VALUES = {
@@ -236,3 +237,21 @@ def test_no_text_takes_ages(name: str) -> None:
 def test_a_few_variables_do_not_become_terabytes(text: str) -> None:
     with pytest.raises(SubstitutionError, match="longer than any object can be"):
         substitute(text, Variables({"V": "a" * 10_000}))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("${nobody} ${word} ${nobody}", ("nobody",)),
+        ("${empty}", ()),
+        ("$nobody $${nobody} $(nobody)", ()),
+        ("${nobody:=x}${nobody:-x}${nobody=x}${nobody:=}", ()),
+        ("${nobody^^} ${#other} ${third:1}", ("nobody", "other", "third")),
+        ("${nobody:=${other}}", ()),
+        ("${secret}", ()),
+    ],
+)
+def test_names_that_nobody_sets(text: str, names: tuple[str, ...]) -> None:
+    assert unset(text, Variables(VALUES, frozenset({"secret"}))) == names
+    # Where a source was not seen, it may set any.
+    assert unset(text, Variables(VALUES, missing=(("Secret", "x"),))) == ()

@@ -28,7 +28,7 @@ VALUES = {
 
 
 def readers(*recipients: str) -> Readers:
-    return Readers(frozenset(recipients), " ".join(sorted(recipients)))
+    return Readers(frozenset(recipients), " ".join(sorted(recipients)), ("age",) * len(recipients))
 
 
 RULE = readers("age1one", "age1two")
@@ -79,15 +79,15 @@ def test_what_is_right_stays(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (with_file(readers=readers("age1one")), "recipients changed, for 2 recipients"),
+        (with_file(readers=readers("age1one")), "recipients changed, for 2 age recipients"),
         # Somebody who shall not read it any more still can.
         (
             with_file(readers=readers("age1one", "age1two", "age1former")),
-            "recipients changed, for 2 recipients",
+            "recipients changed, for 2 age recipients",
         ),
         (
             replace(RIGHT, readers=readers("age1one")),
-            "recipients changed, for 1 recipient",
+            "recipients changed, for 1 age recipient",
         ),
         (with_file(name="other"), "name or namespace changed"),
         (with_file(namespace="other"), "name or namespace changed"),
@@ -127,7 +127,7 @@ def test_a_user_may_be_called_admin(workspace: Workspace) -> None:
 
 def test_a_new_one(workspace: Workspace) -> None:
     change = written(workspace, replace(RIGHT, current=None, encrypted=None, values=None))
-    assert change.reason == "new, for 2 recipients"
+    assert change.reason == "new, for 2 age recipients"
     assert change.values == {key: VALUES[key] for key in ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")}
     assert change.generate == ("username", "password")
 
@@ -145,7 +145,7 @@ def test_without_a_private_key(workspace: Workspace, sample: Path) -> None:
     closed = replace(RIGHT, values=None)
     (remark,) = planned(workspace, closed)
     assert isinstance(remark, Remark)
-    assert "no matching age key" in remark.text
+    assert "no matching key here" in remark.text
     changed = replace(with_file(readers=readers("age1one")), values=None)
     with pytest.raises(RefusedError, match=r"must be encrypted anew \(recipients changed"):
         planned(workspace, changed)

@@ -16,6 +16,7 @@ from checks.model import Model
 from tasks import commands
 from tasks.core.errors import InternalError, PlaybookError
 from tasks.core.outcomes import Cause, Outcome, Status, failed, passed, unknown
+from tasks.core.reporting import reported
 from tasks.core.settings import Charts, Parseable, Settings, Vector
 from tasks.workspace import Permissions
 from tests.checks.memory import Memory
@@ -47,7 +48,7 @@ class Gate:
     def run(self, command: Callable[[Settings, commands.Options], object]) -> PlaybookError | None:
         """How a command ends: with an error, or well."""
         try:
-            with commands.reported():
+            with reported():
                 command(self.settings, commands.Options(yes=True, permissions=Permissions(force=True)))
         except PlaybookError as error:
             return error
@@ -368,6 +369,6 @@ def test_a_bug_elsewhere_is_one_line(gate: Gate, bug: str, command: list[str]) -
 
 
 def test_what_is_raised_deep_is_told_by_its_last_lines() -> None:
-    with pytest.raises(InternalError) as caught, commands.reported():
+    with pytest.raises(InternalError) as caught, reported():
         endless(None)  # type: ignore[arg-type]
     assert caught.value.summary.count(f"{__name__} line ") == 6

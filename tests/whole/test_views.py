@@ -55,6 +55,8 @@ def test_status(play: Playground) -> None:
     before = play.on_repository("status")
     assert before.code == 0
     assert "Progress 0/11" in before.out
+    assert len(re.findall(r"(?m)^TASK-\d{3} .* not started *$", before.out)) == 11
+    assert "fail" not in before.out
     assert play.on_repository("task-001").code == 0
     assert "Progress 1/11" in play.on_repository("status").out
     assert play.all().code == 0
@@ -68,7 +70,9 @@ def test_status_without_credentials_says_so(done: Playground) -> None:
     shown = done.on_repository("status", S3_ACCESS_KEY_ID=None, S3_SECRET_ACCESS_KEY=None)
     assert shown.code == 0
     assert "TASK-001: no S3 credentials" in shown.out
-    assert "Progress 0/11" not in shown.out
+    assert "hint: set S3_ACCESS_KEY_ID" in shown.out
+    # What does not need them is known.
+    assert "Progress 10/11" in shown.out
 
 
 def test_verify(play: Playground) -> None:
@@ -194,6 +198,13 @@ def test_settings_files(play: Playground, tmp_path: Path, name: str, text: str |
     assert done.err.startswith("error: ")
 
 
+def test_a_file_that_invoke_cannot_load_is_told_as_json_too(play: Playground, tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("s3: {bucket: [\n")
+    done = play.invoke("-f", str(tmp_path / "broken.yaml"), "status", "--json", "--repo", str(play.root))
+    assert done.code == 2
+    assert "broken.yaml cannot be loaded" in done.data["error"]["message"]
+
+
 def test_json_is_a_settings_file_too(play: Playground, tmp_path: Path) -> None:
     (tmp_path / "my.json").write_text('{"gitops":\t{"path":\n\t\t"work"}}\n')
     assert play.invoke("-f", str(tmp_path / "my.json"), "status").code == 0
@@ -211,6 +222,37 @@ def test_a_variable_counts_over_every_file_and_a_flag_over_all(play: Playground,
     assert "after 8 days" in shown.out
     wrong = play.invoke("-f", str(tmp_path / "my.yaml"), "plan", INVOKE_GITOPS_PATH="/of-the-variable")
     assert "no folder /of-the-variable" in wrong.err
+
+
+def test_the_file_of_a_repository_counts_over_the_users_own(play: Playground, tmp_path: Path) -> None:
+    (Path(os.environ["HOME"]) / ".invoke.yaml").write_text("s3: {bucket: of-the-user, region: users}\n")
+    play.write(".parseable-playbook.yaml", "s3: {bucket: of-the-repository, retention_days: 8}\n")
+    nothing = {"INVOKE_S3_BUCKET": None}
+    shown = play.on_repository("plan", **nothing)
+    assert "create bucket 'of-the-repository' at" in shown.out
+    assert "(region users)" in shown.out
+    assert "after 8 days" in shown.out
+    (tmp_path / "my.yaml").write_text(f"gitops: {{path: {play.root}}}\ns3: {{bucket: of-this-run}}\n")
+    shown = play.invoke("-f", str(tmp_path / "my.yaml"), "plan", **nothing)
+    assert "create bucket 'of-this-run' at" in shown.out
+    assert "after 8 days" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("s3: {bucket: [\n", ".parseable-playbook.yaml cannot be loaded: 2:1"),
+        ("s3: {}\ns3: {}\n", ".parseable-playbook.yaml: in lines 1 and 2"),
+        ("gitops: {path: .}\n", "gitops.path in"),
+        ("- s3\n", "must hold a mapping of sections"),
+    ],
+)
+def test_a_wrong_file_of_a_repository(play: Playground, text: str, message: str) -> None:
+    play.write(".parseable-playbook.yaml", text)
+    refused = play.on_repository("status", "--json")
+    assert refused.code == 2
+    assert message in refused.data["error"]["message"]
+    assert str(play.root) in refused.err
 
 
 def test_what_other_projects_say_twice_is_theirs(play: Playground) -> None:
@@ -253,12 +295,16 @@ def test_a_wrong_variable(play: Playground, variable: str, message: str) -> None
     assert "Traceback" not in done.err
 
 
+# Nobody is there to leave a pager.
+_TERMINAL = {"TERM": "xterm", "COLUMNS": "80", "PAGER": "cat"}
+
+
 def on_terminal(
     play: Playground, *arguments: str, answers: dict[str, str], **environment: str | None
 ) -> tuple[int, str]:
     """Run a command on its own terminal and answer its questions; the exit code and what was shown."""
     leader, follower = pty.openpty()
-    variables = {**os.environ, **play.environment, "TERM": "xterm", "COLUMNS": "80", **environment}
+    variables = {**os.environ, **play.environment, **_TERMINAL, **environment}
     process = subprocess.Popen(
         # Of a session whose terminal it is: passwords are read from there.
         ("setsid", "--ctty", sys.executable, "-m", "invoke", *arguments, "--repo", str(play.root)),
@@ -284,7 +330,7 @@ def test_credentials_are_asked_for_and_not_shown(play: Playground) -> None:
     answers = {
         "S3 access key: ": play.access_key,
         "S3 secret key (not shown): ": play.secret_key,
-        "[y/N]": "y",
+        "Do this?": "y",
     }
     nothing = {"S3_ACCESS_KEY_ID": None, "S3_SECRET_ACCESS_KEY": None}
     code, shown = on_terminal(play, "all", "--offline", answers=answers, **nothing)
@@ -296,18 +342,25 @@ def test_credentials_are_asked_for_and_not_shown(play: Playground) -> None:
 
 def test_the_approval_gate(play: Playground) -> None:
     before = play.tree()
-    code, shown = on_terminal(play, "all", "--offline", answers={"[y/N]": "n"})
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "n"})
     assert code == 1
     assert "not approved; nothing was changed" in shown
+    assert shown.startswith(f"looking at {play.root} and bucket {play.bucket} at {play.endpoint}")
     assert "push main to origin/main" in shown
     assert play.tree() == before
-    code, shown = on_terminal(play, "all", "--offline", answers={"[y/N]": "y"})
+    # The diffs are there for who asks for them.
+    assert "+++ b/" not in shown
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "d", "+++ b/": "n"})
+    assert code == 1
+    assert shown.count("Do this?") == 2
+    assert play.tree() == before
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "y"})
     assert code == 0
     assert "11/11 done" in shown
     assert "\x1b[" in shown
     # Nothing to change: nothing to ask.
-    code, shown = on_terminal(play, "all", "--offline", answers={"[y/N]": "n"})
-    assert (code, "[y/N]" in shown) == (0, False)
+    code, shown = on_terminal(play, "all", "--offline", answers={"Do this?": "n"})
+    assert (code, "Do this?" in shown) == (0, False)
 
 
 def test_colour_is_for_terminals_only(play: Playground) -> None:

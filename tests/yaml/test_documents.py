@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tasks.yaml.documents import load_documents
+from tasks.yaml.documents import load_documents, syntax_error
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_all_else_is_read_as_before(text: str) -> None:
 def test_what_is_no_yaml_is_no_document() -> None:
     assert load_documents("a: [") == []
     assert load_documents("a: !unknown b") == []
+
+
+def test_an_anchor_may_be_set_again() -> None:
+    text = "a: &x 1\nb: *x\nc: &x 22:30\nd: *x\n"
+    assert load_documents(text) == [{"a": 1, "b": 1, "c": "22:30", "d": "22:30"}]
+    assert syntax_error(text) == ""
+    assert load_documents("a: *x\nb: &x 1\n") == []

@@ -1,10 +1,11 @@
 """Compare YAML nodes with wanted data: what is there, which item is meant, what a merge must give."""
 
-from bisect import bisect_right
+import operator
 from collections.abc import Callable, Sequence
 
 from tasks.yaml.editing import nodes
 from tasks.yaml.editing.nodes import MAP, SEQ, STR, Alias, Mapping, Node, Scalar, resolved
+from tasks.yaml.editing.places import is_sorted, place_of
 from tasks.yaml.editing.render import YamlValue, scalar_content
 
 Same = Callable[[object, object], bool]
@@ -64,20 +65,25 @@ def merged_value(mapping: Mapping, key: str) -> Node | None:
     return None
 
 
-def placed(items: Sequence[Node], new: Sequence[YamlValue]) -> list[tuple[int, list[YamlValue]]]:
+def placed(node: nodes.Sequence, new: Sequence[YamlValue]) -> list[tuple[int, list[YamlValue]]]:
     """Return where new items go, as (number of the item they go before, new items), first place first.
 
-    Strings go to their place in a list of sorted strings; everything else goes to the end.
+    Strings go to their place in a list of strings; everything else goes to the end.
     """
-    texts = [item.value for item in map(resolved, items) if isinstance(item, Scalar) and item.tag == STR]
-    if not (len(texts) == len(items) >= 2 and texts == sorted(texts)):
+    items = list(map(resolved, node.items))
+    texts = [item.value for item in items if isinstance(item, Scalar) and item.tag == STR]
+    if len(texts) < len(items):
         return [(len(items), list(new))] if new else []
     places: dict[int, list[YamlValue]] = {}
-    for text in sorted(item for item in new if isinstance(item, str)):
-        places.setdefault(bisect_right(texts, text), []).append(text)
-    if others := [item for item in new if not isinstance(item, str)]:
-        places.setdefault(len(items), []).extend(others)
-    return list(places.items())
+    for item in new:
+        place = place_of(item, texts, node.headed) if isinstance(item, str) else len(items)
+        places.setdefault(place, []).append(item)
+    for place, found in places.items():
+        # Those that the end of the list is no sorted place for stay as they were wanted.
+        strings = [item for item in found if isinstance(item, str)]
+        if place < len(items) or is_sorted(texts):
+            places[place] = [*sorted(strings), *(item for item in found if not isinstance(item, str))]
+    return sorted(places.items(), key=operator.itemgetter(0))
 
 
 def unique(wants: Sequence[YamlValue]) -> list[YamlValue]:
@@ -144,6 +150,6 @@ def _expected_items(node: nodes.Sequence, want: list[YamlValue], same: Same) -> 
         index = find_item(node.items, wanted, want, same)
         if index is not None:
             trees[index] = expected(node.items[index], wanted, same)
-    for index, items in reversed(placed(node.items, missing_items(node.items, want, same))):
+    for index, items in reversed(placed(node, missing_items(node.items, want, same))):
         trees[index:index] = map(fresh, items)
     return tuple(trees)

@@ -3,6 +3,7 @@
 Unlike a composed PyYAML tree it keeps aliases as nodes of their own, with marks of their own.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ _CONSTRUCTOR = yaml.constructor.SafeConstructor()
 
 # The C parser is about ten times faster; its marks count code points, as the Python one's do.
 _LOADER: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# A comment, but for an item of a list that is turned off.
+_HEADING = re.compile(r"[ \t]*#(?![# \t]*-(?:[ \t]|$))")
 _RESOLVER = yaml.resolver.Resolver()
 
 
@@ -78,10 +81,14 @@ class Scalar(Node):
 
 @dataclass(kw_only=True, eq=False)
 class Sequence(Node):
-    """A sequence, in block or flow style."""
+    """A sequence, in block or flow style; ``headed`` are the numbers of the items with a comment above them.
+
+    An item that is turned off by a comment sign heads nothing.
+    """
 
     flow: bool
     items: list[Node] = field(default_factory=list)
+    headed: frozenset[int] = frozenset()
 
     @cached_property
     def data(self) -> object:
@@ -151,7 +158,8 @@ def _index(mark: "yaml.Mark | CMark | None") -> int:
 class _Builder:
     """Puts the nodes of one document together from the parser's events."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
+        self._text = text
         self._open: list[tuple[Sequence | Mapping, list[Node]]] = []
         self._anchors: dict[str, Node] = {}
         self.root: Node | None = None
@@ -163,6 +171,7 @@ class _Builder:
             node.end = _index(event.end_mark)
             if isinstance(node, Sequence):
                 node.items = parts
+                node.headed = frozenset() if node.flow else self._headed(node)
             else:
                 node.entries = list(zip(parts[::2], parts[1::2], strict=True))
             return
@@ -176,6 +185,19 @@ class _Builder:
         if isinstance(new, Sequence | Mapping):
             self._open.append((new, []))
 
+    def _headed(self, node: Sequence) -> frozenset[int]:
+        """The numbers of the items that a comment on a line of its own stands above."""
+        found = []
+        for number, item in enumerate(node.items):
+            if number:
+                # The rest of the line of the item before is no line of its own.
+                _, _, between = self._text[node.items[number - 1].end : item.start].partition("\n")
+            else:
+                between = _comments_above(self._text[: node.start])
+            if any(_HEADING.match(line) for line in between.splitlines()):
+                found.append(number)
+        return frozenset(found)
+
     def _alias(self, event: yaml.AliasEvent) -> Alias:
         target = self._anchors.get(event.anchor or "")
         if target is None or any(node is target for node, _ in self._open):
@@ -185,6 +207,16 @@ class _Builder:
         target.shared = True
         start, end = _index(event.start_mark), _index(event.end_mark)
         return Alias(start=start, end=end, anchor=event.anchor, target=target)
+
+
+def _comments_above(text: str) -> str:
+    """The lines of comments that ``text`` ends with, before the line that is not complete."""
+    lines: list[str] = []
+    for line in reversed(text.splitlines()[:-1] if not text.endswith("\n") else text.splitlines()):
+        if not line.lstrip().startswith("#"):
+            break
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _node(event: yaml.Event) -> Node:
@@ -229,10 +261,10 @@ def parse(text: str) -> list[Document]:
     """
     limits.check_depth(text)
     documents = []
-    builder = _Builder()
+    builder = _Builder(text)
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.DocumentStartEvent):
-            builder = _Builder()
+            builder = _Builder(text)
         elif isinstance(event, yaml.DocumentEndEvent):
             documents.append(Document(builder.root, _index(event.start_mark)))
         elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):

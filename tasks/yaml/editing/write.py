@@ -96,7 +96,7 @@ class Writer:
         if not node.items:
             self.fill(node, new, spot)
             return
-        for index, values in placed(node.items, new):
+        for index, values in placed(node, new):
             if index < len(node.items):
                 self._insert_items(node, index, values, spot)
             elif node.flow:

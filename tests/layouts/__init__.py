@@ -1,0 +1,1 @@
+"""Repositories of every layout that is served or refused, made from nothing, with what becomes of them."""
