@@ -198,6 +198,6 @@ def _key_of_controller(
     return unknown(
         f"Kustomization {item.key[1]} decrypts without a secretRef: with keys that its controller has",
         Cause.CLUSTER,
-        "kubectl get deploy -n flux-system kustomize-controller -o yaml: --sops-age-secret, SOPS_AGE_KEY",
+        "kubectl get deploy -n flux-system kustomize-controller -o yaml shows whether it has one",
         model.place(item.path, item.data, "spec", "decryption"),
     )

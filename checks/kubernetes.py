@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from checks.kinds import FLUX, is_custom, unproved
 from checks.model import Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
-from tasks.flux.layout import api_age, newest_apis
+from tasks.flux.apis import api_age, newest_apis
 from tasks.kube.custom import Definitions
 from tasks.kube.keys import Key, key_of
 from tasks.kube.resources import Resource

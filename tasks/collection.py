@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 say_loading_errors_plainly()
 
-_REPO = {"repo": "the GitOps repository (setting gitops.path)"}
+_REPO = {
+    "repo": "the GitOps repository (setting gitops.path)",
+    "cluster": "which of its clusters: a folder or its name (setting gitops.cluster)",
+}
 _JSON = {"json": "write one JSON document to stdout"}
 _RUN = {
     **_REPO,
@@ -58,6 +61,7 @@ def _end(code: int) -> None:
 def all_tasks(
     context: Context,
     repo: str = "",
+    cluster: str = "",
     yes: bool = False,
     no_push: bool = False,
     force: bool = False,
@@ -67,7 +71,7 @@ def all_tasks(
 ) -> None:
     """Run TASK-001 to TASK-011 in order, each applied and checked before the next."""
     with reported(as_json=json):
-        found = load(context, repo)
+        found = load(context, repo, cluster)
         from tasks import commands
 
         options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
@@ -78,10 +82,14 @@ def all_tasks(
     _end(code)
 
 
-@task(help={key: _RUN[key] for key in ("repo", "no-push", "force", "adopt", "json")}, auto_shortflags=False)
+@task(
+    help={key: _RUN[key] for key in ("repo", "cluster", "no-push", "force", "adopt", "json")},
+    auto_shortflags=False,
+)
 def plan(
     context: Context,
     repo: str = "",
+    cluster: str = "",
     no_push: bool = False,
     force: bool = False,
     adopt: bool = False,
@@ -89,7 +97,7 @@ def plan(
 ) -> None:
     """Show what `all` would change, with diffs; change nothing (exit code 5: there are changes)."""
     with reported(as_json=json):
-        found = load(context, repo)
+        found = load(context, repo, cluster)
         from tasks import commands
 
         options = _options(yes=False, no_push=no_push, force=force, adopt=adopt, json=json)
@@ -110,13 +118,14 @@ def plan(
 def init(
     context: Context,
     repo: str = "",
+    cluster: str = "",
     set: list[str] = [],  # noqa: A002, B006 (a flag, and Invoke fills a list of its own)
     force: bool = False,
     json: bool = False,
 ) -> None:
     """Look at the repository and write a settings file for it; ask for what cannot be found."""
     with reported(as_json=json):
-        found = load(context, repo, own=False)
+        found = load(context, repo, cluster, own=False)
         from tasks import commands
 
         options = _options(yes=False, no_push=False, force=force, adopt=False, json=json)
@@ -127,7 +136,9 @@ def init(
     help={**_REPO, **_JSON, "offline": "contact only S3; do not ask the chart repositories"},
     auto_shortflags=False,
 )
-def doctor(context: Context, repo: str = "", offline: bool = False, json: bool = False) -> None:
+def doctor(
+    context: Context, repo: str = "", cluster: str = "", offline: bool = False, json: bool = False
+) -> None:
     """Show what this machine and the repository have and lack, and how to mend it."""
     from tasks import commands
     from tasks.core.version import version
@@ -135,15 +146,15 @@ def doctor(context: Context, repo: str = "", offline: bool = False, json: bool =
     with reported(as_json=json):
         reach = commands.network(offline=offline, online=False)
         options = commands.Options(as_json=json, network=reach)
-        lacks = commands.examine(lambda: load(context, repo), options, version())
+        lacks = commands.examine(lambda: load(context, repo, cluster), options, version())
     _end(_LACKING if lacks else 0)
 
 
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
-def status(context: Context, repo: str = "", json: bool = False) -> None:
+def status(context: Context, repo: str = "", cluster: str = "", json: bool = False) -> None:
     """Show the state of the eleven tasks, according to the checks."""
     with reported(as_json=json):
-        found = load(context, repo)
+        found = load(context, repo, cluster)
         from tasks import commands
 
         commands.status(found, commands.Options(as_json=json))
@@ -167,6 +178,7 @@ def status(context: Context, repo: str = "", json: bool = False) -> None:
 def verify(
     context: Context,
     repo: str = "",
+    cluster: str = "",
     only: str = "",
     task: str = "",
     stage: str = "static",
@@ -179,7 +191,7 @@ def verify(
 ) -> None:
     """Check the Definition of Done and what must hold between documents, with evidence."""
     with reported(as_json=json):
-        found = load(context, repo)
+        found = load(context, repo, cluster)
         from tasks import commands
 
         asked = commands.Questions(only, task, stage, format, strict, whole_repo)
@@ -224,7 +236,7 @@ def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
 
 def _single(spec: TaskSpec) -> Task[Any]:
     """The command of one task, with the flags that do something for it."""
-    offered = ["repo", "json"]
+    offered = ["repo", "cluster", "json"]
     if spec.needs:
         offered += ["with_prerequisites", "yes"]
     if spec.id != _FIRST:
@@ -233,10 +245,15 @@ def _single(spec: TaskSpec) -> Task[Any]:
         offered += ["no_push", "offline"]
 
     def run(
-        context: Context, repo: str = "", json: bool = False, with_prerequisites: bool = False, **given: bool
+        context: Context,
+        repo: str = "",
+        cluster: str = "",
+        json: bool = False,
+        with_prerequisites: bool = False,
+        **given: bool,
     ) -> None:
         with reported(as_json=json):
-            found = load(context, repo)
+            found = load(context, repo, cluster)
             from tasks import commands
 
             flags = dict.fromkeys(("yes", "no_push", "force", "adopt", "offline"), False) | given
@@ -254,7 +271,7 @@ def _single(spec: TaskSpec) -> Task[Any]:
         [
             Parameter("context", Parameter.POSITIONAL_OR_KEYWORD),
             *(
-                Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default="" if name == "repo" else False)
+                Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default="" if name in _REPO else False)
                 for name in offered
             ),
         ]

@@ -20,8 +20,10 @@ from tasks.flux.nearby import repository_around
 from tasks.yaml.documents import load_documents, syntax_error
 
 
-def load(context: Context, repository: str | None, *, own: bool = True) -> settings.Settings:
-    """Settings from Invoke's layers, the flag --repo, and the file of the repository.
+def load(
+    context: Context, repository: str | None, cluster: str = "", *, own: bool = True
+) -> settings.Settings:
+    """Settings from Invoke's layers, the flags --repo and --cluster, and the file of the repository.
 
     Without a repository in any of them it is the one around the current folder. ``own`` says whether the file
     of the repository counts.
@@ -37,6 +39,8 @@ def load(context: Context, repository: str | None, *, own: bool = True) -> setti
     layers = _layers(config)
     if repository:
         layers.append(settings.Layer("--repo", {"gitops": {"path": repository}}))
+    if cluster:
+        layers.append(settings.Layer("--cluster", {"gitops": {"cluster": cluster}}))
     others = Config.global_defaults()
     path = settings.load(layers, others).gitops.path
     if not path:

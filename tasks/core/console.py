@@ -126,11 +126,16 @@ class Console:
     def show_plan(self, plans: Sequence[TaskPlan]) -> None:
         """What would change, then every task's state with the diffs, then the count."""
         self.say(_in_short(plans), style="bold")
+        told: dict[tuple[str, str], str] = {}
         for plan in plans:
             self.say(f"{plan.spec.id}  {plan.spec.title}: {plan.state}", style=_STYLES[plan.state])
             if plan.skipped:
                 self.say(f"    not asked for: {plan.skipped}")
             if plan.error is not None:
+                first = told.setdefault((plan.error.summary, plan.error.hint), plan.spec.id)
+                if first != plan.spec.id:
+                    self.say(f"    as {first}")
+                    continue
                 self.say(f"    {plan.error.summary}")
                 if plan.error.hint:
                     self.say(f"    hint: {plan.error.hint}")

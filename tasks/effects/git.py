@@ -136,6 +136,12 @@ class Git:
             about, _, path = line.partition("\t")
             if path and " commit " not in about:
                 mode, _, blob, size = about.split()
+                # The size of what is not there is "BAD": https://git-scm.com/docs/git-ls-tree
+                if not size.isdecimal():
+                    raise RefusedError(
+                        f"git lacks what HEAD of {self.root} has as {path}: the clone is not complete",
+                        "git fsck says more; git fetch --refetch gets everything anew",
+                    )
                 entries[path] = Entry(mode, blob, int(size))
         return entries
 

@@ -54,13 +54,14 @@ def is_ours(grafana: Grafana, text: str) -> bool:
 
 
 def stays(grafana: Grafana, variable: str, text: str) -> bool:
-    """Whether an entry that is there can stay as it is: it works, and no other version is set."""
+    """Whether an entry that is there can stay: by the plugin's id only, where no version is set.
+
+    One with a URL is of the form that the playbook writes, and says what the settings do.
+    """
     default = Grafana()
     if (grafana.plugin_version, grafana.plugin_url) != (default.plugin_version, default.plugin_url):
         return False
-    url = url_in(text)
-    works = is_ours(grafana, text) and not problem(grafana, variable, text)
-    return works and (url is None or is_published(grafana, url))
+    return is_ours(grafana, text) and url_in(text) is None and not problem(grafana, variable, text)
 
 
 def url_in(text: str) -> str | None:

@@ -5,15 +5,17 @@ A setting at its documented value yields to what the repository shows; a setting
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import RefusedError
 from tasks.core.settings import Settings
+from tasks.flux.apis import newest_apis
 from tasks.flux.artifacts import Artifact
 from tasks.flux.chart_sources import ChartSources, HelmSource, find_chart_sources, find_charts
+from tasks.flux.decryption import find_decryption
 from tasks.flux.grafana import GrafanaPlace, find_grafana
 from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.listing import Listing, is_below
@@ -24,21 +26,7 @@ from tasks.flux.scope import Scope, scopes_of
 from tasks.flux.sources import Source, most_common, most_used, plain_name, references
 from tasks.flux.style import Style, find_style
 from tasks.flux.tree import EXTERNAL, FluxObject, Tree, parents
-from tasks.yaml.documents import items, load_documents, mapping
 from tasks.yaml.templates import MARKER
-
-# The documented API versions. HelmRelease v2 and HelmRepository v1 exist since Flux 2.3; a repository for an
-# older cluster shows others.
-_DOCUMENTED_APIS = {
-    "Kustomization": "kustomize.toolkit.fluxcd.io/v1",
-    "HelmRelease": "helm.toolkit.fluxcd.io/v2",
-    "HelmRepository": "source.toolkit.fluxcd.io/v1",
-}
-_FLUX_API = re.compile(r"(?m)^apiVersion:\s*[\"']?((?:kustomize|helm|source)\.toolkit\.fluxcd\.io/\w+)")
-# What a creation rule calls keys of services that a pod may log in to as itself, and those that are kept in a
-# Secret: https://getsops.io/docs/#using-sops-yaml-conf-to-select-kms-pgp-and-age-for-new-files
-_CLOUD_KEYS = frozenset({"kms", "gcp_kms", "azure_keyvault"})
-_KEPT_KEYS = frozenset({"age", "pgp", "hc_vault", "hc_vault_transit_uri"})
 
 
 @dataclass(frozen=True)
@@ -141,7 +129,7 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
         source=source,
         reference=reference,
         artifact=artifact,
-        decryption=_find_decryption(scope, apps, siblings),
+        decryption=find_decryption(scope, apps, siblings),
         chart_sources=sources,
         repositories_kustomization=(
             sources
@@ -324,90 +312,6 @@ def _find_reference(
             None,
         )
     return Source(EXTERNAL, used[1], user.origin[2] or artifact.namespace), artifact
-
-
-def _find_decryption(
-    scope: Scope, apps: str | MissingError, siblings: Sequence[FluxObject]
-) -> Mapping[str, Any] | None:
-    for item in scope.of_others("Kustomization"):
-        path = posixpath.normpath(str(item.spec.get("path", "")).lstrip("/"))
-        covers = isinstance(apps, str) and (apps == path or apps.startswith(path + "/") or path == ".")
-        patches = item.spec.get("patches")
-        if covers and item not in siblings and any(_patches_decryption(p) for p in patches or ()):
-            return None
-    for group in (siblings, scope.of_others("Kustomization")):
-        for item in group:
-            own = item.spec.get("decryption")
-            if isinstance(own, dict) and own.get("provider") == "sops":
-                return own
-    # The names of Flux's own guides: https://fluxcd.io/flux/guides/mozilla-sops/
-    named = _keys_in_rules(scope.tree)
-    if named & _CLOUD_KEYS and not named & _KEPT_KEYS:
-        # The controller has those by the identity of its workload.
-        return {"provider": "sops"}
-    return {
-        "provider": "sops",
-        "secretRef": {"name": "sops-gpg" if named & _KEPT_KEYS == {"pgp"} else "sops-age"},
-    }
-
-
-def _keys_in_rules(tree: Tree) -> set[str]:
-    """The kinds of keys that the creation rules of sops name, as they spell them."""
-    rules = [
-        rule
-        for document in load_documents(tree.texts.get(".sops.yaml", ""))
-        for rule in items(document, "creation_rules")
-    ]
-    return {
-        str(key)
-        for rule in rules
-        for part in (rule, *items(rule, "key_groups"))
-        for key, value in mapping(part).items()
-        if value
-    }
-
-
-def _patches_decryption(patch: object) -> bool:
-    """Whether a patch certainly gives our Kustomization decryption; saying so once too often harms nobody."""
-    if not isinstance(patch, dict):
-        return False
-    text, target = str(patch.get("patch", "")), patch.get("target")
-    if "decryption" not in text or re.search(r"\bop[\"']?:\s*[\"']?remove\b", text):
-        return False
-    if not isinstance(target, dict) or target.get("kind", "Kustomization") != "Kustomization":
-        return False
-    if any(key in target for key in ("name", "namespace", "annotationSelector")):
-        return False
-    # Our Kustomizations have no labels: a selector that wants one passes them by.
-    selector = str(target.get("labelSelector", "!"))
-    return "notin" in selector or "!" in selector
-
-
-def newest_apis(texts: Iterable[str]) -> Mapping[str, str]:
-    """For each kind of Flux object the newest API version that ``texts`` use, else the documented one."""
-    groups = {api.split("/")[0]: kind for kind, api in _DOCUMENTED_APIS.items()}
-    used: dict[str, set[str]] = {kind: set() for kind in _DOCUMENTED_APIS}
-    for text in texts:
-        for match in _FLUX_API.finditer(text):
-            api = match[1]
-            kind = groups[api.split("/")[0]]
-            # OCIRepository and others of the source group are versioned on their own.
-            if kind != "HelmRepository" or re.match(
-                r"[^\n]*\nkind:\s*[\"']?HelmRepository\b", text[match.start() :]
-            ):
-                used[kind].add(api)
-    return {
-        kind: max(apis, key=api_age) if (apis := used[kind]) else documented
-        for kind, documented in _DOCUMENTED_APIS.items()
-    }
-
-
-def api_age(api: str) -> tuple[int, bool, int]:
-    """Sort key of API versions ("GROUP/VERSION"): v2 after v2beta2 after v2beta1 after v1, odd ones first."""
-    found = re.fullmatch(r"v(\d+)(?:(?:alpha|beta)(\d+))?", api.partition("/")[2])
-    if found is None:
-        return (0, False, 0)
-    return (int(found[1]), found[2] is None, int(found[2] or 0))
 
 
 def _placed(

@@ -135,7 +135,9 @@ def choose_scope(settings: Settings, tree: Tree, scopes: Sequence[Scope]) -> Sco
     """
     wanted = settings.gitops.cluster
     if wanted:
-        fitting = [scope for scope in scopes if scope.start == posixpath.normpath(wanted)]
+        folder = posixpath.normpath(wanted)
+        fitting = [scope for scope in scopes if scope.start == folder]
+        fitting = fitting or [scope for scope in scopes if is_below(scope.start, folder)]
         fitting = fitting or [scope for scope in scopes if wanted in scope.start.split("/")]
         if len(fitting) == 1:
             return fitting[0]

@@ -86,6 +86,7 @@ def everything_in_the_secret(root: Path) -> None:
     secret_of_the_chart(root, "parseable-env-secret", "addr", "s3.url", "s3.bucket", "s3.region")
     for path in (
         f"{PARSEABLE}/servicemonitor.yaml",
+        f"{PARSEABLE}/retention.yaml",
         f"{VECTOR}/helmrelease.yaml",
         f"{GRAFANA}/helmrelease.yaml",
     ):

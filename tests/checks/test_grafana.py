@@ -487,7 +487,7 @@ def test_plugins_in_a_config_map_of_variables_stay_there(tmp_path: Path) -> None
     [
         ("parseable-parseable-datasource", True),
         ("parseable-parseable-datasource 2.0.0", True),
-        (OLD_FORM.replace("1.1.0", "2.0.0"), True),
+        (OLD_FORM.replace("1.1.0", "1.0.2"), False),
         ("https://example.com/parseable-parseable-datasource-1.0.0.zip;parseable-datasource", False),
         ("parseable-parseable-datasource@2.0.0", False),
     ],

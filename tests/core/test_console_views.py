@@ -52,6 +52,18 @@ GOOD, BAD = verdict(passed("fine")), verdict(failed("wrong", "it breaks", "mend 
 OPEN = verdict(unknown("not known", Cause.CLUSTER, "ask"))
 
 
+def test_what_keeps_several_tasks_back_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    error = RefusedError("no cluster", "name one")
+    Console().show_plan([TaskPlan(CATALOGUE[name], error=error) for name in ("TASK-002", "TASK-003")])
+    assert capsys.readouterr().out.splitlines()[1:6] == [
+        "TASK-002  Create the Parseable folder structure: blocked",
+        "    no cluster",
+        "    hint: name one",
+        "TASK-003  Create the Parseable HelmRelease: blocked",
+        "    as TASK-002",
+    ]
+
+
 def test_what_is_left_out_says_so_and_is_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
     plans = [DONE, TaskPlan(CATALOGUE["TASK-010"], skipped="grafana.manage is none")]
     Console().show_plan(plans)

@@ -56,7 +56,7 @@ def test_it_is_a_schema_and_takes_every_default() -> None:
 
 def test_it_has_the_comments_of_the_defaults() -> None:
     retention = SCHEMA["properties"]["s3"]["properties"]["retention_days"]
-    assert retention["description"] == "log data older than this is deleted"
+    assert retention["description"] == "log data older than this is deleted; by Parseable two days before"
     assert retention["default"] == DOCUMENTED.s3.retention_days
     assert (
         "a Kubernetes quantity" in SCHEMA["properties"]["vector"]["properties"]["memory_limit"]["description"]

@@ -166,6 +166,15 @@ def test_a_replacement_is_not_what_others_get(repository: Git) -> None:
         assert (files.root / "Kustomization").read_text() == "{}\n"
 
 
+def test_a_clone_that_is_not_complete_is_told(repository: Git) -> None:
+    blob = git(repository.root, "rev-parse", "HEAD:run.sh")
+    (repository.root / f".git/objects/{blob[:2]}/{blob[2:]}").unlink()
+    with pytest.raises(
+        RefusedError, match=r"lacks what HEAD of .* has as run\.sh: the clone is not complete"
+    ):
+        repository.head_entries()
+
+
 def test_contents_are_read_a_part_at_a_time(repository: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.effects.git._AT_ONCE", 20)
     with snapshot(repository, []) as files:

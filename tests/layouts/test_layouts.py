@@ -142,6 +142,7 @@ def test_a_second_cluster(tmp_path: Path) -> None:
     assert refusal(tmp_path, files) == (
         "several clusters: clusters/production (grafana), clusters/staging (grafana)"
     )
+    assert layout(tmp_path, files, Gitops(cluster="clusters/production")).apps == "apps/production"
     chosen = layout(tmp_path, files, Gitops(cluster="staging"))
     assert (chosen.cluster, chosen.apps) == ("clusters/staging", "apps/staging")
     # The base is that of both.

@@ -23,8 +23,8 @@ def test_first_and_second_run(play: Playground) -> None:
     first = play.all()
     assert first.code == 0, first.err
     assert first.out.splitlines()[:3] == [
-        "11/11 done, 21 changes",
-        "    commit 15 files: feat(monitoring): deploy Parseable log aggregation with Vector",
+        "11/11 done, 22 changes",
+        "    commit 16 files: feat(monitoring): deploy Parseable log aggregation with Vector",
         "    push main to origin/main",
     ]
     login = f"""sops decrypt --extract '["stringData"]["password"]' {SECRET}"""
@@ -284,7 +284,7 @@ def test_a_repository_that_uses_none_of_it(playground: PlaygroundMaker) -> None:
         ("kubernetes/flux/meta/repos/kustomization.yaml", "  - ./parseable.yaml\n", ""),
         ("kubernetes/flux/meta/repos/parseable.yaml", "charts.parseable.com", "old.example.com"),
         ("kubernetes/flux/meta/repos/vector.yaml", "helm.vector.dev", "old.example.com"),
-        (GRAFANA, "datasource-1.0.0.zip", "datasource-0.9.0.zip"),
+        (GRAFANA, "versions/1.1.0/", "versions/0.9.0/"),
         (GRAFANA, "parseable.monitoring.svc.cluster.local:8000", "old.example.com"),
         (GRAFANA, "name: Parseable", "name: Logs"),
         (GRAFANA, "            editable: false\n", ""),
