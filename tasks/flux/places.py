@@ -91,10 +91,11 @@ def _listed_in(tree: Tree, item: FluxKustomization) -> str | None:
     folder = lister_of(tree, item.path)
     if folder is None or posixpath.dirname(item.path) != folder:
         return folder
-    # A file of the folder itself: grafana.yaml beside grafana/, or app.ks.yaml in the folder of one app.
-    first = posixpath.relpath(item.folder, folder).split("/")[0]
-    is_own_folder = is_below(f"{item.folder}/", folder) and first not in ("..", item.key[1])
-    return lister_of(tree, folder) or folder if is_own_folder else folder
+    # A file of the folder itself: monitoring/grafana.yaml, or grafana/app.ks.yaml in the folder of one app.
+    own, name = posixpath.basename(folder), item.key[1]
+    is_own_folder = name == own or name.startswith(f"{own}-")
+    is_beside = not is_below(f"{item.folder}/", folder) or posixpath.relpath(item.folder, folder) == name
+    return lister_of(tree, folder) or folder if is_own_folder and not is_beside else folder
 
 
 def _plain(scope: Scope) -> dict[str, tuple[dict[str, None], bool]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tasks.core.redaction import HIDDEN, redacted
+from tasks.yaml.templates import MARKER
 
 # "endpointURL: https://…", "s3Url: …", and the value of a variable whose name ends so, one line below it.
 _URL = r"[\"']?(?P<url>https?://[^\s\"'#,}]+)"
@@ -34,10 +35,10 @@ class Endpoint:
 
 
 def endpoints(texts: Mapping[str, str]) -> list[Endpoint]:
-    """All that ``texts`` name, the most used first."""
+    """All that ``texts`` name, the most used first; what the playbook wrote is no evidence."""
     seen: dict[str, list[tuple[str, str]]] = {}
     for path, text in texts.items():
-        if _SAYS_S3.search(text):
+        if _SAYS_S3.search(text) and MARKER not in text:
             for url, region in dict(_named(text.splitlines())).items():
                 seen.setdefault(url, []).append((path, region))
     found = [

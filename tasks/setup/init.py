@@ -1,6 +1,5 @@
 """The settings file of a repository: what is found there and why, and what only its owner can say."""
 
-import posixpath
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,10 @@ import yaml
 from tasks.core.errors import RefusedError, SettingsError
 from tasks.core.settings import DOCUMENTED, Layer, load
 from tasks.effects.files import read_text, write_text
+from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
 from tasks.flux.layout import Layout, discover
+from tasks.flux.roots import OtherRepositories
+from tasks.flux.sources import most_used
 from tasks.setup.evidence import Finding, as_data, look
 from tasks.workspace import Workspace
 
@@ -252,16 +254,18 @@ def _check_flux_leaves_it(workspace: Workspace, name: str) -> None:
         RefusedError: one would.
     """
     tree = workspace.tree
+    others = OtherRepositories(tree, most_used(tree.of_kind("Kustomization")), is_strict=False)
     at_top = [
         item
-        for item in tree.of_kind("Kustomization")
-        if item.spec.get("sourceRef")
-        and posixpath.normpath(str(item.spec.get("path", "")).lstrip("/")) == "."
+        for one in tree.of_kind("Kustomization")
+        if is_flux_kustomization(one.data) and one.spec.get("sourceRef")
+        for item in [FluxKustomization.read(one.data, one.path, tree)]
+        if item.folder == "." and not others.has(item)
     ]
     ignored = read_text(workspace.repository.root, ".sourceignore") or ""
     if at_top and "" not in tree.kustomizations and name not in ignored:
         raise RefusedError(
-            f"Flux would take {name} for a manifest: Kustomization {at_top[0].name} ({at_top[0].path}) "
+            f"Flux would take {name} for a manifest: Kustomization {at_top[0].key[1]} ({at_top[0].path}) "
             "applies every YAML file below the top",
             f"add a line /{name} to .sourceignore first, or keep the settings elsewhere (-f)",
         )

@@ -1,6 +1,7 @@
 """The settings file that init makes of what a repository shows, and of the answers of its owner."""
 
 import atexit
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from tasks.flux.layout import discover
 from tasks.setup.evidence import Finding
 from tasks.setup.init import Draft, draft, parsed, write
 from tasks.workspace import Workspace
+from tasks.yaml.templates import MARKER
 from tests import shapes
 
 ENDPOINT = {"s3.endpoint": "https://s3.example.com"}
@@ -88,6 +90,11 @@ def test_the_endpoint_of_other_apps_is_found(tmp_path: Path) -> None:
         (root / "kubernetes/apps/default/podinfo/app/values.yaml").write_text(
             "s3:\n  bucket: backups\n  endpoint: https://nas.example.com:9000\n  region: home\n"
         )
+        # What an earlier rollout of ours wrote is no evidence, however often it is there.
+        for name in ("one", "two"):
+            (root / f"kubernetes/apps/default/podinfo/app/{name}.yaml").write_text(
+                f"{MARKER}\ns3:\n  bucket: logs\n  endpoint: https://old.example.com\n"
+            )
 
     made = draft(workspace(tmp_path, with_s3), {}, None)
     found = by_key(made)
@@ -112,23 +119,36 @@ def test_what_is_needed_and_not_known_is_asked_for(tmp_path: Path) -> None:
     assert by_key(made)["s3.endpoint"].value == "https://s3.example.com"
 
 
+def second_grafana(root: Path) -> None:
+    """Another folder has an app of that name: which one is meant would have to be guessed."""
+    folder = root / "kubernetes/apps/default"
+    text = (folder / "podinfo/ks.yaml").read_text(encoding="utf-8")
+    (folder / "grafana.yaml").write_text(text.replace("&app podinfo", "&app grafana"), encoding="utf-8")
+    shapes.edit(folder / "kustomization.yaml", "  - ./podinfo", "  - ./grafana.yaml\n  - ./podinfo")
+
+
 def test_what_is_not_found_says_what_was_considered(tmp_path: Path) -> None:
     def two_folders(root: Path) -> None:
         shapes.observability(root)
         (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
         for path in root.rglob("*.yaml"):
-            path.write_text(path.read_text().replace("./observability", "./logs"))
+            path.write_text(
+                path.read_text()
+                .replace("./observability", "./logs")
+                .replace("apps/observability", "apps/logs")
+            )
         grafana = root / "kubernetes/apps/logs/grafana/app/helmrelease.yaml"
         grafana.write_text(
             "apiVersion: grafana.integreatly.org/v1beta1\nkind: Grafana\nmetadata: {name: x}\n"
         )
         (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
+        second_grafana(root)
 
     made = draft(workspace(tmp_path, two_folders), ENDPOINT, None)
     found = by_key(made)
     assert {item.key for item in made.missing} == {"gitops.apps", "grafana.path"}
     assert {item.value: item.why_not.split(",")[0] for item in found["gitops.apps"].candidates} == {
-        "kubernetes/apps/default": "lists 1 app",
+        "kubernetes/apps/default": "lists 2 apps",
         "kubernetes/apps/logs": "lists 2 apps",
     }
     [grafana] = found["grafana.path"].candidates
@@ -145,9 +165,14 @@ def test_an_answer_may_show_the_rest(tmp_path: Path) -> None:
         shapes.observability(root)
         (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
         for path in root.rglob("*.yaml"):
-            path.write_text(path.read_text().replace("./observability", "./logs"))
+            path.write_text(
+                path.read_text()
+                .replace("./observability", "./logs")
+                .replace("apps/observability", "apps/logs")
+            )
         (root / "kubernetes/apps/logs/grafana/app/helmrelease.yaml").write_text("{}\n")
         (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
+        second_grafana(root)
 
     here = workspace(tmp_path, renamed)
     replies = iter(["kubernetes/nowhere", "kubernetes/apps/logs", ""])
@@ -194,7 +219,15 @@ def test_a_file_that_flux_would_apply_is_not_written(tmp_path: Path) -> None:
     def everything(root: Path) -> None:
         shapes.edit(root / "kubernetes/flux/cluster/ks.yaml", "path: ./kubernetes/apps", "path: ./")
 
-    here = workspace(tmp_path, everything)
+    def of_another_repository(root: Path) -> None:
+        text = (root / "kubernetes/apps/default/podinfo/ks.yaml").read_text(encoding="utf-8")
+        text = text.replace("name: home-kubernetes", "name: crds").replace("podinfo\n", "crds\n")
+        (root / "kubernetes/apps/default/crds.yaml").write_text(
+            re.sub(r"(?m)^  path: .*$", "  path: ./", text), encoding="utf-8"
+        )
+
+    write(workspace(tmp_path / "other", of_another_repository), FILE, "s3: {}\n")
+    here = workspace(tmp_path / "own", everything)
     with pytest.raises(RefusedError, match="Flux would take"):
         write(here, FILE, "s3: {}\n")
     assert not (here.repository.root / FILE).exists()
