@@ -24,8 +24,11 @@ from tests.tools import helm_folder  # noqa: F401
 PODINFO = "kubernetes/apps/default/podinfo"
 RELEASE = f"{PODINFO}/app/helmrelease.yaml"
 LINKS = [name for name in CHECKS if not name.startswith("DoD-")]
-# What another Kustomization, program or server is asked for.
-OF_OURS = {"login", "pipeline", "plugin", "remap"}
+# What is asked of Parseable and Vector only.
+OF_OURS = {
+    "admission", "columns", "delivery", "ignored", "login", "memory", "pipeline", "plugin", "remap",
+    "retention", "rollout", "staging", "suspended", "variables", "waiting",
+}  # fmt: skip
 
 _PODINFO = """\
 apiVersion: v1
@@ -195,6 +198,18 @@ def two_owners(root: Path) -> None:
     app(root, "service", f"apiVersion: v1\nkind: Service\nmetadata: {{name: podinfo}}\n{spec}\n")
 
 
+def two_lists(root: Path) -> None:
+    """Two Kustomizations apply the same folder."""
+    text = flux("again", f"./{PODINFO}/app", "targetNamespace: default")
+    write(root, f"{PODINFO}/again.yaml", text)
+    edit(
+        root,
+        "kubernetes/apps/default/kustomization.yaml",
+        "resources:\n",
+        "resources:\n  - ./podinfo/again.yaml\n",
+    )
+
+
 def no_key(root: Path) -> None:
     app(root, "map", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: colours}\ndata: {red: '1'}\n")
     values(root, "env: [{name: A, valueFrom: {configMapKeyRef: {name: colours, key: blue}}}]")
@@ -228,6 +243,7 @@ FAULTS: list[tuple[Callable[[Path], None], str, str]] = [
         "HelmRelease default/podinfo has API version helm.toolkit.fluxcd.io/v2; its CRD",
     ),
     (two_owners, "owners", "Service default/podinfo is created twice"),
+    (two_lists, "owners", "HelmRelease default/podinfo is applied twice: by Kustomization "),
     (no_key, "references", "ConfigMap default/colours has no key blue"),
     (wrong_port, "urls", "Deployment default/podinfo: http://podinfo:80 leads to port 80 of Service"),
     (wrong_port_in_a_text, "urls", "ConfigMap default/a: http://podinfo.default.svc/ leads to port 80"),
@@ -279,6 +295,19 @@ def test_nothing_fails_that_works(bare: Path, whole: Path, settings: Settings, *
     assert {one.cause for name, one in answers if name == "references"} == {Cause.CLUSTER}
     skipped = {name for name, one in answers if one.status is Status.SKIPPED}
     assert skipped == (set() if is_ours else OF_OURS)
+
+
+def test_the_first_key_may_be_there_by_hand(whole: Path, settings: Settings) -> None:
+    """What starts the cluster decrypts copies of its key, one of which may be the key itself."""
+    (outcome,) = [one for _, one in told(whole, settings, "decryption")]
+    assert (outcome.cause, outcome.remedy) == (Cause.CLUSTER, "kubectl get secret -n flux-system sops-age")
+    components = "components: [../../components/sops]\n"
+    namespace = "namespace: flux-system\n"
+    write(whole, "kubernetes/apps/start/kustomization.yaml", f"{namespace}{components}")
+    edit(whole, "kubernetes/apps/kustomization.yaml", "resources:\n", "resources:\n  - ./start\n")
+    (outcome,) = [one for _, one in told(whole, settings, "decryption")]
+    assert "needs Secret flux-system/sops-age" in outcome.evidence
+    assert (outcome.cause, outcome.remedy) == (Cause.CLUSTER, "kubectl get secret -n flux-system sops-age")
 
 
 def test_a_storage_class_of_others_is_not_known(bare: Path, settings: Settings) -> None:
