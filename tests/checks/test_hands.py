@@ -1,5 +1,6 @@
 """Rollouts by other hands that work, each with its twin that does not: told by the effect."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from checks.registry import CHECKS
 from tasks.core.outcomes import Status
 from tasks.core.settings import Settings
 from tasks.model import Model
+from tasks.subjects.vector import config_checksum
 from tests.checks.deployed import APPS, edit, workspace_of
 from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
 from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
@@ -110,6 +112,17 @@ def url_in_a_variable(root: Path, url: str = "http://parseable.monitoring:8000")
     release = load(root, f"{V}/helmrelease.yaml")
     release["spec"]["values"]["env"].append({"name": "PARSEABLE_URL", "value": url})
     save(root, f"{V}/helmrelease.yaml", release)
+
+    stamp(root)
+
+
+def stamp(root: Path) -> None:
+    """Give the pods the checksum of the pipeline, as whoever changes it does."""
+    checksum = config_checksum((root / V / "configmap.yaml").read_text())
+    text = (root / V / "helmrelease.yaml").read_text()
+    (root / V / "helmrelease.yaml").write_text(
+        re.sub(r"checksum/vector-config: \w+", f"checksum/vector-config: {checksum}", text)
+    )
 
 
 def wrong_url_in_a_variable(root: Path) -> None:
