@@ -1,6 +1,6 @@
-"""Where the time of `invoke verify` goes in a repository of many manifests, with charts in the cache.
+"""Where the time of `invoke verify` and `invoke plan` goes in a repository of many apps, charts in the cache.
 
-Run from the project's folder, in its virtual environment:  python -m benchmarks.verify [MANIFESTS]
+Run from the project's folder, in its virtual environment:  python -m benchmarks.verify [APPS]
 """
 
 import cProfile
@@ -16,22 +16,26 @@ from benchmarks.speed import Rollout
 from checks import registry
 from checks.model import judge
 from tasks.core.credentials import Secret
+from tasks.core.graph import order
+from tasks.core.runner import make_plans
 from tasks.core.settings import S3, Charts, Gitops, Settings
 from tasks.demo.s3_server import Identity, running
 from tasks.effects import shell
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
 from tasks.model import Model
+from tasks.steps import STEPS
 from tasks.workspace import Workspace
-from tests.charts import write_charts
+from tests.charts import write_chart, write_charts
 
 KEYS = ("benchmarkaccess", "benchmarksecret")
 REPOSITORIES = (
     "https://charts.parseable.com",
     "https://helm.vector.dev",
     "https://grafana.github.io/helm-charts",
+    "https://prometheus-community.github.io/helm-charts",
+    "https://stefanprodan.github.io/podinfo",
 )
-PER_APP = 5
 TOOLS = ("kustomize", "kubectl", "helm")
 
 KS = """---
@@ -57,6 +61,11 @@ resources:
   - ./helmrelease.yaml
   - ./configmap.yaml
   - ./service.yaml
+  - ./pvc.yaml
+  - ./account.yaml
+  - ./role.yaml
+  - ./binding.yaml
+  - ./monitor.yaml
 """
 RELEASE = """---
 apiVersion: helm.toolkit.fluxcd.io/v2
@@ -103,29 +112,149 @@ spec:
     - port: 80
       targetPort: http
 """
+MORE = {
+    "pvc": """---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {name}
+spec:
+  accessModes: [ReadWriteOnce]
+  resources:
+    requests:
+      storage: 1Gi
+""",
+    "account": """---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {name}-extra
+""",
+    "role": """---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: {name}-extra
+rules:
+  - apiGroups: [""]
+    resources: [pods]
+    verbs: [get, list]
+""",
+    "binding": """---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {name}-extra
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: Role
+  name: {name}-extra
+subjects:
+  - kind: ServiceAccount
+    name: {name}-extra
+""",
+    "monitor": """---
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: {name}
+spec:
+  selector:
+    matchLabels:
+      app.kubernetes.io/name: {name}
+  endpoints:
+    - port: http
+""",
+}
+# Small, with what every app has: most of the time is what any chart takes.
+PODINFO = {
+    "values.yaml": "replicaCount: 2\nimage: ghcr.io/stefanprodan/podinfo:6.7.1\n"
+    "ingress:\n  enabled: false\n  hosts: []\n",
+    "templates/all.yaml": """---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+  namespace: {{ .Release.Namespace }}
+spec:
+  replicas: {{ .Values.replicaCount }}
+  selector:
+    matchLabels: {app: {{ .Release.Name }}}
+  template:
+    metadata:
+      labels: {app: {{ .Release.Name }}}
+    spec:
+      containers:
+        - name: podinfo
+          image: {{ .Values.image }}
+          ports:
+            - {name: http, containerPort: 9898}
+          env:
+            - {name: SELF, value: "http://{{ .Release.Name }}:9898"}
+          envFrom:
+            - configMapRef: {name: {{ .Release.Name }}}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .Release.Name }}
+  namespace: {{ .Release.Namespace }}
+spec:
+  selector: {app: {{ .Release.Name }}}
+  ports:
+    - {name: http, port: 9898, targetPort: http}
+{{- if .Values.ingress.enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ .Release.Name }}
+  namespace: {{ .Release.Namespace }}
+spec:
+  rules:
+    {{- range .Values.ingress.hosts }}
+    - host: {{ .host }}
+      http:
+        paths:
+          {{- range .paths }}
+          - path: {{ .path }}
+            pathType: {{ .pathType }}
+            backend: {service: {name: {{ $.Release.Name }}, port: {name: http}}}
+          {{- end }}
+    {{- end }}
+{{- end }}
+""",
+}
+STACK = {
+    "values.yaml": "grafana: {}\nprometheus:\n  prometheusSpec: {}\n",
+    "templates/all.yaml": "{{- $_ := list .Values.grafana .Values.prometheus -}}\n",
+}
 
 
-def fill(root: Path, manifests: int) -> None:
-    """Add apps until the repository holds about ``manifests`` YAML files."""
-    apps = root / "kubernetes/apps/default"
-    names = [f"app-{number:04}" for number in range((manifests - len(list(root.rglob("*.yaml")))) // PER_APP)]
-    for name in names:
-        folder = apps / name / "app"
-        folder.mkdir(parents=True)
-        (folder.parent / "ks.yaml").write_text(KS.format(name=name))
-        (folder / "kustomization.yaml").write_text(LIST)
-        (folder / "helmrelease.yaml").write_text(RELEASE.format(name=name))
-        (folder / "configmap.yaml").write_text(CONFIG.format(name=name))
-        (folder / "service.yaml").write_text(SERVICE.format(name=name))
-    with (apps / "kustomization.yaml").open("a") as stream:
+def fill(root: Path, apps: int) -> None:
+    """Add ``apps`` of ten files each, with a release of their own."""
+    names = [f"app-{number:04}" for number in range(apps)]
+    folder = root / "kubernetes/apps/default"
+    with (folder / "kustomization.yaml").open("a") as stream:
         stream.writelines(f"  - ./{name}/ks.yaml\n" for name in names)
+    for name in names:
+        _write_app(folder / name / "app", name)
 
 
-def verified(settings: Settings) -> float:
+def _write_app(folder: Path, name: str) -> None:
+    folder.mkdir(parents=True)
+    (folder.parent / "ks.yaml").write_text(KS.format(name=name))
+    (folder / "kustomization.yaml").write_text(LIST)
+    texts = {"helmrelease": RELEASE, "configmap": CONFIG, "service": SERVICE, **MORE}
+    for file, text in texts.items():
+        (folder / f"{file}.yaml").write_text(text.format(name=name))
+
+
+def verified(settings: Settings, *, whole: bool = False) -> float:
     """Seconds of all checks in this process, imports aside; what fails ends the run."""
     started = time.perf_counter()
     workspace = Workspace(settings, Repository(Git(Path(settings.gitops.path))))
-    verdicts = judge(registry.CHECKS.values(), Model(workspace))
+    verdicts = judge(registry.CHECKS.values(), Model(workspace, whole_repository=whole))
     seconds = time.perf_counter() - started
     failures = [f"{one.id}: {one.outcome.evidence}" for one in verdicts if one.outcome.status == "fail"]
     if failures:
@@ -133,10 +262,17 @@ def verified(settings: Settings) -> float:
     return seconds
 
 
+def planned(settings: Settings) -> float:
+    """Seconds of the plan of all tasks in this process, imports aside."""
+    started = time.perf_counter()
+    make_plans(STEPS, Workspace(settings, Repository(Git(Path(settings.gitops.path)))), order())
+    return time.perf_counter() - started
+
+
 def main() -> None:
     """Measure and print."""
     find = shell.find
-    manifests = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    apps = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     if shell.find("helm") is None:
         print("helm is not installed: nothing is rendered")
     with tempfile.TemporaryDirectory() as name:
@@ -144,12 +280,14 @@ def main() -> None:
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
         (folder / "charts").mkdir()
         write_charts(folder / "charts")
+        write_chart(folder / "charts", "podinfo", "6.7.1", PODINFO)
+        write_chart(folder / "charts", "kube-prometheus-stack", "67.4.0", STACK)
         identity = Identity("benchmark", Secret(KEYS[0]), Secret(KEYS[1]))
         with running(folder / "s3", [identity]) as server:
             rollout = Rollout(folder, server)
             root = rollout.repository()
             rollout.run_all(root)
-            fill(root, manifests)
+            fill(root, apps)
             os.environ |= rollout.environment
             settings = Settings(
                 gitops=Gitops(path=str(root)),
@@ -157,12 +295,15 @@ def main() -> None:
                 charts=Charts(dict.fromkeys(REPOSITORIES, str(folder / "charts"))),
             )
             print(f"{len(list(root.rglob('*.yaml')))} manifests, {os.cpu_count()} processors")
-            print(f"first, charts pulled  {verified(settings):6.2f} s")
-            print(f"again, charts cached  {verified(settings):6.2f} s")
+            print(f"plan                       {planned(settings):6.2f} s")
+            print(f"verify, charts pulled      {verified(settings):6.2f} s")
+            print(f"verify, charts cached      {verified(settings):6.2f} s")
+            verified(settings, whole=True)
+            print(f"verify of the whole        {verified(settings, whole=True):6.2f} s")
             with mock.patch.object(shell, "find", lambda tool: None if tool in TOOLS else find(tool)):
-                print(f"without {', '.join(TOOLS)}  {verified(settings):6.2f} s")
+                print(f"verify, no {', no '.join(TOOLS)}  {verified(settings):6.2f} s")
             profile = cProfile.Profile()
-            profile.runcall(verified, settings)
+            profile.runcall(verified, settings, whole=True)
             pstats.Stats(profile).strip_dirs().sort_stats("cumulative").print_stats(25)
 
 

@@ -1,14 +1,14 @@
 """URLs inside the cluster: whether they lead to a Service and a port that will exist."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlsplit
 
 from checks.model import Cause, Model, Outcome, Status, as_note, failed, passed, unknown
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.substitution import has_variable
 from tasks.kube.pods import Pod
-from tasks.kube.resources import Resources
+from tasks.kube.resources import Resource, Resources
 from tasks.kube.services import Address, address_of, urls_in
-from tasks.subjects.manifests import APPS
 from tasks.yaml.documents import dig, items, mapping
 
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -63,11 +63,13 @@ def _without_service(model: Model, found: Resources, address: Address, used_by: 
 
 def urls_lead_somewhere(model: Model) -> Iterator[Outcome]:
     """Each URL names a Service and a port that will exist; each probe a port that its container has."""
-    pods, hidden = model.pods_and_gaps(*APPS)
+    pods, hidden = model.pods_and_gaps(*model.apps)
     yield from hidden
     # What is not rendered hides the Services that the URLs lead to: that is told once.
     found = _leading(model, pods)
     yield from (one for one in found if not hidden or one.status is not Status.UNKNOWN)
+    if model.whole_repository:
+        yield from _leading_elsewhere(model)
     yield passed("every other URL leads out of the cluster")
 
 
@@ -80,12 +82,41 @@ def _leading(model: Model, pods: Sequence[Pod]) -> Iterator[Outcome]:
                 place = model.place_with(item, url)
                 yield from led(model, url, item.key.namespace, f"{item.key}: {url}", place)
     for pod in pods:
-        values = [dig(one, "value") for each in pod.containers() for one in items(each, "env")]
-        for url in dict.fromkeys(urls_in(values)):
+        for url in _of_pod(pod):
             place = model.place_with(pod.owner, url)
             yield from led(model, url, pod.owner.key.namespace, f"{pod.owner.key}: {url}", place)
         yield from _probes(model, pod)
     yield from _data_sources(model)
+
+
+def _of_pod(pod: Pod) -> dict[str, None]:
+    """The URLs that the variables of a pod hold."""
+    return dict.fromkeys(
+        urls_in([dig(one, "value") for each in pod.containers() for one in items(each, "env")])
+    )
+
+
+def _leading_elsewhere(model: Model) -> Iterator[Outcome]:
+    """Where the URLs of other people's ConfigMaps and pods lead, and the ports that their probes ask.
+
+    What is only a word in a text of theirs (http://example, say) names a Service if there is one of it.
+    """
+    users: list[tuple[Resource, Iterable[str]]] = [
+        (item, dict.fromkeys(urls_in(item.data.get("data"))))
+        for item in model.judged
+        if item.key.kind == "ConfigMap" and item.path not in model.ours and item.helm_release is None
+    ]
+    pods = model.other_pods()
+    for item, urls in (*users, *((pod.owner, _of_pod(pod)) for pod in pods)):
+        for url in urls:
+            address = address_of(url, item.key.namespace, model.resources)
+            if address is None:
+                continue
+            service = model.resources.find("Service", address.namespace, address.service)
+            if service is not None or ".svc" in (urlsplit(url).hostname or ""):
+                yield reached(model, address, f"{item.key}: {url}", model.place_with(item, url))
+    for pod in pods:
+        yield from _probes(model, pod)
 
 
 def led(model: Model, url: str, namespace: str, used_by: str, place: str) -> Iterator[Outcome]:

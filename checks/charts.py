@@ -7,11 +7,10 @@ from checks.model import Cause, Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import RefusedError
 from tasks.effects.helm import ChartError
 from tasks.effects.kustomize import BuildError
-from tasks.flux.chart_values import UnknownValue, read_chart, unknown_values
+from tasks.flux.chart_values import ChartFiles, UnknownValue, read_chart, unknown_values
 from tasks.flux.releases import Release, ValuesError
 from tasks.kube.keys import key_of
 from tasks.model import cause_of
-from tasks.subjects.manifests import APPS
 from tasks.workspace import Network
 from tasks.yaml.documents import mapping
 
@@ -37,11 +36,13 @@ def charts_render(model: Model) -> Iterator[Outcome]:
         else:
             where = model.place(release.path, release.data, "spec")
             yield unknown(f"HelmRelease {name}: {error.summary}", cause_of(error), error.hint, where)
+    if not model.releases:
+        yield passed("there is no HelmRelease")
     yield from _unapplied(model)
 
 
 def _unapplied(model: Model) -> Iterator[Outcome]:
-    for app in APPS:
+    for app in model.apps:
         if not model.releases_of(app):
             folder = app.folder(model.workspace)
             yield model.hidden(app) or unknown(
@@ -99,13 +100,17 @@ def _told(release: Release, keys: tuple[str, ...]) -> str:
 
 def values_are_read(model: Model) -> Iterator[Outcome]:
     """Every value is one that the chart has a default for, or a template that reads it."""
+    charts: dict[str, ChartFiles] = {}
     for release in model.releases:
         if release.archive is None:
             assert release.error is not None
             yield unknown(f"a chart is not at hand: {release.error.summary}", cause_of(release.error))
             continue
         try:
-            found = unknown_values(read_chart(release.archive.read_bytes()), release.values)
+            archive = str(release.archive)
+            if archive not in charts:
+                charts[archive] = read_chart(release.archive.read_bytes())
+            found = unknown_values(charts[archive], release.values)
         except ValueError as error:
             yield unknown(
                 f"{release.archive} cannot be read: {error}", Cause.NETWORK, f"delete {release.archive}"
@@ -116,6 +121,8 @@ def values_are_read(model: Model) -> Iterator[Outcome]:
             yield outcome if release.path in model.ours else as_note(model, outcome)
         if not found:
             yield passed(f"{release.path}: {release.chart} knows every value")
+    if not model.releases:
+        yield passed("there is no HelmRelease")
     yield from _unapplied(model)
 
 

@@ -67,6 +67,9 @@ def columns_are_fixed(model: Model) -> Outcome:
         # Where the agents hand their logs to another Vector, all of their transforms count.
         is_own = pipeline.holder.key == own.holder.key
         path = _between(own, name, sink if is_own else {"inputs": ["*"]})
+        if is_own and not path and not is_input(sink, name):
+            # Nothing of it is sent at all, which is told elsewhere.
+            continue
         if not is_own:
             path += pipeline.transforms_to(sink).values()
         found = metadata(source)

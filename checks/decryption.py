@@ -1,10 +1,14 @@
 """Encrypted objects: whether Flux is told to decrypt them, and finds the key where it looks for it."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from checks.flux import applied
+from checks.flux import applied, applied_by_others, is_by_hand
+from checks.generated import holds_ciphertext
 from checks.model import Cause, Model, Outcome, failed, passed, unknown
+from tasks.effects.kustomize import Built
 from tasks.flux.cluster import Cluster
 from tasks.flux.kustomizations import FluxKustomization, decryption_of
 from tasks.kube.keys import key_of
@@ -21,16 +25,45 @@ _OF_SERVICES = ("kms", "gcp_kms", "azure_kv", "hc_vault")
 _COPIERS = ("reflector.v1.k8s.emberstack.com/", "replicator.v1.mittwald.de/")
 
 
+@dataclass(frozen=True)
+class _Place:
+    """One cluster, and the keys of our Kustomizations: what is to be judged with others is no evidence."""
+
+    model: Model = field(repr=False)
+    found: Cluster = field(repr=False)
+    own: frozenset[tuple[str, str]]
+
+    @cached_property
+    def secrets(self) -> Mapping[tuple[str, str], tuple[FluxKustomization, Built]]:
+        """The Secrets in builds by namespace and name, each with the Kustomization that applies it."""
+        return {
+            (key.namespace, key.name): (item, one)
+            for item, one in reversed(list(self.found.built()))
+            if one.data.get("kind") == "Secret"
+            for key in [key_of(one.data, item.key[0])]
+        }
+
+    def beside(self, item: FluxKustomization) -> Iterator[FluxKustomization]:
+        """The Kustomizations that are evidence for ``item``."""
+        return (one for one in self.found.kustomizations if one.key != item.key and one.key not in self.own)
+
+
 def secrets_are_decrypted(model: Model) -> Iterator[Outcome]:
-    """Kustomizations of ours whose build holds objects encrypted with SOPS say how they are decrypted."""
-    for found, item in applied(model):
-        encrypted = [one.data for one in item.objects or () if _is_encrypted(one.data)]
-        if not encrypted:
-            yield passed(f"Kustomization {item.key[1]} applies nothing that is encrypted")
-        elif decryption_of(item)[0] == "sops":
-            yield _key(model, found, item, encrypted)
-        else:
-            yield _left_encrypted(model, item, encrypted)
+    """Kustomizations whose build holds objects encrypted with SOPS say how they are decrypted."""
+    ours = applied(model)
+    others = [pair for pair in applied_by_others(model) if not is_by_hand(model, pair[1])]
+    own = frozenset(item.key for _, item in ours)
+    for found in model.clusters:
+        place = _Place(model, found, own)
+        for item in (item for cluster, item in (*ours, *others) if cluster is found):
+            encrypted = [one.data for one in item.objects or () if _is_encrypted(one.data)]
+            if not encrypted:
+                yield passed(f"Kustomization {item.key[1]} applies nothing that is encrypted")
+            elif decryption_of(item)[0] == "sops":
+                yield _key(place, item, encrypted)
+            else:
+                yield _left_encrypted(model, item, encrypted)
+    yield passed("no other Kustomization that is looked at applies anything that is encrypted")
 
 
 def _left_encrypted(model: Model, item: FluxKustomization, encrypted: list[Mapping[str, Any]]) -> Outcome:
@@ -40,8 +73,8 @@ def _left_encrypted(model: Model, item: FluxKustomization, encrypted: list[Mappi
         "has no spec.decryption, its own or from a parent,"
     )  # fmt: skip
     # Seen with Flux 2.7: what lies below stringData is applied as it is, and Ready; below data the API
-    # server refuses it, for it is not base64.
-    is_applied = all(not mapping(one, "data") for one in encrypted)
+    # server refuses it, for it is not base64; what kustomize makes of whole files is.
+    is_applied = all(not mapping(one, "data") or holds_ciphertext(one) for one in encrypted)
     return failed(
         f"Kustomization {item.key[1]} {has} and applies {names}, which is encrypted",
         "Flux would apply the ciphertext as it is and say that all is well: the pods would get ENC[…] as "
@@ -56,46 +89,46 @@ def _left_encrypted(model: Model, item: FluxKustomization, encrypted: list[Mappi
 def _is_encrypted(data: Mapping[str, Any]) -> bool:
     """Whether Flux takes an object for encrypted, and is not told to leave it so."""
     annotation = mapping(data, "metadata", "annotations").get("kustomize.toolkit.fluxcd.io/decrypt")
-    return isinstance(dig(data, "sops"), dict) and str(annotation).lower() != "disabled"
+    is_cipher = isinstance(dig(data, "sops"), dict) or (
+        data.get("kind") == "Secret" and holds_ciphertext(data)
+    )
+    return is_cipher and str(annotation).lower() != "disabled"
 
 
-def _key(
-    model: Model, found: Cluster, item: FluxKustomization, encrypted: list[Mapping[str, Any]]
-) -> Outcome:
+def _key(place: _Place, item: FluxKustomization, encrypted: list[Mapping[str, Any]]) -> Outcome:
     """Whether the Secret with the private key is where the Kustomization looks for it.
 
     That is the namespace which it has after the build.
     """
     name, namespace = decryption_of(item)[1], item.key[0]
     if not name:
-        return _key_of_controller(model, found, item, encrypted)
+        return _key_of_controller(place, item, encrypted)
     wanted = f"Secret {namespace}/{name}"
-    for other, one in found.built():
-        key = key_of(one.data, other.key[0])
-        if (key.kind, key.namespace, key.name) == ("Secret", namespace, name):
-            return _applied_key(model, item, other, one.data, one.path or other.path)
+    if (namespace, name) in place.secrets:
+        return _applied_key(place, item, *place.secrets[namespace, name])
     named = [
         other
-        for other in found.kustomizations
-        if (other.key[0], decryption_of(other)) == (namespace, ("sops", name)) and not _is_own(model, other)
+        for other in place.beside(item)
+        if (other.key[0], decryption_of(other)) == (namespace, ("sops", name))
     ]
-    user = next((other for other in named if _decrypts(model, other)), None)
+    user = next((other for other in named if _decrypts(place.model, other)), None)
     if user is not None:
         return passed(f"{item.path}: Kustomization {user.key[1]} decrypts with {wanted} too")
-    shown = found.shown("Secret", name)
+    shown = place.found.shown("Secret", name)
     if namespace in shown:
         return passed(f"{item.path}: {wanted} is in {shown[namespace]}")
-    return _unseen_key(model, found, item, shown, is_named=bool(named))
+    return _unseen_key(place, item, shown, is_by_hand=bool(named) or item.key not in place.own)
 
 
 def _unseen_key(
-    model: Model, found: Cluster, item: FluxKustomization, shown: Mapping[str, str], *, is_named: bool
+    place: _Place, item: FluxKustomization, shown: Mapping[str, str], *, is_by_hand: bool
 ) -> Outcome:
     """What to say of a key that the repository shows in other namespaces only (``shown``), or nowhere.
 
-    ``is_named`` says that others in the namespace name it too: they would fail as well, so that it may have
-    been put there by hand.
+    ``is_by_hand`` says that it may have been put there by hand: others in the namespace name it too, and
+    would fail as well, or the Kustomization is somebody else's, who has it run.
     """
+    model, found = place.model, place.found
     name, namespace = decryption_of(item)[1], item.key[0]
     where = model.place(item.path, item.data, "spec", "decryption")
     wanted, remedy = f"Secret {namespace}/{name}", f"kubectl get secret -n {namespace} {name}"
@@ -103,8 +136,8 @@ def _unseen_key(
     if gap is not None:
         evidence = f"{wanted} is not seen; {gap.what}, which may hold it, is not known: {gap.reason}"
         return unknown(evidence, gap.cause, gap.remedy or remedy, where)
-    near = ", ".join(f"{path} (namespace {place or 'of whoever lists it'})" for place, path in shown.items())
-    if not near or is_named or _is_copied(model, name):
+    near = ", ".join(f"{path} (namespace {other or 'of whoever lists it'})" for other, path in shown.items())
+    if not near or is_by_hand or _is_copied(model, name):
         there = f" (there is: {near})" if near else ""
         return unknown(
             f"{wanted} with the private key: the repository shows none, and nothing else that is decrypted "
@@ -123,14 +156,9 @@ def _unseen_key(
     )
 
 
-def _is_own(model: Model, item: FluxKustomization) -> bool:
-    return any(other.key == item.key for _, other in applied(model))
-
-
-def _applied_key(
-    model: Model, item: FluxKustomization, by: FluxKustomization, data: Mapping[str, Any], path: str
-) -> Outcome:
+def _applied_key(place: _Place, item: FluxKustomization, by: FluxKustomization, one: Built) -> Outcome:
     """What to say of a key that Kustomization ``by`` applies: it may be encrypted itself."""
+    model, data, path = place.model, one.data, one.path or by.path
     key = f"Secret {item.key[0]}/{dig(data, 'metadata', 'name')}"
     if _is_encrypted(data) and decryption_of(by)[0] != "sops":
         return failed(
@@ -139,6 +167,14 @@ def _applied_key(
             "the key would arrive as ciphertext, and nothing could be decrypted with it",
             f"add spec.decryption to Kustomization {by.key[1]}",
             model.place(by.path, by.data, "spec"),
+        )
+    if by.key == item.key and _is_encrypted(data) and item.key not in place.own:
+        # The first key of a cluster is put there by hand, before the first Kustomization can decrypt it.
+        return unknown(
+            f"Kustomization {item.key[1]} needs {key} with the private key, and applies it itself, encrypted",
+            Cause.CLUSTER,
+            f"kubectl get secret -n {item.key[0]} {dig(data, 'metadata', 'name')}",
+            model.place(path, data),
         )
     if by.key == item.key and _is_encrypted(data):
         return failed(
@@ -171,20 +207,19 @@ def _is_copied(model: Model, name: str) -> bool:
     )
 
 
-def _key_of_controller(
-    model: Model, found: Cluster, item: FluxKustomization, encrypted: list[Mapping[str, Any]]
-) -> Outcome:
+def _key_of_controller(place: _Place, item: FluxKustomization, encrypted: list[Mapping[str, Any]]) -> Outcome:
     """Without a secretRef the controller's own key is taken: whether something shows that it has one."""
     if all(any(dig(one, "sops", service) for service in _OF_SERVICES) for one in encrypted):
         return passed(f"{item.path}: decrypted with a key service, by the identity of the controller")
+    model = place.model
     for path, text in model.tree.texts.items():
         for word in _OF_THE_CONTROLLER:
             if word in text and "kustomize-controller" in text:
                 return passed(
                     f"{item.path}: decrypted with the controller's own key ({path}:{line_with(text, word)})"
                 )
-    for other in found.kustomizations:
-        if decryption_of(other) == ("sops", "") and not _is_own(model, other) and _decrypts(model, other):
+    for other in place.beside(item):
+        if decryption_of(other) == ("sops", "") and _decrypts(model, other):
             return passed(f"{item.path}: Kustomization {other.key[1]} decrypts without a secretRef too")
     return unknown(
         f"Kustomization {item.key[1]} decrypts without a secretRef: with keys that its controller has",

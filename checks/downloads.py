@@ -10,7 +10,6 @@ from tasks.effects import images
 from tasks.flux.grafana_plugins import is_published, url_of
 from tasks.kube.pods import Pod
 from tasks.subjects.grafana import left_out
-from tasks.subjects.manifests import APPS
 from tasks.workspace import Network
 
 _ONLINE = "invoke verify --online"
@@ -20,13 +19,15 @@ _ODD = "it is neither of Grafana's catalogue nor a release of parseablehq/parsea
 
 def images_exist(model: Model) -> Iterator[Outcome]:
     """The registry of each image has it."""
-    pods, hidden = model.pods_and_gaps(*APPS)
+    pods, hidden = model.pods_and_gaps(*model.apps)
     yield from hidden
     ours = {pod.owner.key for pod in pods}
     users: dict[str, Pod] = {}
-    for pod in (*pods, *model.grafana_pods()):
+    for pod in (*pods, *model.other_pods()):
         for container in pod.containers():
             users.setdefault(str(container.get("image")), pod)
+    if not users:
+        yield passed("no pod is seen that would pull an image")
     if users and model.workspace.network is not Network.ONLINE:
         yield unknown(
             f"whether {', '.join(users)} can be pulled: no registry was asked", Cause.NETWORK, _ONLINE

@@ -1,17 +1,20 @@
 """What Flux is told to apply: documents, entries and sources, and DoD-011."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, shown
 from checks.model import AnsweredError, Cause, Model, Outcome, as_note, failed, passed, skipped, unknown
-from tasks.effects.kustomize import BuildError, is_remote
+from tasks.effects.kustomize import BuildError, Built, is_remote
 from tasks.flux.cluster import Cluster
 from tasks.flux.kustomizations import FluxKustomization, dependencies_of
 from tasks.flux.missing import need
+from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
 from tasks.kube.keys import key_of
+from tasks.kube.resources import Gap
 from tasks.model import cause_of
 from tasks.subjects.apps import KS, KUSTOMIZATION
 from tasks.subjects.flux import applied_files
@@ -118,37 +121,60 @@ def own_kustomizations(model: Model) -> tuple[str, str]:
 
 def entries_exist(model: Model) -> Iterator[Outcome]:
     """Every entry of the kustomizations that hold our files exists, and every file of ours is applied."""
-    missing = list(_missing_entries(model))
+    missing = list(_missing_entries(model)) if model.apps else []
     yield from missing
     found = model.clusters
-    ours = applied_files(model.workspace)
+    ours = applied_files(model.workspace) if model.apps else ()
     for item in _all(found):
+        is_ours = bool(item.files & set(ours))
         if isinstance(item.error, BuildError) and not item.is_stray:
-            if not item.files & set(ours):
+            if not is_ours:
                 yield as_note(model, _unbuilt(model, item))
             # Kustomize complains of a missing entry too.
             elif not missing:
                 yield _unbuilt(model, item)
-        elif item.error is not None and item.files & set(ours):
-            where = _place_of_path(model, item)
-            yield unknown(
-                f"{item.folder}: {item.error.summary}", cause_of(item.error), item.error.hint, where
-            )
-        elif item.remote and item.files & set(ours):
-            folder, entry = item.remote[0]
-            listing = model.tree.kustomizations["" if folder == "." else folder]
-            yield unknown(
-                f"{entry} would have to be fetched, so that what it holds is not known",
-                Cause.NETWORK,
-                f"kubectl kustomize {item.folder}",
-                model.place_in(listing, entry),
-            )
+        elif is_ours or (model.whole_repository and not item.is_stray):
+            yield from _not_seen(model, item)
+    if not model.apps:
+        yield passed(f"{sum(item.objects is not None for item in _all(found))} Kustomizations build")
+        return
     applied = {one.path for item in _all(found) for one in item.objects or ()}
     applied |= {item.path for item in _all(found)}
     there = [path for path in ours if path in applied]
     if there:
         yield passed(f"{len(there)} files of ours are in what Flux applies")
     yield from _reached(model, found, applied)
+
+
+def _not_seen(model: Model, item: FluxKustomization) -> Iterator[Outcome]:
+    """Why it is not known what a Kustomization applies, where that is no fault of what it lists."""
+    where = _place_of_path(model, item)
+    if item.error is not None:
+        yield unknown(f"{item.folder}: {item.error.summary}", cause_of(item.error), item.error.hint, where)
+    elif item.remote:
+        folder, entry = item.remote[0]
+        listing = model.tree.kustomizations["" if folder == "." else folder]
+        yield unknown(
+            f"{entry} would have to be fetched, so that what it holds is not known",
+            Cause.NETWORK,
+            f"kubectl kustomize {item.folder}",
+            model.place_in(listing, entry),
+        )
+    elif _is_nowhere(model, item):
+        yield failed(
+            f"Kustomization {item.key[1]} applies {item.folder}, which does not exist",
+            f"{_NOT_APPLIED}: 'kustomization path not found'",
+            "correct spec.path, or take the Kustomization out",
+            where,
+        )
+
+
+def _is_nowhere(model: Model, item: FluxKustomization) -> bool:
+    """Whether a Kustomization is pointed at a folder that this repository, its source, does not have."""
+    source = model.layout.source
+    if not isinstance(source, Source) or item.origin is None or item.origin[:2] != (source.kind, source.name):
+        return False
+    return not has_variable(item.folder) and not (model.workspace.repository.root / item.folder).is_dir()
 
 
 def _reached(model: Model, found: Sequence[Cluster], applied: set[str | None]) -> Iterator[Outcome]:
@@ -278,13 +304,13 @@ def _listing(model: Model, item: FluxKustomization) -> Mapping[str, Any]:
 
 
 def applied(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
-    """Our Kustomizations, in every cluster that applies them; never none.
+    """Our Kustomizations, in every cluster that applies them; none where only others are judged.
 
     Raises:
         AnsweredError: nothing can be built, or none of them is applied.
     """
-    found = model.kustomizations_of(*APPS)
-    if not found:
+    found = model.kustomizations_of(*model.apps)
+    if not found and model.apps:
         raise AnsweredError(
             model.hidden(PARSEABLE)
             or unknown("our Kustomizations are not applied (see the check of entries)", Cause.REPOSITORY)
@@ -292,27 +318,63 @@ def applied(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
     return found
 
 
+def applied_by_others(model: Model) -> list[tuple[Cluster, FluxKustomization]]:
+    """Other people's Kustomizations that are judged as ours are: those of the whole repository, or none."""
+    own = [item.key for _, item in model.kustomizations_of(*model.apps)]
+    return [
+        (found, item)
+        for found in (model.clusters if model.whole_repository else ())
+        for item in found.kustomizations
+        if item.key not in own and not item.is_stray
+    ]
+
+
+def is_by_hand(model: Model, item: FluxKustomization) -> bool:
+    """Whether it stands for a folder that somebody applies (``kubectl apply -k``), not for one of Flux's."""
+    return item.path not in model.tree.texts or item.path in model.tree.kustomizations.values()
+
+
 def sources_exist(model: Model) -> Iterator[Outcome]:
-    """What our Kustomizations and HelmReleases refer to is defined, or used by others in the same way."""
-    own = [item for _, item in applied(model)]
+    """What Kustomizations and HelmReleases refer to is defined, or used by others in the same way."""
+    own = [item.key for _, item in applied(model)]
+    others = [item.key for _, item in applied_by_others(model)]
     everywhere = {item.key for item in _all(model.clusters)}
     for found in model.clusters:
-        others = [item for item in found.kustomizations if item not in own]
-        used = {item.origin for item in others if item.origin is not None}
+        naming = Counter(
+            item.origin for item in found.kustomizations if item.origin is not None and item.key not in own
+        )
+        defined = found.sources()
         for item in found.kustomizations:
             needed = _dependencies(model, found, item, everywhere)
-            if item in own:
-                yield _source(model, item, found.sources(), used)
+            if item.key in own or item.key in others:
+                if not is_by_hand(model, item):
+                    used = _used(item, naming, is_ours=item.key in own)
+                    yield _source(model, found, item, defined, used, is_ours=item.key in own)
                 yield from needed
                 for one in item.objects or ():
                     if one.data.get("kind") == "HelmRelease" and one.path is not None:
-                        yield from _chart_source(model, found, one.data, one.path)
+                        yield from _chart_source(model, found, defined, one)
             elif not item.is_stray:
                 yield from (as_note(model, outcome) for outcome in needed)
+    yield passed("nothing else names a source")
+
+
+def _used(item: FluxKustomization, naming: Counter[_Reference], *, is_ours: bool) -> set[_Reference]:
+    """The sources that others name, so that there must be such: what one alone names proves nothing."""
+    if is_ours:
+        return set(naming)
+    beside = naming - Counter([item.origin] if item.origin is not None else [])
+    return {one for one, times in beside.items() if times > 1 or one == item.origin}
 
 
 def _source(
-    model: Model, item: FluxKustomization, defined: set[_Reference], used: set[_Reference]
+    model: Model,
+    found: Cluster,
+    item: FluxKustomization,
+    defined: set[_Reference],
+    used: set[_Reference],
+    *,
+    is_ours: bool,
 ) -> Outcome:
     where = model.place(item.path, item.data, "spec", "sourceRef")
     if item.origin is None:
@@ -330,10 +392,14 @@ def _source(
     if item.origin in used:
         return passed(f"{item.path}: {kind} {namespace}/{name} is what other Kustomizations use")
     alike = sorted(f"{other[0]} {other[2]}/{other[1]}" for other in defined | used if other[0] == kind)
-    if not alike:
+    gap = None if is_ours else _hiding(found, item.origin)
+    if not alike or gap is not None:
+        told = (
+            f"{gap.what} may hold it: {gap.reason}" if gap else "the repository shows no source of this kind"
+        )
         return unknown(
-            f"{kind} {namespace}/{name}: the repository shows no source of this kind",
-            Cause.CLUSTER,
+            f"{kind} {namespace}/{name}: {told}",
+            gap.cause if gap else Cause.CLUSTER,
             "commit the source's manifest, or check it in the cluster: flux get sources all -A",
             where,
         )
@@ -384,8 +450,8 @@ def _dependency(
     )
 
 
-def _chart_source(model: Model, found: Cluster, release: Mapping[str, Any], path: str) -> Iterator[Outcome]:
-    known = found.sources()
+def _chart_source(model: Model, found: Cluster, known: set[_Reference], one: Built) -> Iterator[Outcome]:
+    release, path = one.data, str(one.path)
     for keys in (("spec", "chart", "spec", "sourceRef"), ("spec", "chartRef")):
         reference = mapping(release, *keys)
         if not reference:
@@ -399,8 +465,10 @@ def _chart_source(model: Model, found: Cluster, release: Mapping[str, Any], path
             yield unknown(f"{named}, which holds a variable", Cause.CLUSTER, place=where)
         elif _is_ours(model, found, wanted):
             yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is ours, see the check of entries")
-        elif _is_used(model, found, wanted):
+        elif _is_used(model, found, wanted, besides=path):
             yield passed(f"{path}: {wanted[0]} {wanted[2]}/{wanted[1]} is what other HelmReleases use")
+        elif path not in model.ours and (gap := _hiding(found, wanted)) is not None:
+            yield unknown(f"{named}; {gap.what} may hold it: {gap.reason}", gap.cause, gap.remedy, where)
         else:
             alike = sorted(f"{other[2]}/{other[1]}" for other in known if other[0] == wanted[0])
             yield failed(
@@ -409,6 +477,12 @@ def _chart_source(model: Model, found: Cluster, release: Mapping[str, Any], path
                 "name one of those, or define it",
                 where,
             )
+
+
+def _hiding(found: Cluster, wanted: _Reference) -> Gap | None:
+    """The part of a cluster that is not known and may hold a source."""
+    kind, name, namespace = wanted
+    return next((gap for gap in found.gaps if gap.may_hold(kind, namespace, name)), None)
 
 
 def _referred(reference: Mapping[str, Any], namespace: str) -> _Reference:
@@ -425,10 +499,10 @@ def _is_ours(model: Model, found: Cluster, wanted: _Reference) -> bool:
     )
 
 
-def _is_used(model: Model, found: Cluster, wanted: _Reference) -> bool:
+def _is_used(model: Model, found: Cluster, wanted: _Reference, *, besides: str) -> bool:
     """Whether HelmReleases of others, built or not, name the same source with its namespace."""
     for path, text in found.tree.texts.items():
-        if path in model.ours or "HelmRelease" not in text or wanted[1] not in text:
+        if path in model.ours or path == besides or "HelmRelease" not in text or wanted[1] not in text:
             continue
         for document in load_documents(text):
             for keys in (("spec", "chart", "spec", "sourceRef"), ("spec", "chartRef")):

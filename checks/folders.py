@@ -12,6 +12,8 @@ from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import PARSEABLE
 from tasks.subjects.vector import VECTOR
 
+# Both endings are YAML to kustomize.
+_KS = (KS, KS.replace(".yaml", ".yml"))
 _NOT_APPLIED = "Flux would apply nothing of it"
 
 
@@ -59,7 +61,10 @@ def _is_complete(model: Model, app: App, remedy: str) -> Outcome:
     root = model.workspace.repository.root / folder
     missing = [
         name
-        for name, found in ((KS, (root / KS).is_file()), (APP_FOLDER, (root / APP_FOLDER).is_dir()))
+        for name, found in (
+            (KS, any((root / one).is_file() for one in _KS)),
+            (APP_FOLDER, (root / APP_FOLDER).is_dir()),
+        )
         if not found
     ]
     if missing:

@@ -1,17 +1,19 @@
 """The API server: whether it takes the objects, in the versions that they name, each from one owner."""
 
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from checks.kinds import FLUX, is_custom, unproved
 from checks.model import Model, Outcome, as_note, failed, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.flux.apis import api_age, newest_apis
+from tasks.kube.custom import Definitions
 from tasks.kube.keys import Key, key_of
 from tasks.kube.resources import Resource
 from tasks.kube.rules import Fault, faults
 from tasks.kube.schemas import schema_faults
 from tasks.model import cause_of, rendered_by
-from tasks.subjects.manifests import APPS
 from tasks.yaml.documents import dig, items, mapping
 
 _REFUSED = "the API server would refuse it, and nothing that is applied with it would arrive"
@@ -26,11 +28,14 @@ _NOT_OWNED = ("Merge", "IfNotPresent", "Ignore")
 
 def objects_are_accepted(model: Model) -> Iterator[Outcome]:
     """What the schemas and the rules beside them refuse; other people's objects give notes."""
-    own = {item.key for _, item in model.kustomizations_of(*APPS)}
+    own = {item.key for _, item in model.kustomizations_of(*model.apps)}
     looked, unanswered = 0, None
-    for item in model.resources.objects:
+    definitions = Definitions(one.data for one in model.resources.of_kind("CustomResourceDefinition"))
+    for item in model.judged:
         looked += 1
         refused = [*item.faults, *faults(item.data)]
+        if is_custom(item.key) or item.key.group.endswith(FLUX):
+            refused += definitions.faults(item.data)
         if unanswered is None:
             try:
                 refused += schema_faults(item.data)
@@ -44,7 +49,7 @@ def objects_are_accepted(model: Model) -> Iterator[Outcome]:
         yield unknown(
             f"the schemas of {looked} objects: {unanswered.summary}", unanswered.cause, unanswered.hint
         )
-    yield from model.pods_and_gaps(*APPS)[1]
+    yield from model.pods_and_gaps(*model.apps)[1]
     yield passed(f"{looked} objects agree with their schemas")
 
 
@@ -83,12 +88,13 @@ def _refused(model: Model, item: Resource, fault: Fault) -> Outcome:
 
 
 def versions_are_served(model: Model) -> Iterator[Outcome]:
-    """Our Flux objects use API versions that the repository shows the cluster to have."""
+    """Flux objects use API versions that the repository shows the cluster to have; ours are judged always."""
     # By whoever they were written: what is to be judged is no evidence.
     used = newest_apis(text for path, text in model.tree.texts.items() if path not in model.ours)
-    for item in model.resources.objects:
+    for item in model.judged:
         kind, api = item.key.kind, str(item.data.get("apiVersion"))
-        if item.path not in model.ours or kind not in used or item.helm_release is not None:
+        is_judged = item.path in model.ours or model.whole_repository
+        if not is_judged or kind not in used or item.helm_release is not None:
             continue
         served = _served(model, item)
         newest = used[kind]
@@ -106,7 +112,20 @@ def versions_are_served(model: Model) -> Iterator[Outcome]:
             f"write {max(served, key=api_age) if served else newest}, or upgrade Flux first",
             model.place_of(item, "apiVersion"),
         )
-    yield passed("no other object of ours is Flux's")
+    own = {item.key for _, item in model.kustomizations_of(*model.apps)}
+    custom = {
+        (item.key.group, item.key.kind): item
+        for item in reversed(model.judged)
+        if is_custom(item.key) and (item.path in model.ours or item.kustomization in own)
+    }
+    for item in custom.values():
+        doubt = unproved(model, item.key)
+        yield (
+            passed(f"{item.key.kind} of {item.key.group} is brought by this repository")
+            if doubt is None
+            else dataclasses.replace(doubt, place=model.place_of(item))
+        )
+    yield passed("no other object of ours is Flux's or of a custom kind")
 
 
 def _served(model: Model, item: Resource) -> set[str]:
@@ -123,7 +142,7 @@ def _served(model: Model, item: Resource) -> set[str]:
 
 def objects_have_one_owner(model: Model) -> Iterator[Outcome]:
     """Nothing is applied by two Kustomizations, two releases, or one of each."""
-    own = {item.key for _, item in model.kustomizations_of(*APPS)}
+    own = {item.key for _, item in model.kustomizations_of(*model.apps)}
     # What nothing connects with our files may be applied by nobody.
     stray = {item.key for found in model.clusters for item in found.kustomizations if item.is_stray}
     objects = [item for item in model.resources.objects if item.kustomization not in stray]
@@ -134,7 +153,7 @@ def objects_have_one_owner(model: Model) -> Iterator[Outcome]:
         is_ours = is_ours or any(item.helm_release for item in owners)
         yield outcome if is_ours else as_note(model, outcome)
     yield from _rivals(model)
-    yield from model.pods_and_gaps(*APPS)[1]
+    yield from model.pods_and_gaps(*model.apps)[1]
     yield passed("no object is applied by two Kustomizations or releases")
 
 
@@ -191,7 +210,7 @@ def _rivals(model: Model) -> Iterator[Outcome]:
                 )
             continue
         theirs = list(rendered_by(release))
-        for app in APPS:
+        for app in model.apps:
             for item, other in _same(model.objects_of(app), theirs):
                 by = f"HelmRelease {item.release.name}" if item.helm_release else item.path
                 name = app.settings(model.settings).name

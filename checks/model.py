@@ -1,7 +1,7 @@
 """What a check is, how it is asked, and what its errors become."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from tasks.core.errors import PlaybookError, raised_in
@@ -29,10 +29,14 @@ __all__ = [
     "Status",
     "as_note",
     "failed",
+    "of_ours",
     "passed",
     "skipped",
     "unknown",
 ]
+
+
+Run = Callable[[Model], Outcome | Iterable[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Check:
     id: str
     text: str
     stage: Stage
-    run: Callable[[Model], Outcome | Iterable[Outcome]]
+    run: Run
 
     @property
     def is_item(self) -> bool:
@@ -96,6 +100,19 @@ def _answers(check: Check, model: Model) -> list[Outcome]:
         return told or found
     evidence = "; ".join(dict.fromkeys(one.evidence for one in found))
     return [passed(evidence)] if found else [broken(f"{check.id} answered nothing")]
+
+
+def of_ours(run: Run) -> Run:
+    """``run`` where our apps are judged; it is not asked for where only those of others are."""
+
+    def asked(model: Model) -> Iterator[Outcome]:
+        if not model.apps:
+            yield skipped("the repository has neither Parseable nor Vector")
+            return
+        answer = run(model)
+        yield from (answer,) if isinstance(answer, Outcome) else answer
+
+    return asked
 
 
 def as_note(model: Model, outcome: Outcome) -> Outcome:

@@ -5,6 +5,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from checks.answers import NEEDS_CLUSTER, judged, shown
+from checks.generated import encryption
+from checks.kinds import unproved
 from checks.model import AnsweredError, Cause, Model, Outcome, Stage, failed, passed, unknown
 from checks.references import is_given, key_problem, keys_made, keys_of, maker_of
 from tasks.core.credentials import SECRET_KEY
@@ -19,7 +21,7 @@ from tasks.flux.substitution import has_variable
 from tasks.kube import makers
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
-from tasks.kube.services import scrape_problems
+from tasks.kube.services import is_selected, scrape_problems
 from tasks.subjects import given_secret
 from tasks.subjects.parseable import (
     CA_VARIABLES,
@@ -344,9 +346,17 @@ def secret_has_keys(model: Model) -> Outcome:
 def secret_is_encrypted(model: Model) -> Outcome:
     """DoD-004-02."""
     resource = _secret(model)
+    generated = encryption(model, resource)
+    if generated is not None:
+        return generated
     where = model.place_of(resource)
     if resource.key.kind != "Secret":
         return _made_without_text(resource, where)
+    return _encrypted(model, resource, where)
+
+
+def _encrypted(model: Model, resource: Resource, where: str) -> Outcome:
+    """Whether sops encrypted the file of a Secret, for somebody and as a whole."""
     found = inspect(model.text(resource.path))
     if found is None and not given_secret.is_readable(dict(resource.data)):
         return passed(f"{resource.key} holds variables of Flux only, whose values are not in this file")
@@ -496,6 +506,9 @@ def metrics_are_discovered(model: Model) -> Outcome:
     if problems:
         where = model.place_with(monitor, "endpoints:")
         return failed("; ".join(problems), _UNSEEN, "invoke task-005", where)
+    open_kind = unproved(model, monitor.key)
+    if open_kind is not None:
+        return open_kind
     evidence = f"{monitor.key} leads to a port and a path that Parseable serves, with its login"
     label = _wanted_label(model)
     if label is not None and label not in mapping(monitor.data, "metadata", "labels").items():
@@ -510,11 +523,9 @@ def metrics_are_discovered(model: Model) -> Outcome:
 
 def _selects(monitor: Resource, objects: Sequence[Resource]) -> bool:
     """Whether a ServiceMonitor selects a Service among ``objects``."""
-    labels = mapping(monitor.data, "spec", "selector", "matchLabels")
-    return bool(labels) and any(
-        all(mapping(item.data, "metadata", "labels").get(name) == value for name, value in labels.items())
-        for item in objects
-        if item.key.kind == "Service"
+    selector = mapping(monitor.data, "spec", "selector")
+    return any(selector.values()) and any(
+        is_selected(item.data, selector) for item in objects if item.key.kind == "Service"
     )
 
 

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from checks.interpolation import filled
 from checks.model import AnsweredError, Cause, Model, failed, unknown
 from tasks.flux.listing import is_below
-from tasks.kube.pods import Pod
+from tasks.kube.pods import Pod, pods_of, variables
 from tasks.kube.resources import Resource
 from tasks.subjects.vector import VECTOR
 from tasks.yaml.documents import dig, items, load_documents, mapping, merged, syntax_error
 
 # The files of a folder that Vector reads: https://vector.dev/docs/reference/configuration/#multiple-files
+_SECTION = r"(?m)^\s*[\[{]?\s*[\"']?(?:sources|transforms|sinks)\b"
 _ENDINGS = (".yaml", ".yml", ".toml", ".json")
 
 
@@ -123,6 +125,14 @@ def pipeline_of(model: Model) -> Pipeline:
     return read_pipeline(model, config_of(model))
 
 
+def is_pipeline(holder: Resource) -> bool:
+    """Whether a ConfigMap holds a file that looks like a configuration of Vector."""
+    return any(
+        str(key).endswith(_ENDINGS) and isinstance(text, str) and re.search(_SECTION, text)
+        for key, text in mapping(holder.data, "data").items()
+    )
+
+
 def read_pipeline(model: Model, holder: Resource) -> Pipeline:
     """The configuration in the ConfigMap ``holder``.
 
@@ -153,7 +163,20 @@ def read_pipeline(model: Model, holder: Resource) -> Pipeline:
                 model.place_of(holder),
             )
         )
-    return Pipeline(holder, content)
+    return Pipeline(holder, filled(content, _given(model, holder)))
+
+
+def _given(model: Model, holder: Resource) -> dict[str, object]:
+    """The variables of the pods that mount ``holder``, as far as all of them have the same."""
+    found: dict[str, object] = {}
+    for pod in pods_of(model.resources.objects):
+        if pod.owner.key.namespace == holder.key.namespace and holder.key.name in pod.mounted("configMap"):
+            for container in pod.containers():
+                for name, value in variables(container).items():
+                    is_text = isinstance(value, str) and "$(" not in value
+                    same = found.get(name, value) == value
+                    found[name] = value if is_text and same else None
+    return found
 
 
 def is_input(component: Mapping[str, Any], name: str) -> bool:

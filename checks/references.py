@@ -10,7 +10,6 @@ from tasks.kube import makers
 from tasks.kube.pods import Pod
 from tasks.kube.resources import Gap, Resource
 from tasks.subjects import given_secret
-from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import CA_KEY
 from tasks.yaml.documents import dig, items, mapping
 
@@ -29,10 +28,10 @@ class _Reference:
 
 def references_exist(model: Model) -> Iterator[Outcome]:
     """Every Secret and ConfigMap, with its key, and every ServiceAccount that a pod needs will exist."""
-    pods, hidden = model.pods_and_gaps(*APPS)
+    pods, hidden = model.pods_and_gaps(*model.apps)
     yield from hidden
     ours = {pod.owner.key for pod in pods}
-    for pod in (*pods, *model.grafana_pods()):
+    for pod in (*pods, *model.other_pods()):
         named: dict[tuple[str, str], list[_Reference]] = {}
         for reference in dict.fromkeys(_needed(pod)):
             named.setdefault((reference.kind, reference.name), []).append(reference)
@@ -41,6 +40,7 @@ def references_exist(model: Model) -> Iterator[Outcome]:
             for outcome in _resolved(model, pod, references, is_ours=is_ours):
                 yield outcome if is_ours else as_note(model, outcome)
         yield _account(model, pod, is_ours=is_ours)
+    yield passed("every other reference of a pod is one that it can do without")
 
 
 def _needed(pod: Pod) -> Iterator[_Reference]:
@@ -252,11 +252,14 @@ def _account_place(model: Model, pod: Pod) -> str:
 def storage_classes_exist(model: Model) -> Iterator[Outcome]:
     """Every StorageClass that a claim of ours names is defined, or a release's values make it."""
     # What is not rendered may claim a class too.
-    _, hidden = model.pods_and_gaps(*APPS)
+    _, hidden = model.pods_and_gaps(*model.apps)
     yield from hidden
-    named = [
-        (item, name) for app in APPS for item in model.objects_of(app) for name in _storage_classes(item)
-    ]
+    found = (
+        model.judged
+        if model.whole_repository
+        else [item for app in model.apps for item in model.objects_of(app)]
+    )
+    named = [(item, name) for item in found for name in _storage_classes(item)]
     for item, name in named:
         path = model.mentioned("StorageClass", name) or _provisioner(model, name)
         if path is not None:

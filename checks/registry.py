@@ -14,6 +14,7 @@ from checks import (
     grafana,
     ignored,
     kubernetes,
+    limits,
     parseable,
     references,
     retention,
@@ -24,7 +25,7 @@ from checks import (
     vector,
     waiting,
 )
-from checks.model import Check, Stage
+from checks.model import Check, Stage, of_ours
 
 _WRITTEN, _BUILT, _RENDERED = Stage
 
@@ -228,12 +229,17 @@ _CHECKS = (
         flux.documents_are_readable,
     ),
     Check("entries", "every entry exists, every file of ours is applied", _BUILT, flux.entries_exist),
-    Check("ignored", "Flux downloads every file of ours", _BUILT, ignored.files_are_downloaded),
+    Check("ignored", "Flux downloads every file of ours", _BUILT, of_ours(ignored.files_are_downloaded)),
     Check("sources", "every source that is referred to exists", _BUILT, flux.sources_exist),
     Check("decryption", "every encrypted object is decrypted", _BUILT, decryption.secrets_are_decrypted),
-    Check("variables", "every variable of Flux is set", _BUILT, variables.variables_are_set),
-    Check("suspended", "nothing on the way to ours is suspended", _BUILT, suspension.nothing_is_suspended),
-    Check("waiting", "nothing of ours waits for ever", _BUILT, waiting.nothing_waits_for_ever),
+    Check("variables", "every variable of Flux is set", _BUILT, of_ours(variables.variables_are_set)),
+    Check(
+        "suspended",
+        "nothing on the way to ours is suspended",
+        _BUILT,
+        of_ours(suspension.nothing_is_suspended),
+    ),
+    Check("waiting", "nothing of ours waits for ever", _BUILT, of_ours(waiting.nothing_waits_for_ever)),
     Check("charts", "every chart exists and renders", _RENDERED, charts.charts_render),
     Check("values", "every value is one that the chart reads", _RENDERED, charts.values_are_read),
     Check(
@@ -244,22 +250,50 @@ _CHECKS = (
     ),
     Check("owners", "every object is created once", _RENDERED, kubernetes.objects_have_one_owner),
     Check("references", "everything that a pod refers to exists", _RENDERED, references.references_exist),
-    Check("admission", "every namespace takes our pods", _RENDERED, admission.pods_are_admitted),
+    Check("admission", "every namespace takes our pods", _RENDERED, of_ours(admission.pods_are_admitted)),
     Check("storage", "every StorageClass exists", _RENDERED, references.storage_classes_exist),
     Check("urls", "every URL inside the cluster leads to a port", _RENDERED, addresses.urls_lead_somewhere),
-    Check("login", "Parseable's login is not the default", _RENDERED, parseable.login_is_not_default),
-    Check("pipeline", "every input and the buffer's folder exist", _RENDERED, vector.pipeline_is_connected),
-    Check("columns", "every column is one that cannot lose a line", _WRITTEN, columns.columns_are_fixed),
     Check(
-        "delivery", "every line is read soon and sent until it is taken", _WRITTEN, delivery.lines_are_kept
+        "login", "Parseable's login is not the default", _RENDERED, of_ours(parseable.login_is_not_default)
     ),
-    Check("staging", "what is accepted is not lost with the pod", _RENDERED, server.staged_lines_are_kept),
-    Check("memory", "queries get a part of the memory", _RENDERED, server.queries_are_bounded),
-    Check("retention", "Parseable deletes before the bucket", _BUILT, retention.parseable_deletes_first),
-    Check("rollout", "a changed pipeline reaches the pods", _RENDERED, rollout.changes_reach_the_pods),
+    Check(
+        "pipeline",
+        "every input and the buffer's folder exist",
+        _RENDERED,
+        of_ours(vector.pipeline_is_connected),
+    ),
+    Check("limits", "Vector takes every variable and disk buffer", _RENDERED, limits.limits_are_kept),
+    Check(
+        "columns",
+        "every column is one that cannot lose a line",
+        _WRITTEN,
+        of_ours(columns.columns_are_fixed),
+    ),
+    Check(
+        "delivery",
+        "every line is read soon and sent until it is taken",
+        _WRITTEN,
+        of_ours(delivery.lines_are_kept),
+    ),
+    Check(
+        "staging",
+        "what is accepted is not lost with the pod",
+        _RENDERED,
+        of_ours(server.staged_lines_are_kept),
+    ),
+    Check("memory", "queries get a part of the memory", _RENDERED, of_ours(server.queries_are_bounded)),
+    Check(
+        "retention",
+        "Parseable deletes before the bucket",
+        _BUILT,
+        of_ours(retention.parseable_deletes_first),
+    ),
+    Check(
+        "rollout", "a changed pipeline reaches the pods", _RENDERED, of_ours(rollout.changes_reach_the_pods)
+    ),
     Check("images", "every image exists", _RENDERED, downloads.images_exist),
-    Check("plugin", "Grafana's plugin can be downloaded", _WRITTEN, downloads.plugin_exists),
-    Check("remap", "Vector takes its configuration", _RENDERED, vector.pipeline_is_valid),
+    Check("plugin", "Grafana's plugin can be downloaded", _WRITTEN, of_ours(downloads.plugin_exists)),
+    Check("remap", "Vector takes its configuration", _RENDERED, of_ours(vector.pipeline_is_valid)),
 )
 
 CHECKS = {check.id: check for check in _CHECKS}

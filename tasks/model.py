@@ -20,6 +20,7 @@ from tasks.flux.kustomizations import GROUP as FLUX
 from tasks.flux.kustomizations import FluxKustomization
 from tasks.flux.layout import Layout
 from tasks.flux.listing import is_below
+from tasks.flux.missing import MissingError
 from tasks.flux.releases import Release, chart_of, merged_values, objects_with, releases_of
 from tasks.flux.sources import Source
 from tasks.flux.substitution import has_variable
@@ -68,8 +69,8 @@ class Model:
     """The views of one state of the repository, as far as ``stage``.
 
     ``settings``, ``layout`` and ``workspace`` are what it is made from; the S3 server and the network are
-    reached through the workspace. ``whole_repository`` says that all apps of others are built, and their
-    faults count.
+    reached through the workspace. ``whole_repository`` says that all apps of others are built and rendered,
+    and their faults count.
     """
 
     def __init__(
@@ -114,11 +115,29 @@ class Model:
 
     @cached_property
     def ours(self) -> frozenset[str]:
-        """The files of the rollout: what the playbook writes, and all else in the folders of the two apps."""
-        folders = [app.folder(self.workspace) for app in APPS]
+        """The files of the rollout: what the playbook writes, and all else in the folders of the two apps.
+
+        Raises:
+            MissingError: the repository shows no place for them, and the whole of it is not asked for.
+        """
+        try:
+            folders = [app.folder(self.workspace) for app in APPS]
+        except MissingError:
+            if not self.whole_repository:
+                raise
+            return frozenset()
         files = self.workspace.repository.yaml_files
         beside = (path for path in files if any(is_below(path, folder) for folder in folders))
         return frozenset((*applied_files(self.workspace), *beside))
+
+    @cached_property
+    def apps(self) -> tuple[App, ...]:
+        """The apps whose links are judged: none where the whole of a repository without them is asked for."""
+        if not self.whole_repository:
+            return APPS
+        folders = [app.folder(self.workspace) for app in APPS] if self.ours else []
+        is_started = any(is_below(path, folder) for path in self.tree.texts for folder in folders)
+        return APPS if is_started else ()
 
     @property
     def grafana_file(self) -> str:
@@ -137,15 +156,22 @@ class Model:
         """The Flux objects and kustomizations of the repository."""
         return self.workspace.tree
 
-    @cached_property
+    @property
     def clusters(self) -> tuple[Cluster, ...]:
-        """The clusters that get some of our files, with most of them first.
+        """The clusters that get some of our files, with most of them first; all of them where none does.
 
         Raises:
             AnsweredError: nothing is to be built, or there is no kustomize.
         """
+        if isinstance(self._clusters, AnsweredError):
+            raise self._clusters
+        return self._clusters
+
+    @cached_property
+    def _clusters(self) -> tuple[Cluster, ...] | AnsweredError:
+        """The clusters, or why they are not known: what cannot be built is not tried again and again."""
         if self.stage < Stage.BUILT:
-            raise AnsweredError(_not_asked("what Flux would build"))
+            return AnsweredError(_not_asked("what Flux would build"))
         source = self.layout.source
         ours = self.ours | ({self.grafana_file} - {""})
         wanted = set(self.tree.texts) if self.whole_repository else ours | set(self._needed(ours))
@@ -158,7 +184,7 @@ class Model:
                 wanted,
             )
         except UnavailableError as error:
-            raise AnsweredError(unknown(error.summary, error.cause, error.hint)) from None
+            return AnsweredError(unknown(error.summary, error.cause, error.hint))
 
     def _needed(self, ours: frozenset[str]) -> Iterator[str]:
         """Files of others that define what our texts name, or release the charts that ours are made of."""
@@ -225,7 +251,7 @@ class Model:
 
     @cached_property
     def releases(self) -> tuple[Release, ...]:
-        """The releases of Parseable, Vector and Grafana as the cluster would get them.
+        """The releases of Parseable, Vector and Grafana as the cluster would get them, or those of all apps.
 
         Raises:
             AnsweredError: nothing is to be rendered, or nothing can be built.
@@ -235,6 +261,8 @@ class Model:
         return releases_of(self.cluster, self.workspace.helm, self._is_deployed)
 
     def _is_deployed(self, item: FluxKustomization, one: Built) -> bool:
+        if self.whole_repository and not item.is_stray:
+            return True
         if one.path in self.ours or item.key in self._applying(*APPS):
             return True
         grafana = self.layout.grafana
@@ -295,7 +323,7 @@ class Model:
             for item, one in cluster.built()
         ]
         # Of an app that is not applied, or cannot be built, the files tell what there is to tell.
-        for app in APPS:
+        for app in self.apps:
             folder = app.folder(self.workspace)
             if not any(is_below(item.path, folder) and item.key.group != FLUX for item in plain):
                 plain += [
@@ -325,6 +353,17 @@ class Model:
             if release.error is not None
         ]
         return Resources((*plain, *rendered), (*cluster.gaps, *gaps))
+
+    @cached_property
+    def judged(self) -> tuple[Resource, ...]:
+        """The objects of ``resources`` whose faults count: none of an archive that nobody applies."""
+        if not self.whole_repository:
+            return self.resources.objects
+        try:
+            stray = {item.key for item in self.cluster.kustomizations if item.is_stray}
+        except AnsweredError:
+            stray = set()
+        return tuple(one for one in self.resources.objects if one.kustomization not in stray)
 
     def _written(self, path: str) -> Iterator[Resource]:
         """The objects of a file of ours as they are written, in the namespace that our ks.yaml names."""
@@ -391,6 +430,13 @@ class Model:
             if not self.grafana_file
             else list(pods_of(item for item in self.resources.objects if item.path == self.grafana_file))
         )
+
+    def other_pods(self) -> list[Pod]:
+        """The pods of other people that are judged: Grafana's, or those of all apps."""
+        if not self.whole_repository:
+            return self.grafana_pods()
+        own = {item.key for app in self.apps for item in self.objects_of(app)}
+        return [pod for pod in pods_of(self.judged) if pod.owner.key not in own]
 
     @cached_property
     def grafana_release(self) -> Release | None:

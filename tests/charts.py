@@ -490,11 +490,17 @@ _CHARTS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
 def write_charts(folder: Path) -> None:
     """Write the archives ``parseable-1.6.5.tgz``, ``vector-0.35.0.tgz`` and ``grafana-8.8.2.tgz``."""
     for name, version, application, files in _CHARTS:
-        about = f'apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: "{application}"\n'
-        everything = {"Chart.yaml": about, "templates/_own.tpl": _HELPERS, **files}
-        with tarfile.open(folder / f"{name}-{version}.tgz", "w:gz") as archive:
-            for path, text in everything.items():
-                content = text.encode()
-                member = tarfile.TarInfo(f"{name}/{path}")
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
+        write_chart(folder, name, version, {"templates/_own.tpl": _HELPERS, **files}, application)
+
+
+def write_chart(
+    folder: Path, name: str, version: str, files: Mapping[str, str], application: str = "1.0.0"
+) -> None:
+    """Write the archive of a chart with these ``files``, of an ``application`` in that version."""
+    about = f'apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: "{application}"\n'
+    with tarfile.open(folder / f"{name}-{version}.tgz", "w:gz") as archive:
+        for path, text in {"Chart.yaml": about, **files}.items():
+            content = text.encode()
+            member = tarfile.TarInfo(f"{name}/{path}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))

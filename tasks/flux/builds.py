@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import RefusedError, UnavailableError
+from tasks.core.pace import Pace
 from tasks.effects import kustomize
 from tasks.effects.kustomize import BuildError, Built, FetchError
 from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization, says_what_it_applies
@@ -40,6 +41,7 @@ class Builder:
         self._wanted = set(wanted) | {
             item.path for item in listing.tree.of_kind("Kustomization") if is_flux_kustomization(item.data)
         }
+        self._pace = Pace("building")
         self._done: dict[tuple[str, str], FluxKustomization] = {}
         self._pending: dict[tuple[str, str], FluxKustomization] = {}
 
@@ -79,6 +81,7 @@ class Builder:
         folder = self._listing.real(folder)
         listed = None if self._listing.kustomization(folder) else self._listing.generated(folder)
         item = replace(item, remote=contents.remote)
+        self._pace.begin(folder)
         try:
             objects = kustomize.build(self._root, folder, item.spec, listed, contents.remote)
         except RefusedError as error:

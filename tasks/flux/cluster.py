@@ -1,9 +1,10 @@
 """What Flux would apply: the clusters that get our files, as far as the repository shows."""
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,15 @@ class Cluster:
 
     def find(self, kind: str, namespace: str, name: str) -> Mapping[str, Any] | None:
         """The object of that kind, namespace and name in a build."""
+        return self._by_name.get((kind, namespace, name))
+
+    @cached_property
+    def _by_name(self) -> Mapping[tuple[str, str, str], Mapping[str, Any]]:
+        found: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         for item, one in self.built():
             key = key_of(one.data, item.key[0])
-            if (key.kind, key.namespace, key.name) == (kind, namespace, name):
-                return one.data
-        return None
+            found.setdefault((key.kind, key.namespace, key.name), one.data)
+        return found
 
     def defined(self, kind: str, namespace: str, name: str) -> tuple[Mapping[str, Any], str] | None:
         """A Flux object with its file: as a build gives it, else as a file says that is in no build."""
@@ -159,9 +164,15 @@ def _taken(
         made = [
             Builder(root, listing, others, wanted).run(pool, roots) for roots in roots_of(listing, others)
         ]
-    made = [[replace(item, is_stray=not _held(group, ours)) for item in group] for group in made]
+    given = [_held(group, ours) > set() for group in made]
+    if not any(given):
+        given = _given(made, {item.key for item in operator_kustomizations(tree)})
+    made = [
+        [replace(item, is_stray=not is_given) for item in group]
+        for group, is_given in zip(made, given, strict=True)
+    ]
     merged: list[list[FluxKustomization]] = []
-    for group in sorted(made, key=lambda group: -len(_held(group, ours))):
+    for group in sorted(made, key=lambda group: (-len(_held(group, ours)), -len(group))):
         names = {item.key for item in group}
         fitting = (other for other in merged if not names & {item.key for item in other})
         known = next(fitting, None)
@@ -171,10 +182,20 @@ def _taken(
     ours_only = [group for group in merged if _held(group, ours)]
     found = tuple(
         Cluster(tree, tuple(group), tuple(_gaps(group, listing, others)))
-        for group in ours_only or [[item for group in merged for item in group]]
+        for group in ours_only or merged or [[]]
     )
     held = _held([item for group in made for item in group], ours)
     return found, held >= {path for path in ours if path in tree.texts}
+
+
+def _given(groups: Sequence[Sequence[FluxKustomization]], operated: Set[tuple[str, str]]) -> list[bool]:
+    """Which groups a cluster was given, where none holds a file of ours: the others may lie in an archive.
+
+    Those that start with a Kustomization which applies its own file, as Flux makes it when it is installed,
+    or with one of the operator; where there is none such the largest.
+    """
+    given = [any(item.path in item.files or item.key in operated for item in group) for group in groups]
+    return given if any(given) else [len(group) == max(map(len, groups)) for group in groups]
 
 
 def _held(group: Iterable[FluxKustomization], ours: Set[str]) -> set[str]:

@@ -1,12 +1,13 @@
 """HelmReleases as Flux would install them: the chart, the merged values, and the objects it renders to."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import HiddenError, OfflineError, RefusedError
+from tasks.core.pace import Pace
 from tasks.effects import kustomize
 from tasks.effects.helm import Chart, ChartError, Helm
 from tasks.effects.kustomize import BuildError, Built
@@ -17,6 +18,8 @@ from tasks.kube.resources import ReleaseName
 from tasks.kube.shapes import shaped
 from tasks.yaml.documents import dig, items, load_documents, mapping, merged, syntax_error
 
+# Each may need hundreds of megabytes for a large chart.
+_AT_ONCE = 4
 # What a chart's source may be called in a HelmRelease, and is not a repository that helm can ask.
 _FILES = ("GitRepository", "Bucket")
 
@@ -70,13 +73,19 @@ def releases_of(
     found: Cluster, helm: Helm, is_wanted: Callable[[FluxKustomization, Built], bool]
 ) -> tuple[Release, ...]:
     """The HelmReleases of the cluster that are wanted, rendered as far as that is possible."""
-    wanted: Iterable[tuple[FluxKustomization, Built]] = [
+    wanted = [
         (item, one)
         for item, one in found.built()
         if one.data.get("kind") == "HelmRelease" and is_wanted(item, one)
     ]
-    with ThreadPoolExecutor() as pool:
-        return tuple(pool.map(lambda pair: _rendered(found, helm, *pair), wanted))
+    pace = Pace("rendering release", len(wanted))
+
+    def rendered(pair: tuple[FluxKustomization, Built]) -> Release:
+        pace.begin(f"{pair[0].key[1]}/{key_of(pair[1].data).name}")
+        return _rendered(found, helm, *pair)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return tuple(pool.map(rendered, wanted))
 
 
 def _rendered(found: Cluster, helm: Helm, item: FluxKustomization, one: Built) -> Release:

@@ -1,7 +1,7 @@
 """The clusters that a repository describes, and the one that the rollout is for."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -71,10 +71,16 @@ def scopes_of(listing: Listing) -> list[Scope]:
             files,
             kustomizations,
             is_only=len(found) == 1,
-            shared=files & frozenset().union(*(other[1] for other in found if other[0] != start)),
+            shared=files
+            & frozenset().union(*(other[1] for other in found if not _is_within(other[2], kustomizations))),
         )
         for start, files, kustomizations in found
     ]
+
+
+def _is_within(some: Iterable[FluxKustomization], others: Iterable[FluxKustomization]) -> bool:
+    """Whether all of ``some`` are among ``others``: a copy that was put away, not another cluster."""
+    return {(one.key, one.folder) for one in some} <= {(one.key, one.folder) for one in others}
 
 
 def _reached(

@@ -145,11 +145,12 @@ def _selector(kind: str, spec: Mapping[str, Any]) -> Iterator[Fault]:
         if labels.get(key) != value and not _is_open(value) and not _is_open(labels.get(key)):
             yield Fault(("spec", "selector", "matchLabels", str(key)), "does not match the template's labels")
     for at, rule in rules:
-        if not _matches(rule, labels):
+        if not matches(rule, labels):
             yield Fault(("spec", "selector", "matchExpressions", at), "does not match the template's labels")
 
 
-def _matches(rule: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+def matches(rule: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    """Whether one of a selector's ``matchExpressions`` takes these labels."""
     key, values = str(rule.get("key")), list(rule.get("values") or ())
     has = key in labels
     if _is_open(labels.get(key)) or any(_is_open(value) for value in values):

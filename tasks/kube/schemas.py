@@ -77,8 +77,17 @@ def schema_faults(item: Mapping[str, Any]) -> list[Fault]:
     name = _kinds().get(_key(item))
     if name is None:
         return []
+    return faults_by(item, _definitions()[name])
+
+
+def faults_by(item: Mapping[str, Any], schema: Schema) -> list[Fault]:
+    """What ``schema`` forbids of an object, in the sense of ``schema_faults``.
+
+    Of JSON Schema it may use ``type``, ``properties``, ``required``, ``items``, ``additionalProperties``,
+    ``oneOf`` with types, ``enum`` with texts, and the format ``byte``.
+    """
     ours = {key: value for key, value in item.items() if key not in _NOT_OURS}
-    return list(_misfits(ours, _definitions()[name], ()))
+    return list(_misfits(ours, schema, ()))
 
 
 def _key(item: Mapping[str, Any]) -> tuple[str, str]:

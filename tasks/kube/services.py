@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from tasks.kube.pods import pods_of
 from tasks.kube.resources import Resource, Resources
+from tasks.kube.rules import matches
 from tasks.yaml.documents import dig, items, mapping
 
 _URL = re.compile(r"https?://[^\s\"'`<>|,;)\]}]+")
@@ -55,11 +56,16 @@ def scrape_problems(found: Resources, monitor: Resource) -> list[str]:
 
     Semantics: https://prometheus-operator.dev/docs/api-reference/api/#monitoring.coreos.com/v1.Endpoint
     """
-    labels = mapping(monitor.data, "spec", "selector", "matchLabels")
-    services = [item for item in _services(found, monitor) if _has(item.data, labels)]
+    selector = mapping(monitor.data, "spec", "selector")
+    services = [item for item in _services(found, monitor) if is_selected(item.data, selector)]
     if not services:
-        wanted = ", ".join(f"{name}={value}" for name, value in labels.items())
-        return [f"no Service has the labels {wanted}"]
+        labels = mapping(selector, "matchLabels").items()
+        rules = items(selector, "matchExpressions")
+        wanted = [f"{name}={value}" for name, value in labels] + [
+            " ".join(str(dig(rule, part)) for part in ("key", "operator", "values") if dig(rule, part))
+            for rule in rules
+        ]
+        return [f"no Service has the labels {', '.join(wanted)}"]
     problems = []
     for endpoint in items(monitor.data, "spec", "endpoints"):
         kind = "targetPort" if "targetPort" in endpoint else "port"
@@ -77,9 +83,13 @@ def _services(found: Resources, monitor: Resource) -> Iterator[Resource]:
             yield item
 
 
-def _has(data: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+def is_selected(data: Mapping[str, Any], selector: Mapping[str, Any]) -> bool:
+    """Whether a label selector takes the object ``data``; an empty one takes all."""
     given = mapping(data, "metadata", "labels")
-    return all(given.get(name) == value for name, value in labels.items())
+    wanted = mapping(selector, "matchLabels")
+    return all(given.get(name) == value for name, value in wanted.items()) and all(
+        matches(rule, given) for rule in items(selector, "matchExpressions") if isinstance(rule, Mapping)
+    )
 
 
 def _offers(found: Resources, service: Resource, endpoint: Mapping[str, Any]) -> bool:

@@ -88,7 +88,10 @@ _SHAPES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("monitoring.coreos.com", "ServiceMonitor"): {
         "spec": {
-            "selector": {"matchLabels": MAP},
+            "selector": {
+                "matchLabels": MAP,
+                "matchExpressions": [{"key": TEXT, "operator": TEXT, "values": [TEXT]}],
+            },
             "namespaceSelector": {"matchNames": [TEXT]},
             "endpoints": [
                 {"path": TEXT, "port": TEXT, "basicAuth": {"username": _KEY_OF, "password": _KEY_OF}}

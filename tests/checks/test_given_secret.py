@@ -126,7 +126,7 @@ def put(place: Place, document: dict[str, Any], folder: str = APP, *, listed: bo
 
 def test_nothing_of_sops_is_written(given: Place) -> None:
     kustomization = yaml.safe_load((given.root / APP / "kustomization.yaml").read_text())
-    assert kustomization["resources"] == ["./helmrelease.yaml", "./servicemonitor.yaml"]
+    assert kustomization["resources"] == ["./helmrelease.yaml", "./servicemonitor.yaml", "./retention.yaml"]
     assert "decryption" not in (given.root / APPS / "parseable/ks.yaml").read_text()
     (given.root / ".sops.yaml").unlink()
     (said,) = remarks(given)
