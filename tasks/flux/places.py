@@ -245,8 +245,9 @@ def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingE
     yet: it goes beside folders of apps that are each moved into a namespace of their own.
     """
     wanted = posixpath.normpath(settings.gitops.apps)
-    if scope.tree.kustomizations.get(wanted) is not None and scope.has(scope.tree.kustomizations[wanted]):
-        return wanted
+    listed = _listed(scope, wanted)
+    if listed is not None:
+        return listed
     places = places_of(scope)
     parents = {posixpath.dirname(place.path) for place in places if _has_own_namespace(scope.tree, place)}
     is_free = not any(is_below(path, wanted) for path in scope.tree.texts)
@@ -272,6 +273,15 @@ def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingE
         f"{', '.join(map(str, likely or places)) or 'none'}",
         "set gitops.apps to the folder whose kustomization lists the apps",
     )
+
+
+def _listed(scope: Scope, folder: str) -> str | MissingError | None:
+    """A folder with a kustomization of this cluster; None if it has none."""
+    listing = scope.tree.kustomizations.get(folder)
+    if listing is None or not scope.has(listing):
+        return None
+    broken = scope.tree.broken.get(listing)
+    return MissingError(f"{listing}:{broken}", "correct the file, then run again") if broken else folder
 
 
 def _has_own_namespace(tree: Tree, place: Place) -> bool:

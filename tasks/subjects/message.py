@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from tasks.core.redaction import redacted
 from tasks.subjects.apps import RELEASE
 from tasks.subjects.manifests import APPS, own_files
-from tasks.subjects.parseable import PARSEABLE, SECRET, SERVICE_MONITOR
+from tasks.subjects.parseable import PARSEABLE, QUERY_MEMORY_VARIABLE, SECRET, SERVICE_MONITOR
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
@@ -109,6 +109,8 @@ def _changes(workspace: Workspace, paths: Sequence[str], grafana: Sequence[str])
             for item in _differences(load_documents(head), load_documents(text)):
                 weighty = _weighty(workspace, item)
                 (told if weighty else others).append(weighty or _plainly(item))
+    # What follows from another value comes after it.
+    others.sort(key=lambda one: QUERY_MEMORY_VARIABLE in one)
     yield from dict.fromkeys((*told, *others))
 
 

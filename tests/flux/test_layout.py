@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -271,6 +272,7 @@ def with_rule(root: Path, keys: str) -> None:
     """A repository in which nobody decrypts yet, with one creation rule."""
     path = root / "kubernetes/flux/cluster/ks.yaml"
     text = path.read_text()
-    path.write_text(text[: text.index("  # Children decrypt")])
+    text = text[: text.index("  # Children decrypt")]
+    path.write_text(re.sub(r"(?m)^  decryption:\n(?:    .*\n)+", "", text))
     rule = keys if keys.startswith("{") else f"{{{keys}}}"
     (root / ".sops.yaml").write_text(f"creation_rules:\n  - {rule}\n")

@@ -101,7 +101,8 @@ def test_any_other_change(root: Path) -> None:
     commit(root)
     lines = said(root, replace(DOCUMENTED, parseable=replace(PARSEABLE, memory_limit="4Gi")))
     change = "hange parseable.resources.limits.memory of HelmRelease parseable"
-    assert lines[0] == f"chore(monitoring): c{change} from …"
+    # The memory of queries follows from it.
+    assert lines[0] == f"chore(monitoring): c{change.removesuffix(' parseable')} … and 1 more"
     assert lines[2] == f"- C{change} from 2Gi to 4Gi"
 
 
@@ -109,7 +110,7 @@ def test_what_weighs_most_comes_first_and_long_subjects_are_cut(root: Path) -> N
     commit(root)
     parseable = replace(PARSEABLE, memory_limit="4Gi", memory_request="2Gi", chart_version="1.6.6")
     lines = said(root, replace(DOCUMENTED, parseable=parseable), SECRET, GRAFANA)
-    assert lines[0] == "chore(monitoring): upgrade the chart of Parseable from 1.6.5 to 1.6.6 and 4 more"
+    assert lines[0] == "chore(monitoring): upgrade the chart of Parseable from 1.6.5 to 1.6.6 and 5 more"
     assert lines[2] == "- Upgrade the chart of Parseable from 1.6.5 to 1.6.6"
     assert "- Encrypt the Secret of Parseable anew" in lines
     assert "- Change Parseable's entries in Grafana" in lines

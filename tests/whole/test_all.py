@@ -67,7 +67,7 @@ def test_a_later_commit_says_what_it_changes(done: Playground) -> None:
     changed = done.all(INVOKE_PARSEABLE_MEMORY_LIMIT="4Gi", INVOKE_COMMIT_MESSAGE="logs: ${subject}")
     assert changed.code == 0, changed.err
     assert done.git("log", "-1", "--format=%s").startswith(
-        "logs: chore(monitoring): change parseable.resources.limits.memory of HelmRelease parseable"
+        "logs: chore(monitoring): change parseable.resources.limits.memory of HelmRelease … and 1 more"
     )
     assert "next:" not in changed.out
 
@@ -533,7 +533,7 @@ def test_json_is_all_there_is_on_stdout(play: Playground) -> None:
     first = play.all("--json").data
     assert first["progress"] == "Progress 11/11"
     assert [task["state"] for task in first["tasks"]] == ["done"] * 11
-    assert sum(len(task["changes"]) for task in first["tasks"]) == 21
+    assert sum(len(task["changes"]) for task in first["tasks"]) == 22
     assert sum(len(task["checks"]) for task in first["tasks"]) == 32
 
 

@@ -309,10 +309,7 @@ class Oracle:
                 result[found[0]] = self.merge(data[found[0]], wanted)
             elif typed(wanted) not in map(typed, new):
                 new.append(wanted)
-        if not all(isinstance(item, str) for item in data):
-            return result + new
-        strings = [item for item in new if isinstance(item, str)]
-        return result + strings + [item for item in new if not isinstance(item, str)]
+        return result + new
 
 
 def new_value(rng: random.Random, depth: int = 2) -> YamlValue:
@@ -405,13 +402,10 @@ def outcome(asked: Case) -> str:
 
 
 def placeless(data: object) -> object:
-    """``data`` with the strings of each list in one order: where a new one goes is a question of its own."""
+    """``data`` with each list in one order: where a new item goes is a question of its own."""
     if isinstance(data, dict):
         return {key: placeless(item) for key, item in data.items()}
-    if isinstance(data, list):
-        strings = iter(sorted(item for item in data if isinstance(item, str)))
-        return [next(strings) if isinstance(item, str) else placeless(item) for item in data]
-    return data
+    return sorted(map(placeless, data), key=typed) if isinstance(data, list) else data
 
 
 def hold(asked: Case, result: str) -> None:
