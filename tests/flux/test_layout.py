@@ -270,7 +270,8 @@ def test_neighbours_that_decrypt_without_a_secret_are_followed(root: Path) -> No
 def with_rule(root: Path, keys: str) -> None:
     """A repository in which nobody decrypts yet, with one creation rule."""
     path = root / "kubernetes/flux/cluster/ks.yaml"
-    text = path.read_text()
-    path.write_text(text[: text.index("  # Children decrypt")])
+    before, _, rest = path.read_text().partition("  # Made by hand")
+    kept = rest[rest.index("  dependsOn:") : rest.index("  # Children decrypt")]
+    path.write_text(before + kept)
     rule = keys if keys.startswith("{") else f"{{{keys}}}"
     (root / ".sops.yaml").write_text(f"creation_rules:\n  - {rule}\n")
