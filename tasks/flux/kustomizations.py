@@ -100,8 +100,34 @@ def says_what_it_applies(data: Mapping[str, Any], faults: Iterable[Fault]) -> bo
     return not is_odd and bool(spec.get("path") or mapping(spec, "sourceRef"))
 
 
-def operator_kustomizations(tree: Tree) -> Iterator[FluxKustomization]:
-    """The Kustomizations that the Flux operator makes of a FluxInstance, or of the values of its chart."""
+def operator_kustomizations(tree: Tree) -> list[FluxKustomization]:
+    """The Kustomizations that the Flux operator makes of a FluxInstance, or of the values of its chart.
+
+    Where files disagree, those count that a kustomization lists: another may be left over.
+    """
+    found = list(_operated(tree))
+    listed = [item for item in found if _is_listed(tree, item.path)]
+    return listed or found
+
+
+def _is_listed(tree: Tree, path: str) -> bool:
+    """Whether a kustomization above lists a file, or makes a ConfigMap of it."""
+    folder = posixpath.dirname(path)
+    while True:
+        generated = (
+            str(file).rpartition("=")[2]
+            for generator in items(tree.kustomization(folder), "configMapGenerator")
+            for file in items(generator, "files")
+        )
+        named = (*tree.entries(folder), *generated)
+        if any(posixpath.normpath(posixpath.join(folder, str(one))) == path for one in named):
+            return True
+        if not folder:
+            return False
+        folder = posixpath.dirname(folder)
+
+
+def _operated(tree: Tree) -> Iterator[FluxKustomization]:
     for item in tree.of_kind("FluxInstance"):
         yield from _synced(mapping(item.spec, "sync"), item.namespace, item.path, tree)
     for path, text in tree.texts.items():

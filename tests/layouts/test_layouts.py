@@ -119,6 +119,17 @@ def test_another_source_of_our_name_beside_another_app(tmp_path: Path) -> None:
     )
 
 
+def test_an_instance_that_is_left_over(tmp_path: Path) -> None:
+    files = trees.beside_apps()
+    folder = "kubernetes/apps/flux-system/flux-instance"
+    text = files[f"{folder}/app/fluxinstance.yaml"]
+    files[f"{folder}/old.yaml"] = text.replace("path: kubernetes/flux/cluster", "path: kubernetes")
+    assert layout(tmp_path, files).cluster == "kubernetes/flux/cluster"
+    # It is the one that counts where no kustomization lists another.
+    del files[f"{folder}/app/fluxinstance.yaml"], files["kubernetes/flux/cluster/ks.yaml"]
+    assert layout(tmp_path / "alone", files).cluster == "kubernetes"
+
+
 def test_a_folder_that_flux_lists_by_itself(tmp_path: Path) -> None:
     files = trees.nothing_of_monitoring()
     files["kubernetes/apps/monitoring/gatus.yaml"] = trees.config("gatus")
