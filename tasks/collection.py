@@ -236,11 +236,11 @@ def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
 
 def _single(spec: TaskSpec) -> Task[Any]:
     """The command of one task, with the flags that do something for it."""
-    offered = ["repo", "cluster", "json"]
+    offered = ["repo", "json"]
     if spec.needs:
         offered += ["with_prerequisites", "yes"]
     if spec.id != _FIRST:
-        offered += ["force", "adopt"]
+        offered += ["cluster", "force", "adopt"]
     if spec.id == _LAST:
         offered += ["no_push", "offline"]
 

@@ -169,7 +169,7 @@ def test_no_task_offers_a_flag_that_does_nothing_for_it() -> None:
         for name, command in deepcopy(ns).tasks.items()
     }
     assert offered["task-001"] == {"repo", "json"}
-    assert offered["task-006"] == {"repo", "json", "force", "adopt"}
+    assert offered["task-006"] == {"repo", "json", "cluster", "force", "adopt"}
     assert offered["task-003"] == offered["task-006"] | {"with_prerequisites", "yes"}
     assert offered["task-011"] == offered["task-003"] | {"no_push", "offline"}
 
