@@ -16,7 +16,12 @@ from tasks.yaml.documents import dig, items, mapping
 
 # How sops marks what it encrypted: a map in YAML and JSON, lines in dotenv, a section in INI.
 _MARKS = re.compile(r"(?m)^\s*\"?sops\"?:|^sops_mac=|^\[sops\]")
-_RECIPIENT = re.compile(r"recipient\"?\s*[:=]\s*\"?(age1[0-9a-z]+)")
+# A key that it is encrypted for, whatever its kind: age, PGP, AWS, GCP, Huawei, Azure, Vault.
+_READER = re.compile(
+    r"(?:^|[\s\"{,-]|__map_)(recipient|fp|arn|resource_id|key_id|vault_url|key_name)\"?\s*[:=]\s*\"?"
+    r"(?!ENC\[)([^\s\",}]+)",
+    re.MULTILINE,
+)
 # A line of dotenv that sops left readable.
 _PLAIN_LINE = re.compile(r"(?m)^(?!sops_|#)([\w.]+)=(?!ENC\[|\s*$)")
 
@@ -47,13 +52,13 @@ def encryption(model: Model, found: Resource) -> Outcome | None:
 
 def _judged(model: Model, found: Resource, folder: str, generator: Any) -> Outcome:
     plain = [f"literal {str(one).partition('=')[0]}" for one in items(generator, "literals")]
-    recipients: set[str] = set()
+    readers: set[tuple[str, str]] = set()
     for path in _files(folder, generator):
         text = _read(model, path)
         if not _MARKS.search(text):
             plain.append(path)
         plain += [f"{line[1]} of {path}" for line in _PLAIN_LINE.finditer(text) if "sops_mac=" in text]
-        recipients |= set(_RECIPIENT.findall(text))
+        readers |= set(_READER.findall(text))
     if plain:
         return failed(
             f"{found.key} is made from what is not encrypted: {', '.join(plain)}",
@@ -61,17 +66,16 @@ def _judged(model: Model, found: Resource, folder: str, generator: Any) -> Outco
             "rotate the values if they were pushed; encrypt the files with sops",
             model.place_in(found.path, "secretGenerator"),
         )
-    if not recipients:
+    if not readers:
         return failed(
-            f"the files that {found.key} is made from have no age recipients",
+            f"the files that {found.key} is made from are encrypted for no key",
             "Flux could not decrypt them",
-            "add age recipients to .sops.yaml, then encrypt the files again",
+            "name keys in .sops.yaml, then encrypt the files again",
             model.place_in(found.path, "secretGenerator"),
         )
-    count = len(recipients)
+    count = len(readers)
     return passed(
-        f"every file that {found.key} is made from is encrypted, for {count} age "
-        f"recipient{'s' if count != 1 else ''}"
+        f"every file that {found.key} is made from is encrypted, for {count} key{'s' if count != 1 else ''}"
     )
 
 
