@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tasks.effects import kustomize
 from tasks.flux.kustomizations import FluxKustomization
@@ -31,6 +31,7 @@ class Listing:
         self.tree = tree
         self._root = root
         self._found: dict[tuple[str, ...], Contents] = {}
+        self._real: dict[str, str] = {".": "."}
 
     def kustomization(self, folder: str) -> str | None:
         """The path of the kustomization of ``folder`` ("." is the top)."""
@@ -42,6 +43,13 @@ class Listing:
 
     def real(self, path: str) -> str:
         """``path`` without links, as far as it stays in the repository."""
+        if path not in self._real:
+            folder, _, name = path.rpartition("/")
+            place = f"{self.real(folder)}/{name}" if folder else path
+            self._real[path] = self._resolved(path) if (self._root / place).is_symlink() else place
+        return self._real[path]
+
+    def _resolved(self, path: str) -> str:
         found = (self._root / path).resolve()
         return found.relative_to(self._root).as_posix() if found.is_relative_to(self._root) else path
 
@@ -108,7 +116,11 @@ def is_below(path: str, folder: str) -> bool:
 
 def above(path: str) -> list[str]:
     """The folders that ``path`` lies in, the nearest first, "." for the top."""
-    return [str(parent) for parent in PurePosixPath(path).parents]
+    found = []
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        found.append(path)
+    return found if path == "." else [*found, "."]
 
 
 def _is_manifest(text: str) -> bool:

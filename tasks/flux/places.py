@@ -78,10 +78,7 @@ def places_of(scope: Scope) -> list[Place]:
 def lister_of(tree: Tree, path: str) -> str | None:
     """The nearest folder whose kustomization lists the file or folder ``path``."""
     for folder in above(path):
-        if folder in tree.kustomizations and any(
-            posixpath.normpath(posixpath.join(folder, entry)) == path
-            for entry in tree.entries(folder, "resources", "bases")
-        ):
+        if folder in tree.kustomizations and tree.lists(folder, path, "resources", "bases"):
             return folder
     return None
 

@@ -1,6 +1,7 @@
 """The clusters that a repository describes, and the one that the rollout is for."""
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,8 @@ from tasks.flux.listing import Listing, is_below
 from tasks.flux.roots import OtherRepositories, plain_build, roots_of
 from tasks.flux.sources import most_used
 from tasks.flux.tree import FluxObject, Tree
+
+_RELEASE = re.compile(r"(?m)^kind:\s*[\"']?HelmRelease\b")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,16 @@ class Scope:
         """The parts of the repository that may be of this cluster."""
         return self.tree if self.is_only else self.tree.within(self.files)
 
+    @cached_property
+    def release_folders(self) -> frozenset[str]:
+        """The folders whose kustomizations list a file with a HelmRelease."""
+        return frozenset(
+            folder
+            for folder in self.tree.kustomizations
+            for entry in self.tree.entries(folder)
+            if self.holds_release(posixpath.normpath(posixpath.join(folder, entry)))
+        )
+
     def has(self, path: str) -> bool:
         """Whether a file may be of this cluster."""
         return self.is_only or path in self.files
@@ -44,6 +57,10 @@ class Scope:
     def of_kind(self, *kinds: str) -> Iterator[FluxObject]:
         """The objects of these kinds."""
         return (item for item in self.tree.of_kind(*kinds) if self.has(item.path))
+
+    def holds_release(self, path: str) -> bool:
+        """Whether the file ``path`` defines a HelmRelease."""
+        return _RELEASE.search(self.tree.texts.get(path, "")) is not None
 
     def applying(self, path: str) -> list[FluxKustomization]:
         """The Kustomizations whose folder the file ``path`` is listed in, the nearest folder first."""
