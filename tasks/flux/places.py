@@ -147,6 +147,7 @@ def choose_scope(settings: Settings, tree: Tree, scopes: Sequence[Scope]) -> Sco
         )
     apps = posixpath.normpath(settings.gitops.apps)
     holding = [scope for scope in scopes if tree.kustomizations.get(apps) in scope.files]
+    scopes = [scope for scope in scopes if scope.is_rooted] or scopes
     with_apps = {scope.start: places_of(scope) for scope in scopes}
     with_monitoring = [s for s in scopes if any(place.things for place in with_apps[s.start])]
     for narrowed in (holding, with_monitoring, [s for s in scopes if with_apps[s.start]]):

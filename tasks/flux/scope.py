@@ -46,6 +46,22 @@ class Scope:
             if self.holds_release(posixpath.normpath(posixpath.join(folder, entry)))
         )
 
+    @cached_property
+    def is_rooted(self) -> bool:
+        """Whether it can be what a cluster starts from, and not a folder that was put away.
+
+        It can if an operator makes its Kustomizations, or they apply themselves, their source or others.
+        """
+        defined = {item.path for item in self.tree.of_kind("Kustomization")}
+        sources = self.tree.of_kind("GitRepository", "Bucket", "FluxInstance")
+        return any(item.path in self.files for item in sources) or any(
+            item.path not in defined
+            or is_below(item.path, item.folder)
+            or not defined.isdisjoint(item.files - {item.path})
+            for item in self.kustomizations
+            if item.origin is not None
+        )
+
     def has(self, path: str) -> bool:
         """Whether a file may be of this cluster."""
         return self.is_only or path in self.files

@@ -4,15 +4,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 
 from tasks.core.settings import DOCUMENTED, Gitops, Settings
 from tasks.flux.layout import Layout, discover
 from tasks.flux.missing import MissingError
 from tasks.flux.tree import Tree
 from tests.layouts import trees
-from tests.layouts.trees import Files, helm_repository, listing
+from tests.layouts.trees import Files, config, helm_repository, listing, namespace
 
-SYNC = "flux/sync.yaml"
+OBSERVABILITY = "kubernetes/apps/observability"
+SOURCE = (
+    "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata:\n  name: flux-system\n"
+    "spec:\n  url: https://git.example.com/home/cluster.git\n"
+)
 
 
 def found(root: Path, files: Files, gitops: Gitops = DOCUMENTED.gitops) -> Layout:
@@ -53,3 +58,71 @@ def test_two_thousand_apps_of_one_folder(tmp_path: Path) -> None:
     assert apps_of(discover(DOCUMENTED, tree, tmp_path)) == "apps/monitoring"
     # It takes half a second; a look at all entries for each of them takes twenty.
     assert time.process_time() - start < 5
+
+
+def test_what_was_put_away_is_no_cluster(tmp_path: Path) -> None:
+    """Nothing applies it, and it applies nothing but apps; with its own source it may be one."""
+    files = {
+        path.replace(OBSERVABILITY, "archive/observability"): text.replace(
+            OBSERVABILITY, "archive/observability"
+        )
+        for path, text in trees.beside_apps().items()
+    }
+    assert found(tmp_path, files).cluster == "kubernetes/flux/cluster"
+    trees.plant({"archive/observability/source.yaml": SOURCE}, tmp_path)
+    trees.plant(
+        {"archive/observability/kustomization.yaml": listing("source.yaml", "grafana/ks.yaml")}, tmp_path
+    )
+    assert found(tmp_path, files).cluster == "archive/observability"
+
+
+@pytest.mark.parametrize("where", ["kustomization", "targets"])
+def test_a_namespace_that_is_a_variable(tmp_path: Path, where: str) -> None:
+    if where == "kustomization":
+        files = trees.plain_folders()
+        folder = "apps/monitoring"
+        files[f"{folder}/kustomization.yaml"] = listing("namespace.yaml", "grafana", namespace="${NS}")
+        files[f"{folder}/namespace.yaml"] = namespace("${NS}")
+    else:
+        files, folder = trees.beside_apps(), OBSERVABILITY
+        files = {
+            path: text.replace("targetNamespace: observability", "targetNamespace: ${NS}").replace(
+                "name: observability", "name: ${NS}"
+            )
+            for path, text in files.items()
+        }
+    assert apps_of(found(tmp_path, files)) == (
+        f"the namespace of {folder} is ${{NS}}, a variable of Flux whose value is not known here"
+    )
+    chosen = found(tmp_path, files, Gitops(namespace="logs"))
+    assert (chosen.apps, chosen.namespace) == (folder, "logs")
+    # The one that the variable stands for is there, and must not be made a second time.
+    assert not chosen.lacks_namespace
+    assert not isinstance(chosen.grafana, MissingError)
+    assert chosen.grafana.namespace in (None, "observability")
+
+
+def test_line_ends_say_nothing_of_the_style(tmp_path: Path) -> None:
+    for name, ends in (("unix", "\n"), ("windows", "\r\n")):
+        files = {path: text.replace("\n", ends) for path, text in trees.beside_apps().items()}
+        for path, text in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_bytes(text.encode())
+    windows, unix = (found(tmp_path / name, {}).style for name in ("windows", "unix"))
+    assert windows == unix
+    assert windows.has_start
+    assert windows.schemas
+
+
+def test_the_secret_that_was_encrypted_for_us_is_no_evidence_of_the_style(tmp_path: Path) -> None:
+    """It carries no mark, and must not make the second run write all files in another style."""
+    files = {**trees.plain_folders(), "apps/web/podinfo/marked.yaml": f"---\n{config('marked')}"}
+    marked = sum(text.startswith("---") for text in files.values())
+    plain = sum("apiVersion" in text and not text.startswith("---") for text in files.values())
+    for number in range(plain - marked):
+        files[f"apps/web/podinfo/{number}.yaml"] = f"---\n{config(str(number))}"
+    assert found(tmp_path, files).style.has_start
+    trees.plant({"apps/monitoring/parseable/app/secret.sops.yaml": config("ours")}, tmp_path)
+    assert found(tmp_path, files).style.has_start
+    trees.plant({"apps/monitoring/other.yaml": config("theirs")}, tmp_path)
+    assert not found(tmp_path, files).style.has_start
