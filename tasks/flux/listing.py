@@ -17,11 +17,16 @@ LISTS = ("resources", "components", "bases")
 
 @dataclass(frozen=True)
 class Contents:
-    """The files and folders that a Kustomization is made of; ``remote`` are folders and entries to fetch."""
+    """The files and folders that a Kustomization is made of.
+
+    ``remote`` are folders and entries to fetch; ``links`` are paths that are symbolic links or lie behind
+    one, which Flux leaves out of what it downloads.
+    """
 
     files: frozenset[str] = field(default=frozenset(), repr=False)
     folders: frozenset[str] = field(default=frozenset(), repr=False)
     remote: tuple[tuple[str, str], ...] = ()
+    links: frozenset[str] = frozenset()
 
 
 class Listing:
@@ -55,7 +60,7 @@ class Listing:
 
     def contents(self, item: FluxKustomization) -> Contents:
         """What a Kustomization is made of."""
-        folder = self.real(item.folder)
+        folder = item.folder
         more = [str(path) for path in item.spec.get("components") or ()]
         start = (folder, *(posixpath.normpath(posixpath.join(folder, path)) for path in more))
         if start not in self._found:
@@ -65,11 +70,15 @@ class Listing:
     def _walked(self, start: tuple[str, ...]) -> Contents:
         files: set[str] = set()
         folders: set[str] = set()
+        links: set[str] = set()
         remote: dict[tuple[str, str], None] = {}
         waiting = list(start)
         while waiting:
             folder = waiting.pop()
             if folder in folders:
+                continue
+            if self.real(folder) != folder:
+                links.add(folder)
                 continue
             folders.add(folder)
             path = self.kustomization(folder)
@@ -86,10 +95,10 @@ class Listing:
                     entries.append(local)
             for entry in entries:
                 if entry in self.tree.texts:
-                    files.add(self.real(entry))
+                    files.add(entry)
                 else:
-                    waiting.append(self.real(entry))
-        return Contents(frozenset(files), frozenset(folders), tuple(remote))
+                    waiting.append(entry)
+        return Contents(frozenset(files), frozenset(folders), tuple(remote), frozenset(links))
 
     def generated(self, folder: str) -> list[str]:
         """What Flux lists for a ``folder`` without a kustomization: all manifests below it."""

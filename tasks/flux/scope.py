@@ -20,8 +20,8 @@ class Scope:
     """One cluster: the files that its Kustomizations lead to, and the folder that it starts from.
 
     ``kustomizations`` are all that it applies, as far as files show; ``shared`` are files that another
-    cluster gets too. ``is_only`` says that the repository describes no other: then files that nothing leads
-    to may be its as well.
+    cluster gets too, ``links`` what it would get if Flux followed symbolic links. ``is_only`` says that the
+    repository describes no other: then files that nothing leads to may be its as well.
     """
 
     tree: Tree
@@ -30,6 +30,7 @@ class Scope:
     kustomizations: tuple[FluxKustomization, ...] = field(repr=False)
     is_only: bool = True
     shared: frozenset[str] = field(default=frozenset(), repr=False)
+    links: frozenset[str] = frozenset()
 
     @cached_property
     def view(self) -> Tree:
@@ -104,6 +105,9 @@ def scopes_of(listing: Listing) -> list[Scope]:
             files,
             kustomizations,
             is_only=len(found) == 1,
+            links=frozenset().union(
+                *(listing.contents(item).links for item in kustomizations if not others.has(item))
+            ),
             shared=files
             & frozenset().union(*(other[1] for other in found if not _is_within(other[2], kustomizations))),
         )

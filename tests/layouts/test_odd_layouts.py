@@ -126,3 +126,48 @@ def test_the_secret_that_was_encrypted_for_us_is_no_evidence_of_the_style(tmp_pa
     assert found(tmp_path, files).style.has_start
     trees.plant({"apps/monitoring/other.yaml": config("theirs")}, tmp_path)
     assert not found(tmp_path, files).style.has_start
+
+
+@pytest.mark.parametrize(("link", "real"), [("apps", "real"), ("apps/monitoring", "real")])
+def test_what_lies_behind_a_link(tmp_path: Path, link: str, real: str) -> None:
+    """Flux leaves links out of what it downloads, so that no other folder must be taken in its place."""
+    files = trees.plain_folders()
+    assert apps_of(found(tmp_path, files)) == "apps/monitoring"
+    (tmp_path / link).rename(tmp_path / real)
+    (tmp_path / link).symlink_to(tmp_path / real)
+    assert apps_of(found(tmp_path, {})) == (
+        f"{link} is a symbolic link or lies behind one, which Flux leaves out of what it downloads: "
+        "what lies there is not applied"
+    )
+
+
+def test_a_link_of_another_app(tmp_path: Path) -> None:
+    trees.plant(trees.plain_folders(), tmp_path)
+    (tmp_path / "apps/web/podinfo").rename(tmp_path / "podinfo")
+    (tmp_path / "apps/web/podinfo").symlink_to("../../podinfo")
+    assert apps_of(found(tmp_path, {})) == "apps/monitoring"
+
+
+def test_a_path_that_is_a_variable(tmp_path: Path) -> None:
+    files = trees.beside_apps()
+    path = "kubernetes/flux/cluster/ks.yaml"
+    files[path] = files[path].replace("./kubernetes/apps", "./${FOLDER}/apps")
+    assert apps_of(found(tmp_path, files)) == (
+        "Kustomization cluster-apps applies ./${FOLDER}/apps, a variable of Flux whose value is not known "
+        "here, and no other leads to a kustomization that lists apps"
+    )
+    assert apps_of(found(tmp_path, files, Gitops(apps=OBSERVABILITY))) == OBSERVABILITY
+
+
+@pytest.mark.parametrize("name", ["kustomization.yml", "Kustomization"])
+def test_other_names_of_kustomizations(tmp_path: Path, name: str) -> None:
+    files = {path.replace("kustomization.yaml", name): text for path, text in trees.plain_folders().items()}
+    tree = Tree(sorted(path for path in files if path[0] != "."), files.__getitem__)
+    trees.plant(files, tmp_path)
+    layout = discover(DOCUMENTED, tree, tmp_path)
+    assert (layout.apps, layout.apps_kustomization) == ("apps/monitoring", f"apps/monitoring/{name}")
+
+
+@pytest.mark.parametrize("apps", [f"{OBSERVABILITY}/", f"./{OBSERVABILITY}", f"{OBSERVABILITY}//"])
+def test_ways_to_write_a_folder(tmp_path: Path, apps: str) -> None:
+    assert apps_of(found(tmp_path, trees.beside_apps(), Gitops(apps=apps))) == OBSERVABILITY
