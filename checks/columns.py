@@ -30,17 +30,17 @@ _METADATA = {
     ("node_annotation_fields", "node_labels"): ("kubernetes.node_labels", _MAP),
 }
 # Transforms that let events through as they are, but for what their options merge.
-_PASSING = {"filter", "dedupe", "throttle", "sample", "route", "exclusive_route", "reduce"}
+PASSING = {"filter", "dedupe", "throttle", "sample", "route", "exclusive_route", "reduce"}
 _PATH = r"\.[A-Za-z_@][\w@-]*(?:\.[\w@-]+)*"
 _NAME = r"[a-z_]\w*(?:\.[\w@-]+)*"
-_COMMENT = re.compile(r"(?m)(^|\s)#[^\n]*")
+COMMENT = re.compile(r"(?m)(^|\s)#[^\n]*")
 _QUOTED = re.compile(r"""(?P<before>\.?)(?:[rst]?'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 _ASSIGNED = re.compile(
     rf"(?<![\w.=!<>])(?P<left>{_PATH}|[a-z_]\w*|\.)(?:\s*,\s*\w+)?\s*(?P<merged>\|?)=(?![=~>])\s*"
 )
 _DELETED = re.compile(rf"\bdel\(\s*({_PATH})")
 # Functions that make one text, number or truth of whatever they get, or a map of known keys.
-_MAKES_ONE = re.compile(
+MAKES_ONE = re.compile(
     r"\b(?:encode_\w+|to_(?!object)\w+|format_\w+|is_\w+|sha\d\w*|string|int|float|bool|timestamp|join|length|strlen|"
     r"truncate|seahash|md5|hmac|match\w*|contains\w*|exists|includes|starts_with|ends_with|get|upcase|downcase|"
     r"slice|replace|now|parse_(?!json|logfmt|key_value|xml|cef|query_string|csv|regex_all)\w+)!?\("
@@ -76,7 +76,7 @@ def columns_are_fixed(model: Model) -> Outcome:
         for transform in path:
             if transform.get("type") == "remap" and isinstance(transform.get("source"), str):
                 found = remapped(found, transform["source"])
-            elif transform.get("type") not in _PASSING:
+            elif transform.get("type") not in PASSING:
                 doubts.append(str(transform.get("type")))
         held |= _encoded(found, sink)
     if doubts:
@@ -123,14 +123,14 @@ def remapped(held: Held, source: str) -> Held:
     {}
     """
     # A quoted part of a path stays a part of it; any other text says nothing here.
-    program = _QUOTED.sub(lambda found: f"{found['before']}_", _COMMENT.sub(r"\1", source))
+    program = _QUOTED.sub(lambda found: f"{found['before']}_", COMMENT.sub(r"\1", source))
     variables: dict[str, Held] = {}
     steps = [*_ASSIGNED.finditer(program), *_DELETED.finditer(program)]
     for found in sorted(steps, key=lambda one: one.start()):
         if found.re is _DELETED:
             held = _without(held, found[1].strip("."))
             continue
-        right = _reduced(_until_closed(program, found.end(), "\n;"))
+        right = _reduced(until_closed(program, found.end(), "\n;"))
         taken = dict(_taken(held, variables, right))
         if not found["left"].startswith("."):
             variables[found["left"]] = taken
@@ -146,7 +146,7 @@ def _without(held: Held, path: str) -> Held:
     return {name: why for name, why in held.items() if name != path and not name.startswith(f"{path}.")}
 
 
-def _until_closed(text: str, start: int, ends: str = "") -> str:
+def until_closed(text: str, start: int, ends: str = "") -> str:
     """``text`` from ``start`` up to the bracket that closes more than was opened, or to one of ``ends``."""
     depth = 0
     for place in range(start, len(text)):
@@ -167,12 +167,12 @@ def _reduced(right: str) -> str:
 
 def _end(text: str, call: re.Match[str]) -> int:
     """Where the brackets of a call end."""
-    return call.end() + len(_until_closed(text, call.end())) + 1
+    return call.end() + len(until_closed(text, call.end())) + 1
 
 
 def _is_one(text: str, call: re.Match[str]) -> bool:
     """Whether a call gives one text, number or truth, or an element of a list is taken."""
-    return bool(_MAKES_ONE.match(call[0])) or (
+    return bool(MAKES_ONE.match(call[0])) or (
         bool(_LISTING.match(call[0])) and text[_end(text, call) :].startswith("[")
     )
 

@@ -16,6 +16,7 @@ from checks import (
     kubernetes,
     limits,
     parseable,
+    queries,
     references,
     retention,
     rollout,
@@ -290,6 +291,12 @@ _CHECKS = (
     ),
     Check(
         "rollout", "a changed pipeline reaches the pods", _RENDERED, of_ours(rollout.changes_reach_the_pods)
+    ),
+    Check(
+        "queries",
+        "every query names a stream and columns that are sent",
+        _BUILT,
+        of_ours(queries.queries_have_answers),
     ),
     Check("images", "every image exists", _RENDERED, downloads.images_exist),
     Check("plugin", "Grafana's plugin can be downloaded", _WRITTEN, of_ours(downloads.plugin_exists)),

@@ -44,6 +44,7 @@ _KINDS = re.compile(
     r"(?m)^kind:\s*[\"']?(?:\w*Secret|ConfigMap|ServiceAccount|ServiceMonitor|ClusterRole|ClusterRoleBinding"
     r"|ObjectBucketClaim|Certificate|OnePasswordItem)\b"
 )
+_FOR_GRAFANA = re.compile(r"(?m)^kind:\s*[\"']?Grafana\w+|^\s*grafana_(?:dashboard|datasource|alert):")
 # Releases of the charts that ours are made of: what they make may have the names of ours.
 _OUR_CHARTS = tuple(app.name for app in APPS)
 _SAME_CHART = re.compile(rf"(?m)^\s*(?:chart|url):\s*[\"']?(?:\S*/)?(?:{'|'.join(_OUR_CHARTS)})[\"']?\s*$")
@@ -187,11 +188,11 @@ class Model:
             return AnsweredError(unknown(error.summary, error.cause, error.hint))
 
     def _needed(self, ours: frozenset[str]) -> Iterator[str]:
-        """Files of others that define what our texts name, or release the charts that ours are made of."""
+        """Files of others that define what our texts name, ask Parseable, or release the charts of ours."""
         texts = "\n".join(self.text(path) for path in ours)
         for path, text in self.tree.texts.items():
-            is_source = "kind: GrafanaDatasource" in text and self.settings.grafana.datasource_type in text
-            if is_source or (
+            asks = _FOR_GRAFANA.search(text) and self.settings.grafana.datasource_type in text
+            if asks or (
                 path not in ours
                 and (
                     _SAME_CHART.search(text)

@@ -78,7 +78,6 @@ class Builder:
         # A folder that is not there is of another source, as a rule: where ours point there, a check tells.
         if not contents.files & self._wanted or not (self._root / folder).is_dir():
             return item
-        folder = self._listing.real(folder)
         listed = None if self._listing.kustomization(folder) else self._listing.generated(folder)
         item = replace(item, remote=contents.remote)
         self._pace.begin(folder)

@@ -14,7 +14,6 @@ from tasks.flux.tree import FluxObject
 
 # What a HelmRepository beside its app is called where no neighbour shows another name.
 USUAL_FILE = "helmrepository.yaml"
-_RELEASE = re.compile(r"(?m)^kind:\s*[\"']?HelmRelease\b")
 _HELM, _OCI = "HelmRepository", "OCIRepository"
 
 
@@ -82,11 +81,7 @@ def find_chart_sources(settings: Settings, scope: Scope) -> ChartSources | Missi
 
 def _is_beside_release(scope: Scope, item: FluxObject) -> bool:
     """Whether a chart source lies in a file or folder with the HelmRelease that uses it."""
-    folder = posixpath.dirname(item.path)
-    return any(
-        _RELEASE.search(scope.tree.texts.get(path, ""))
-        for path in (item.path, *(posixpath.normpath(f"{folder}/{e}") for e in scope.tree.entries(folder)))
-    )
+    return posixpath.dirname(item.path) in scope.release_folders or scope.holds_release(item.path)
 
 
 def _file_beside(scope: Scope) -> str:
@@ -95,7 +90,7 @@ def _file_beside(scope: Scope) -> str:
         names = (
             posixpath.basename(item.path)
             for item in scope.of_others(kind)
-            if _is_beside_release(scope, item) and not _RELEASE.search(scope.tree.texts[item.path])
+            if _is_beside_release(scope, item) and not scope.holds_release(item.path)
         )
         found = most_common(name for name in names if re.search(r"repo", name))
         if found is not None:

@@ -20,11 +20,12 @@ from tasks.flux.grafana import GrafanaPlace, find_grafana
 from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.listing import Listing, is_below
 from tasks.flux.missing import MissingError
-from tasks.flux.namespaces import namespace_in
+from tasks.flux.namespaces import namespace_in, variable_in
 from tasks.flux.places import Neighbours, choose_scope, find_place, neighbours_of
 from tasks.flux.scope import Scope, scopes_of
 from tasks.flux.sources import Source, most_common, most_used, plain_name, references
 from tasks.flux.style import Style, find_style
+from tasks.flux.substitution import has_variable
 from tasks.flux.tree import EXTERNAL, FluxObject, Tree, parents
 from tasks.yaml.templates import MARKER
 
@@ -100,6 +101,8 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
     else:
         found_grafana = _placed(grafana, tree, siblings)
     namespace = _find_namespace(settings, scope, apps, siblings, found_grafana)
+    variable = None if isinstance(apps, MissingError) else _variable_of(scope, apps, siblings)
+    is_known = variable is None or settings.chosen("gitops.namespace")
     sources = find_chart_sources(settings, scope)
     source = _find_source(settings, scope, siblings, flux_namespace)
     reference, artifact = _find_reference(settings, scope, apps, siblings, source)
@@ -117,11 +120,12 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
 
     return Layout(
         cluster=scope.start,
-        apps=apps,
+        apps=apps if is_known else _unknown_namespace(apps, variable),
         apps_kustomization=_kustomization_of(tree, apps) if isinstance(apps, str) else apps,
         namespace=namespace,
         lacks_namespace=(
-            isinstance(apps, str)
+            variable is None
+            and isinstance(apps, str)
             and apps in tree.kustomizations
             and _is_nowhere(settings, scope, apps, namespace)
         ),
@@ -142,7 +146,7 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
         vector_charts=charts("vector", settings.vector.name, settings.vector.chart_repository),
         grafana=found_grafana,
         apis=newest_apis(text for path, text in tree.texts.items() if MARKER not in text and scope.has(path)),
-        style=find_style(scope, siblings),
+        style=find_style(scope, siblings, _own_folders(settings, apps)),
         neighbours=neighbours_of(scope, apps) if isinstance(apps, str) else Neighbours(),
     )
 
@@ -201,8 +205,9 @@ def _find_namespace(
 def _is_nowhere(settings: Settings, scope: Scope, apps: str | None, namespace: str) -> bool:
     """Whether no file of others makes or names a namespace; what is not shown may be made by hand."""
     # What sops encrypted for us carries no mark.
-    own = tuple(f"{apps}/{name}" for name in (settings.parseable.name, settings.vector.name))
-    named = re.compile(rf"(?m)^[-\s]*(?:name|namespace|targetNamespace):\s*[\"']?{namespace}[\"']?\s*(?:#|$)")
+    own = _own_folders(settings, apps)
+    name = re.escape(namespace)
+    named = re.compile(rf"(?m)^[-\s]*(?:name|namespace|targetNamespace):\s*[\"']?{name}[\"']?\s*(?:#|$)")
     return not any(
         MARKER not in text
         and scope.has(path)
@@ -210,6 +215,26 @@ def _is_nowhere(settings: Settings, scope: Scope, apps: str | None, namespace: s
         and named.search(text)
         for path, text in scope.tree.texts.items()
     )
+
+
+def _variable_of(scope: Scope, apps: str, siblings: Sequence[FluxObject]) -> str | None:
+    """The variable of Flux that stands for the namespace of the apps' pods; None if none does."""
+    targets = most_common(item.spec.get("targetNamespace") for item in siblings)
+    if isinstance(targets, str):
+        return targets if has_variable(targets) else None
+    return variable_in(scope, apps)
+
+
+def _unknown_namespace(apps: str | MissingError, variable: str | None) -> MissingError:
+    return MissingError(
+        f"the namespace of {apps} is {variable}, a variable of Flux whose value is not known here",
+        "set gitops.namespace to its value",
+    )
+
+
+def _own_folders(settings: Settings, apps: str | MissingError | None) -> tuple[str, ...]:
+    """The folders of our apps."""
+    return tuple(f"{apps}/{name}" for name in (settings.parseable.name, settings.vector.name))
 
 
 def _moved_to(scope: Scope, apps: str) -> str | None:
@@ -327,7 +352,7 @@ def _placed(
         if target is not None and (folder == path or folder.startswith(path + "/")):
             return place.in_namespace(target)
     for parent in parents(place.path):
-        transformer = tree.kustomization(parent).get("namespace")
-        if isinstance(transformer, str):
+        transformer = plain_name(tree.kustomization(parent).get("namespace"))
+        if transformer is not None:
             return place.in_namespace(transformer)
     return place

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tasks.effects import kustomize
 from tasks.flux.kustomizations import FluxKustomization
@@ -17,11 +17,16 @@ LISTS = ("resources", "components", "bases")
 
 @dataclass(frozen=True)
 class Contents:
-    """The files and folders that a Kustomization is made of; ``remote`` are folders and entries to fetch."""
+    """The files and folders that a Kustomization is made of.
+
+    ``remote`` are folders and entries to fetch; ``links`` are paths that are symbolic links or lie behind
+    one, which Flux leaves out of what it downloads.
+    """
 
     files: frozenset[str] = field(default=frozenset(), repr=False)
     folders: frozenset[str] = field(default=frozenset(), repr=False)
     remote: tuple[tuple[str, str], ...] = ()
+    links: frozenset[str] = frozenset()
 
 
 class Listing:
@@ -31,6 +36,7 @@ class Listing:
         self.tree = tree
         self._root = root
         self._found: dict[tuple[str, ...], Contents] = {}
+        self._real: dict[str, str] = {".": "."}
 
     def kustomization(self, folder: str) -> str | None:
         """The path of the kustomization of ``folder`` ("." is the top)."""
@@ -42,12 +48,19 @@ class Listing:
 
     def real(self, path: str) -> str:
         """``path`` without links, as far as it stays in the repository."""
+        if path not in self._real:
+            folder, _, name = path.rpartition("/")
+            place = f"{self.real(folder)}/{name}" if folder else path
+            self._real[path] = self._resolved(path) if (self._root / place).is_symlink() else place
+        return self._real[path]
+
+    def _resolved(self, path: str) -> str:
         found = (self._root / path).resolve()
         return found.relative_to(self._root).as_posix() if found.is_relative_to(self._root) else path
 
     def contents(self, item: FluxKustomization) -> Contents:
         """What a Kustomization is made of."""
-        folder = self.real(item.folder)
+        folder = item.folder
         more = [str(path) for path in item.spec.get("components") or ()]
         start = (folder, *(posixpath.normpath(posixpath.join(folder, path)) for path in more))
         if start not in self._found:
@@ -57,11 +70,15 @@ class Listing:
     def _walked(self, start: tuple[str, ...]) -> Contents:
         files: set[str] = set()
         folders: set[str] = set()
+        links: set[str] = set()
         remote: dict[tuple[str, str], None] = {}
         waiting = list(start)
         while waiting:
             folder = waiting.pop()
             if folder in folders:
+                continue
+            if self.real(folder) != folder:
+                links.add(folder)
                 continue
             folders.add(folder)
             path = self.kustomization(folder)
@@ -78,10 +95,10 @@ class Listing:
                     entries.append(local)
             for entry in entries:
                 if entry in self.tree.texts:
-                    files.add(self.real(entry))
+                    files.add(entry)
                 else:
-                    waiting.append(self.real(entry))
-        return Contents(frozenset(files), frozenset(folders), tuple(remote))
+                    waiting.append(entry)
+        return Contents(frozenset(files), frozenset(folders), tuple(remote), frozenset(links))
 
     def generated(self, folder: str) -> list[str]:
         """What Flux lists for a ``folder`` without a kustomization: all manifests below it."""
@@ -108,7 +125,11 @@ def is_below(path: str, folder: str) -> bool:
 
 def above(path: str) -> list[str]:
     """The folders that ``path`` lies in, the nearest first, "." for the top."""
-    return [str(parent) for parent in PurePosixPath(path).parents]
+    found = []
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        found.append(path)
+    return found if path == "." else [*found, "."]
 
 
 def _is_manifest(text: str) -> bool:

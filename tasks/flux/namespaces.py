@@ -1,8 +1,11 @@
 """The namespace that an object has after the build, as the folders above its file set it."""
 
+from collections.abc import Iterator
+
 from tasks.flux.places import lister_of
 from tasks.flux.scope import Scope
 from tasks.flux.sources import plain_name
+from tasks.flux.substitution import has_variable
 from tasks.flux.tree import FluxObject
 
 
@@ -11,15 +14,25 @@ def namespace_in(scope: Scope, folder: str) -> str | None:
 
     Each kustomization moves what those below it give, and the Flux Kustomization moves it all.
     """
-    found: str | None = None
+    moves = (plain_name(move) for move in _moves(scope, folder))
+    return next((move for move in reversed(list(moves)) if move is not None), None)
+
+
+def variable_in(scope: Scope, folder: str) -> str | None:
+    """The variable of Flux that is the namespace which objects get in ``folder``; None if none is."""
+    last = next((move for move in reversed(list(_moves(scope, folder))) if isinstance(move, str)), None)
+    return last if has_variable(last) else None
+
+
+def _moves(scope: Scope, folder: str) -> Iterator[object]:
+    """What the folders above say, the nearest first, and then the Flux Kustomization."""
     current: str | None = folder
     while current is not None:
-        found = plain_name(scope.tree.kustomization(current).get("namespace")) or found
+        yield scope.tree.kustomization(current).get("namespace")
         current = lister_of(scope.tree, current)
     path = scope.tree.kustomizations.get(folder, "")
     for item in scope.applying(path)[:1]:
-        found = plain_name(item.spec.get("targetNamespace")) or found
-    return found
+        yield item.spec.get("targetNamespace")
 
 
 def namespace_of(scope: Scope, item: FluxObject) -> str | None:

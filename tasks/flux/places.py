@@ -10,6 +10,7 @@ from tasks.flux.kustomizations import FluxKustomization
 from tasks.flux.listing import above, is_below
 from tasks.flux.missing import MissingError
 from tasks.flux.scope import Scope
+from tasks.flux.substitution import has_variable
 from tasks.flux.tree import Tree
 from tasks.yaml.templates import MARKER
 
@@ -78,10 +79,7 @@ def places_of(scope: Scope) -> list[Place]:
 def lister_of(tree: Tree, path: str) -> str | None:
     """The nearest folder whose kustomization lists the file or folder ``path``."""
     for folder in above(path):
-        if folder in tree.kustomizations and any(
-            posixpath.normpath(posixpath.join(folder, entry)) == path
-            for entry in tree.entries(folder, "resources", "bases")
-        ):
+        if folder in tree.kustomizations and tree.lists(folder, path, "resources", "bases"):
             return folder
     return None
 
@@ -150,6 +148,7 @@ def choose_scope(settings: Settings, tree: Tree, scopes: Sequence[Scope]) -> Sco
         )
     apps = posixpath.normpath(settings.gitops.apps)
     holding = [scope for scope in scopes if tree.kustomizations.get(apps) in scope.files]
+    scopes = [scope for scope in scopes if scope.is_rooted] or scopes
     with_apps = {scope.start: places_of(scope) for scope in scopes}
     with_monitoring = [s for s in scopes if any(place.things for place in with_apps[s.start])]
     for narrowed in (holding, with_monitoring, [s for s in scopes if with_apps[s.start]]):
@@ -174,6 +173,14 @@ def _no_apps(tree: Tree, scopes: Sequence[Scope]) -> MissingError:
     hidden = _hidden(scopes)
     if hidden is not None:
         return hidden
+    varied = [item for item in applied if has_variable(item.folder)]
+    if varied:
+        return MissingError(
+            f"Kustomization {varied[0].key[1]} applies {varied[0].spec.get('path')}, a variable of Flux "
+            "whose value is not known here, and no other leads to a kustomization that lists apps",
+            "set gitops.apps to the folder whose kustomization lists the apps",
+            is_all=True,
+        )
     elsewhere = sorted({item.origin[1] for item in applied if not item.files and item.origin is not None})
     if elsewhere:
         named = ", ".join(elsewhere[:_MOST_NAMED]) + (", …" if len(elsewhere) > _MOST_NAMED else "")
@@ -188,8 +195,15 @@ def _no_apps(tree: Tree, scopes: Sequence[Scope]) -> MissingError:
 
 
 def _hidden(scopes: Sequence[Scope]) -> MissingError | None:
-    """Why apps may lie in an artifact, at a place that is not known; None if they do not."""
+    """Why apps may lie behind a link, or somewhere in an artifact; None if they do not."""
     for scope in scopes:
+        if scope.links:
+            return MissingError(
+                f"{min(scope.links)} is a symbolic link or lies behind one, which Flux leaves out of what it "
+                "downloads: what lies there is not applied",
+                "put the folder itself there, or point what leads to it at the real one",
+                is_all=True,
+            )
         for item in scope.kustomizations:
             if item.is_unseen and item.origin is not None:
                 return MissingError(
@@ -260,14 +274,15 @@ def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingE
         )
     with_grafana = [place for place in places if grafana.startswith(f"{place.path}/")]
     found = with_grafana[0] if len(with_grafana) == 1 else choose_place(places)
-    if found is not None:
+    # Where a link hides others, the only folder that is left is no evidence.
+    if found is not None and (found.things or not scope.links):
         return found.path
     likely = [place for place in places if place.things]
     if not likely and len(parents) == 1:
         new = f"{parents.pop()}/{posixpath.basename(wanted)}".removeprefix("/")
         if not any(is_below(path, new) for path in scope.tree.texts):
             return new
-    hidden = None if places else _hidden([scope])
+    hidden = None if places and not scope.links else _hidden([scope])
     return hidden or MissingError(
         f"no folder of monitoring apps: {wanted}/kustomization.yaml does not exist; folders that list apps: "
         f"{', '.join(map(str, likely or places)) or 'none'}",

@@ -1,6 +1,7 @@
 """The clusters that a repository describes, and the one that the rollout is for."""
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,14 +12,16 @@ from tasks.flux.roots import OtherRepositories, plain_build, roots_of
 from tasks.flux.sources import most_used
 from tasks.flux.tree import FluxObject, Tree
 
+_RELEASE = re.compile(r"(?m)^kind:\s*[\"']?HelmRelease\b")
+
 
 @dataclass(frozen=True)
 class Scope:
     """One cluster: the files that its Kustomizations lead to, and the folder that it starts from.
 
     ``kustomizations`` are all that it applies, as far as files show; ``shared`` are files that another
-    cluster gets too. ``is_only`` says that the repository describes no other: then files that nothing leads
-    to may be its as well.
+    cluster gets too, ``links`` what it would get if Flux followed symbolic links. ``is_only`` says that the
+    repository describes no other: then files that nothing leads to may be its as well.
     """
 
     tree: Tree
@@ -27,11 +30,38 @@ class Scope:
     kustomizations: tuple[FluxKustomization, ...] = field(repr=False)
     is_only: bool = True
     shared: frozenset[str] = field(default=frozenset(), repr=False)
+    links: frozenset[str] = frozenset()
 
     @cached_property
     def view(self) -> Tree:
         """The parts of the repository that may be of this cluster."""
         return self.tree if self.is_only else self.tree.within(self.files)
+
+    @cached_property
+    def release_folders(self) -> frozenset[str]:
+        """The folders whose kustomizations list a file with a HelmRelease."""
+        return frozenset(
+            folder
+            for folder in self.tree.kustomizations
+            for entry in self.tree.entries(folder)
+            if self.holds_release(posixpath.normpath(posixpath.join(folder, entry)))
+        )
+
+    @cached_property
+    def is_rooted(self) -> bool:
+        """Whether it can be what a cluster starts from, and not a folder that was put away.
+
+        It can if an operator makes its Kustomizations, or they apply themselves, their source or others.
+        """
+        defined = {item.path for item in self.tree.of_kind("Kustomization")}
+        sources = self.tree.of_kind("GitRepository", "Bucket", "FluxInstance")
+        return any(item.path in self.files for item in sources) or any(
+            item.path not in defined
+            or is_below(item.path, item.folder)
+            or not defined.isdisjoint(item.files - {item.path})
+            for item in self.kustomizations
+            if item.origin is not None
+        )
 
     def has(self, path: str) -> bool:
         """Whether a file may be of this cluster."""
@@ -44,6 +74,10 @@ class Scope:
     def of_kind(self, *kinds: str) -> Iterator[FluxObject]:
         """The objects of these kinds."""
         return (item for item in self.tree.of_kind(*kinds) if self.has(item.path))
+
+    def holds_release(self, path: str) -> bool:
+        """Whether the file ``path`` defines a HelmRelease."""
+        return _RELEASE.search(self.tree.texts.get(path, "")) is not None
 
     def applying(self, path: str) -> list[FluxKustomization]:
         """The Kustomizations whose folder the file ``path`` is listed in, the nearest folder first."""
@@ -71,6 +105,9 @@ def scopes_of(listing: Listing) -> list[Scope]:
             files,
             kustomizations,
             is_only=len(found) == 1,
+            links=frozenset().union(
+                *(listing.contents(item).links for item in kustomizations if not others.has(item))
+            ),
             shared=files
             & frozenset().union(*(other[1] for other in found if not _is_within(other[2], kustomizations))),
         )

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tasks.flux.listing import is_below
 from tasks.flux.scope import Scope
 from tasks.flux.tree import FluxObject
 from tasks.yaml.templates import MARKER
@@ -42,13 +43,19 @@ class Style:
         return start + (f"{schema}\n" if schema else "") + text.removeprefix(_START)
 
 
-def find_style(scope: Scope, siblings: Sequence[FluxObject]) -> Style:
-    """The style of most of the files that others wrote for this cluster."""
+def find_style(scope: Scope, siblings: Sequence[FluxObject], own: Sequence[str]) -> Style:
+    """The style of most of the files that others wrote for this cluster.
+
+    ``own`` are the folders of our apps: what sops encrypted for us there carries no mark.
+    """
     typed: Counter[tuple[str, str]] = Counter()
     commented: dict[tuple[str, str], Counter[str]] = {}
     starts = total = 0
-    for path, text in scope.tree.texts.items():
-        if not scope.has(path) or MARKER in text or (found := _TYPE.search(text)) is None:
+    for path, written in scope.tree.texts.items():
+        if not scope.has(path) or any(is_below(path, folder) for folder in own) or MARKER in written:
+            continue
+        text = written.replace("\r\n", "\n")
+        if (found := _TYPE.search(text)) is None:
             continue
         total += 1
         starts += text.startswith(_START) or f"\n{_START}" in text[: found.start()]

@@ -51,6 +51,7 @@ class Tree:
         self.texts = {path: read(path) for path in paths}
         self.broken: dict[str, str] = {}
         self.odd: dict[str, tuple[Fault, ...]] = {}
+        self._targets: dict[tuple[str, tuple[str, ...]], frozenset[str]] = {}
         self.kustomizations = {
             posixpath.dirname(path): path for path in paths if posixpath.basename(path) in _NAMES
         }
@@ -148,11 +149,15 @@ class Tree:
         listing = self.kustomization(folder)
         return [entry for name in lists or ("resources",) for entry in listing.get(name, ()) if entry]
 
-    def lists(self, folder: str, path: str) -> bool:
-        """Whether the kustomization in ``folder`` lists the file ``path``."""
-        return any(
-            posixpath.normpath(posixpath.join(folder, entry)) == path for entry in self.entries(folder)
-        )
+    def lists(self, folder: str, path: str, *lists: str) -> bool:
+        """Whether the kustomization in ``folder`` lists ``path``: in its resources, or in these ``lists``."""
+        key = (folder, lists)
+        if key not in self._targets:
+            # Asked for each of the many that one folder may list.
+            self._targets[key] = frozenset(
+                posixpath.normpath(posixpath.join(folder, entry)) for entry in self.entries(folder, *lists)
+            )
+        return path in self._targets[key]
 
     def built_namespace(self, item: FluxObject) -> str | None:
         """The namespace of an object after the kustomizations above its file: the nearest transformer wins.
