@@ -54,6 +54,8 @@ _ITS_OWN = re.compile(r"unknown (?:shorthand )?flag|unknown command|out of memor
 # objects of an odd shape bring it about.
 _PANIC = re.compile(r"(?s)^panic: (?:runtime error: )?([^\n]*).*\bsigs\.k8s\.io/kustomize/")
 # How kustomize wraps its reasons: folder in folder, and what it tried last where an entry is no file.
+# Newer versions of kubectl tell an error as a line of a log, with the text in quotes.
+_LOGGED = re.compile(r"[EF]\d{4} [\d:.]+ +\d+ \S+\] \"command failed\" err=\"(.*)\"", re.DOTALL)
 _NESTED = re.compile(r"(?:recursed accumulation of|couldn't make target for) path '([^']*)': ")
 _OUTER = re.compile(r"^accumulating resources: (?:accumulation err=')?")
 _DETOUR = re.compile(r"': must build at directory: .*")
@@ -338,6 +340,9 @@ def _shortened(said: str, tops: Iterable[Path]) -> str:
     """The last of kustomize's nested reasons, on one line, with paths of the repository."""
     lines = [line for line in said.splitlines() if line.strip() and not line.startswith("#")]
     text = " ".join(lines).removeprefix("error: ") or "kustomize failed"
+    logged = _LOGGED.fullmatch(text)
+    if logged:
+        text = re.sub(r"\\(.)", r"\1", logged[1])
     for top in tops:
         text = text.replace(f"{top}/", "").replace(str(top), ".")
     around = list(_NESTED.finditer(text))

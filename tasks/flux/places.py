@@ -69,11 +69,20 @@ def places_of(scope: Scope) -> list[Place]:
             if folder is not None:
                 found.setdefault(folder, {})[item.key[1]] = None
     found = found or {folder: apps for folder, (apps, _) in plain.items()}
-    return [
+    places = [
         Place(folder, tuple(sorted(apps)))
         for folder, apps in sorted(found.items())
         if scope.tree.kustomizations[folder] not in scope.shared
     ]
+    return [place for place in places if place.things or not _is_of_flux(scope.tree, place)]
+
+
+def _is_of_flux(tree: Tree, place: Place) -> bool:
+    """Whether a folder has the source of the cluster: what it lists is all of the apps as one, say."""
+    return any(
+        posixpath.dirname(item.path) == place.path
+        for item in tree.of_kind("GitRepository", "Bucket", "FluxInstance")
+    )
 
 
 def lister_of(tree: Tree, path: str) -> str | None:

@@ -11,6 +11,7 @@ from tasks.flux.listing import Listing, is_below
 from tasks.flux.roots import OtherRepositories, plain_build, roots_of
 from tasks.flux.sources import most_used
 from tasks.flux.tree import FluxObject, Tree
+from tasks.yaml.templates import MARKER
 
 _RELEASE = re.compile(r"(?m)^kind:\s*[\"']?HelmRelease\b")
 
@@ -97,7 +98,9 @@ def scopes_of(listing: Listing) -> list[Scope]:
     for item in tree.of_kind("Kustomization"):
         if is_flux_kustomization(item.data):
             defined.setdefault(item.path, []).append(FluxKustomization.read(item.data, item.path, tree))
-    found = [_reached(listing, others, group, defined) for group in groups]
+    reached = [_reached(listing, others, group, defined) for group in groups]
+    # What the playbook wrote starts no cluster, where what leads to it lies in another repository.
+    found = [one for one in reached if any(_is_of_others(tree, item) for item in one[2])]
     return [
         Scope(
             tree,
@@ -113,6 +116,10 @@ def scopes_of(listing: Listing) -> list[Scope]:
         )
         for start, files, kustomizations in found
     ]
+
+
+def _is_of_others(tree: Tree, item: FluxKustomization) -> bool:
+    return item.origin is not None and MARKER not in tree.texts.get(item.path, "")
 
 
 def _is_within(some: Iterable[FluxKustomization], others: Iterable[FluxKustomization]) -> bool:

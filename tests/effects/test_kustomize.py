@@ -211,6 +211,14 @@ def test_patches_of_flux_that_do_not_apply(root: Path) -> None:
         built(root, patches=[gone])
 
 
+def test_a_reason_is_told_without_the_log_that_it_stands_in(root: Path) -> None:
+    write(root, "apps/empty/kustomization.yaml", "")
+    write(root, "apps/kustomization.yaml", listing("empty"))
+    with pytest.raises(BuildError) as caught:
+        built(root)
+    assert str(caught.value.summary) == "in apps/empty: kustomization.yaml is empty"
+
+
 def test_links_are_followed_as_far_as_the_repository_goes(root: Path) -> None:
     (root / "linked").symlink_to("apps")
     (root / "deep").mkdir()

@@ -10,8 +10,9 @@ from tasks.core.settings import DOCUMENTED, Gitops, Settings
 from tasks.flux.layout import Layout, discover
 from tasks.flux.missing import MissingError
 from tasks.flux.tree import Tree
+from tasks.yaml.templates import MARKER
 from tests.layouts import trees
-from tests.layouts.trees import Files, config, helm_repository, listing, namespace
+from tests.layouts.trees import Files, config, flux, helm_repository, listing, namespace
 
 OBSERVABILITY = "kubernetes/apps/observability"
 SOURCE = (
@@ -171,3 +172,28 @@ def test_other_names_of_kustomizations(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("apps", [f"{OBSERVABILITY}/", f"./{OBSERVABILITY}", f"{OBSERVABILITY}//"])
 def test_ways_to_write_a_folder(tmp_path: Path, apps: str) -> None:
     assert apps_of(found(tmp_path, trees.beside_apps(), Gitops(apps=apps))) == OBSERVABILITY
+
+
+def test_what_leads_to_the_apps_may_lie_elsewhere(tmp_path: Path) -> None:
+    """Our own Kustomizations, which are then the only ones there, are no cluster in the second run."""
+    files = trees.plain_folders()
+    files["apps/kustomization.yaml"] = listing("web")
+    chosen = Gitops(apps="apps/monitoring")
+    first = found(tmp_path, files, chosen)
+    assert (first.cluster, first.apps) == ("flux", "apps/monitoring")
+    own = flux("parseable", "./apps/monitoring/parseable/app", namespace="monitoring")
+    trees.plant({"apps/monitoring/parseable/ks.yaml": f"{MARKER}\n{own}"}, tmp_path)
+    trees.plant({"apps/monitoring/kustomization.yaml": listing("grafana", "parseable/ks.yaml")}, tmp_path)
+    second = found(tmp_path, files, chosen)
+    assert (second.cluster, second.apps) == ("flux", "apps/monitoring")
+    assert second.source == first.source
+
+
+def test_the_folder_of_flux_itself_is_none_of_apps(tmp_path: Path) -> None:
+    """It lists one Kustomization for all apps, which looks like an app; beside the source of the cluster."""
+    files = trees.plain_folders()
+    files["apps/kustomization.yaml"] = listing("web")
+    summary = "the Kustomizations of this repository lead to no kustomization that lists apps"
+    assert apps_of(found(tmp_path, files)) == summary
+    files = {path: text.replace("name: apps", "name: grafana") for path, text in files.items()}
+    assert apps_of(found(tmp_path / "other", files)) == "flux"
