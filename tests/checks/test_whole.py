@@ -26,8 +26,8 @@ RELEASE = f"{PODINFO}/app/helmrelease.yaml"
 LINKS = [name for name in CHECKS if not name.startswith("DoD-")]
 # What is asked of Parseable and Vector only.
 OF_OURS = {
-    "admission", "columns", "delivery", "ignored", "login", "memory", "pipeline", "queries", "plugin", "remap",
-    "retention", "rollout", "staging", "suspended", "variables", "waiting",
+    "admission", "columns", "delivery", "ignored", "login", "memory", "pipeline", "plugin", "queries",
+    "remap", "retention", "rollout", "staging", "suspended", "variables", "waiting",
 }  # fmt: skip
 
 _PODINFO = """\
