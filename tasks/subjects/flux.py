@@ -69,8 +69,10 @@ def apps_lists(workspace: Workspace) -> list[SharedFile]:
     found = [_list(workspace, path, [f"./{_NAMESPACE}", *entries], layout.style.applied(new[path]))]
     namespace = layout.style.applied(new[f"{folder}/{_NAMESPACE}"])
     found.append(_shared(workspace, f"{folder}/{_NAMESPACE}", lambda text: text or namespace))
-    if layout.neighbours.listing is not None:
-        found.append(_list(workspace, layout.neighbours.listing, [f"./{posixpath.basename(folder)}"]))
+    listing = layout.neighbours.listing
+    if listing is not None:
+        entry = posixpath.relpath(folder, posixpath.dirname(listing) or ".")
+        found.append(_list(workspace, listing, [f"./{entry}"]))
     return found
 
 
