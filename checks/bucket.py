@@ -7,7 +7,6 @@ from tasks.core.errors import RefusedError
 from tasks.effects.lifecycle import LifecycleRule, expires_logs, log_prefix, removes_versions
 from tasks.effects.s3 import BucketFacts
 from tasks.effects.s3_errors import UnreachableError
-from tasks.subjects.parseable import retention_command
 
 _NO_STORAGE = "Parseable could not use its storage: it would not get ready, and no log would be kept"
 _NEVER_DELETED = "log data would never be deleted, and the bucket grow without end"
@@ -127,9 +126,9 @@ def _is_left(model: Model) -> bool:
 
 def _left_to_parseable(model: Model) -> Outcome:
     return unknown(
-        "Parseable deletes old logs itself (s3.retention: parseable), once it has been told in the cluster",
+        "Parseable deletes old logs itself (s3.retention: parseable), once the Job that says so has run",
         Cause.CLUSTER,
-        retention_command(model.workspace),
+        f"kubectl -n {model.layout.namespace} get job {model.settings.parseable.name}-retention",
     )
 
 

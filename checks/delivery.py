@@ -109,7 +109,7 @@ def _cooldown(model: Model, pipeline: Pipeline, name: str, source: Mapping[str, 
     shown = f"every {found / 1000:g} s" if isinstance(found, int) else f"as {found!r} says"
     return failed(
         f"source {name} looks for new files {shown} (glob_minimum_cooldown_ms)",
-        "the first lines of a pod are found a minute late, and a pod that is gone before is never read",
+        "the first lines of a new pod are found so late, and a pod that ends before that is never read",
         _REMEDY,
         model.place_with(
             pipeline.holder, "glob_minimum" if "glob_minimum_cooldown_ms" in source else LOG_SOURCE

@@ -172,7 +172,7 @@ def _owned_twice(model: Model, key: Key, owners: Sequence[Resource]) -> Outcome:
     named = " and ".join(f"{'/'.join(item.kustomization)} ({item.path})" for item in owners)
     return failed(
         f"{key} is applied twice: by Kustomization {named}",
-        "each would overwrite what the other applies, and delete it when it is to be gone from its own list",
+        "each would overwrite what the other applies, and prune it when it leaves its own list",
         "let one of them list it",
         model.place_of(owners[-1]),
     )

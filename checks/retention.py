@@ -32,7 +32,11 @@ def parseable_deletes_first(model: Model) -> Iterator[Outcome]:
     if not found:
         yield unknown(
             f"nothing in the repository sets the retention of stream {model.settings.parseable.stream}: "
-            "without it the bucket deletes first, and queries of its last day answer 500",
+            + (
+                "without it the bucket deletes first, and queries of its last day answer 500"
+                if model.settings.s3.retention == "bucket"
+                else "without it nothing deletes old logs"
+            ),
             Cause.CLUSTER,
             "invoke task-003",
         )

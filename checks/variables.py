@@ -40,7 +40,7 @@ def _unset(model: Model, data: Mapping[str, Any], path: str, names: tuple[str, .
     shown = ", ".join(f"${{{name}}}" for name in names)
     return failed(
         f"{key_of(data)}: {shown} {'is' if len(names) == 1 else 'are'} set by no source of variables",
-        "Flux would put nothing in its place, without a word",
+        "Flux would replace it by an empty text and report nothing",
         "set it, or give it a default (${NAME:=…}); if Flux is not to replace it, write $${NAME} or annotate "
         "the object with kustomize.toolkit.fluxcd.io/substitute: disabled",
         model.place_in(path, f"${{{names[0]}"),

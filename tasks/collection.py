@@ -171,7 +171,7 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
         "strict": "count unknown as failed",
         "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
         "online": "also ask the registries of the images, and for the plugin",
-        "whole-repo": "count faults in other people's apps too",
+        "whole-repo": "build and render all apps, and count the faults in them",
     },
     auto_shortflags=False,
 )

@@ -247,13 +247,13 @@ def examine(load: Callable[[], Settings], options: Options, version: str) -> boo
             for line in () if options.as_json else part.lines():
                 console.say(line, style=_DOCTOR_STYLES[part.state])
 
-    tell(doctor.examine_machine(version))
     plans: list[TaskPlan] = []
     try:
         workspace = _workspace(load(), options)
     except (PlaybookError, OSError) as error:
-        tell([doctor.not_found(error)])
+        tell([*doctor.examine_machine(version), doctor.not_found(error)])
     else:
+        tell(doctor.examine_machine(version, encrypts=workspace.settings.secret.manage == "sops"))
         tell(doctor.examine_repository(workspace))
         with suppress(PlaybookError, OSError):  # what is wrong has been told by now
             plans = make_plans(STEPS, workspace, order())

@@ -52,7 +52,7 @@ def load(
         layers.insert(_SHARED, layer)
     found = settings.load(layers, others)
     s3 = found.s3
-    Console().looking_at(f"{found.gitops.path} and bucket {s3.bucket} at {s3.endpoint}")
+    Console().looking_at(f"{found.gitops.path} and bucket {s3.bucket} at {s3.asked}")
     return found
 
 

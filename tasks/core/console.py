@@ -134,13 +134,13 @@ class Console:
             if plan.error is not None:
                 first = told.setdefault((plan.error.summary, plan.error.hint), plan.spec.id)
                 if first != plan.spec.id:
-                    self.say(f"    as {first}")
+                    self.say(f"    for the same reason as {first}")
                     continue
                 self.say(f"    {plan.error.summary}")
                 if plan.error.hint:
                     self.say(f"    hint: {plan.error.hint}")
             elif plan.blocked_by is not None:
-                self.say(f"    by {plan.blocked_by}")
+                self.say(f"    waits for {plan.blocked_by}")
             for remark in plan.remarks:
                 self.say(f"    note: {remark}")
             for change in () if plan.state == "blocked" else plan.changes:

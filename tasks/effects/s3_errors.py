@@ -176,7 +176,7 @@ class Words:
         parseable = "set s3.retention to parseable, which then deletes them itself"
         return (
             f"{told}, so old logs would never be deleted",
-            f"{parseable} (the plan of TASK-001 says how), or use a server that supports such rules",
+            f"{parseable}, or use a server that supports such rules",
         )
 
     def _region(self, code: str, wanted: str) -> RefusedError:

@@ -24,4 +24,4 @@ def next_steps(workspace: Workspace, *, is_pushed: bool) -> Iterator[str]:
             yield f"""      sops decrypt --extract '["stringData"]["{key}"]' {secret}"""
     yield f"    open http://localhost:{parseable.port} after:"
     yield f"      kubectl -n {namespace} port-forward service/{parseable.name} {parseable.port}"
-    yield "    once it is applied: invoke status"
+    yield f"    the pods: kubectl -n {namespace} get pods"

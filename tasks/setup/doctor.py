@@ -25,6 +25,7 @@ from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.missing import MissingError, need
 from tasks.flux.sources import Source
+from tasks.subjects.given_secret import is_given
 from tasks.subjects.parseable import PARSEABLE, SECRET
 from tasks.workspace import Network, Workspace
 
@@ -111,12 +112,15 @@ _TOOLS = (
 )
 
 
-def examine_machine(version: str) -> list[Part]:
-    """The programs and packages that are here. ``version`` is the playbook's own."""
+def examine_machine(version: str, *, encrypts: bool = True) -> list[Part]:
+    """The programs and packages that are here. ``version`` is the playbook's own.
+
+    ``encrypts`` says whether the Secret is the playbook's to encrypt.
+    """
     here = shell.find("kubectl") is not None
     # Either of the two builds.
     spare = {"kubectl"} if not here and shell.find("kustomize") is not None else {"kustomize"}
-    tools = (tool for tool in _TOOLS if tool.name not in spare)
+    tools = (tool for tool in _TOOLS if tool.name not in spare and (encrypts or tool.name != "sops"))
     return [
         Part("parseable-playbook", State.OK, f"{version}, Python {platform.python_version()}"),
         *(part for tool in tools for part in _guarded(tool.name, partial(_tool, tool), tool.tasks)),
@@ -150,7 +154,7 @@ def _schemas() -> Part:
     return Part(
         "schemas of Kubernetes",
         State.OPTIONAL,
-        "not installed, to check the objects against",
+        "not installed; objects are not checked against them",
         install_command("kubernetes-validate"),
     )
 
@@ -244,25 +248,28 @@ def _remote(git: Git, settings: Settings) -> Iterator[Part]:
 
 
 def _rule(workspace: Workspace) -> Iterator[Part]:
+    if is_given(workspace):
+        yield Part("sops rule", State.OPTIONAL, "not needed: secret.manage is existing")
+        return
     need(workspace.layout.apps)
     path = PARSEABLE.path(workspace, SECRET)
     document = secret_document(
         workspace.settings.parseable.secret, workspace.layout.namespace, {"key": "harmless"}
     )
-    recipients = workspace.sops.readers(path, document).recipients
-    count = len(recipients)
+    readers = workspace.sops.readers(path, document)
     config = workspace.sops.rules_file(path)
-    yield Part(
-        "sops rule", State.OK, f"{config}: {count} age recipient{'s' if count != 1 else ''} for {path}"
-    )
+    yield Part("sops rule", State.OK, f"{config}: {readers} for {path}")
     if workspace.sops.opens_what_it_encrypts(path, document):
-        yield Part("age identity", State.OK, "it opens what is encrypted for the recipients")
+        yield Part("private key", State.OK, "one here opens what is encrypted by the rule")
         return
+    named = ", ".join(sorted(readers.recipients)[:2])
     yield Part(
-        "age identity",
+        "private key",
         State.OPTIONAL,
-        "none here opens what is encrypted for the recipients: a changed S3 key would not be noticed",
-        f"set SOPS_AGE_KEY_FILE to the file with the identity of {', '.join(sorted(recipients)[:2])}",
+        "none here opens what is encrypted by the rule: a changed S3 key would not be noticed",
+        f"set SOPS_AGE_KEY_FILE to the file with the identity of {named}"
+        if named
+        else "import the private PGP key, or log in to the key service",
     )
 
 
@@ -273,12 +280,12 @@ def _credentials(workspace: Workspace) -> Iterator[Part]:
 def _server(workspace: Workspace) -> Iterator[Part]:
     s3 = workspace.settings.s3
     if isinstance(workspace.found_credentials, SettingsError):
-        http.ask(s3.endpoint)
-        yield Part("S3 server", State.OK, f"{s3.endpoint} answers; not asked with a key")
+        http.ask(s3.asked)
+        yield Part("S3 server", State.OK, f"{s3.asked} answers; not asked with a key")
         return
     facts = workspace.bucket_facts
     bucket = f"bucket {s3.bucket} {'exists' if facts.exists else 'will be made'}"
-    yield Part("S3 server", State.OK, f"{s3.endpoint} takes the key; {bucket}")
+    yield Part("S3 server", State.OK, f"{s3.asked} takes the key; {bucket}")
 
 
 def _charts(workspace: Workspace) -> Iterator[Part]:

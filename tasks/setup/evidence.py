@@ -74,9 +74,7 @@ def _apps(layout: Layout, tree: Tree) -> Finding:
     listing = {folder: _apps_in(tree, folder) for folder in sorted(tree.kustomizations)}
     if isinstance(layout.apps, MissingError):
         considered = [
-            Candidate(
-                folder, f"lists {_count(apps, 'app')}, but no Grafana lies in it and its name says nothing"
-            )
+            Candidate(folder, f"lists {_count(apps, 'app')}; nothing shows that it is the one")
             for folder, apps in listing.items()
             if apps
         ]
@@ -140,7 +138,7 @@ def _source(layout: Layout, tree: Tree) -> Iterator[Finding]:
     yield Finding(
         "flux.namespace",
         source.namespace,
-        f"the source is there, and {_count(inside, 'Kustomization')} say they are, too",
+        f"the namespace of the source; {_count(inside, 'Kustomization')} named so",
     )
 
 

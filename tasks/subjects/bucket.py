@@ -7,7 +7,7 @@ from tasks.core.errors import RefusedError
 from tasks.effects.lifecycle import log_prefix, wanted_rules
 from tasks.effects.s3 import BucketFacts, CreateBucket, PutLifecycle
 from tasks.effects.tls import Distrust
-from tasks.subjects.parseable import retention_command
+from tasks.subjects.parseable import retention_days
 from tasks.workspace import Workspace
 
 
@@ -36,8 +36,10 @@ def plan(workspace: Workspace, found: BucketFacts) -> Iterator[Change | Remark]:
     if not found.exists:
         yield CreateBucket(workspace.bucket)
     if s3.retention == "parseable":
-        command = retention_command(workspace)
-        yield Remark(f"no lifecycle rule is set (s3.retention: parseable); after the rollout: {command}")
+        yield Remark(
+            "no lifecycle rule is set (s3.retention: parseable): a Job of the rollout has Parseable delete "
+            f"logs after {retention_days(s3)} days"
+        )
         return
     before = found.known_rules()
     prefix = log_prefix(workspace.settings.parseable.stream)

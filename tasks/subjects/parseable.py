@@ -125,21 +125,6 @@ def parseable_url(workspace: Workspace) -> str:
     return f"http://{parseable.name}.{workspace.layout.namespace}.svc.cluster.local:{parseable.port}"
 
 
-def retention_command(workspace: Workspace) -> str:
-    """The commands that make Parseable delete old logs itself, once it runs and has the stream.
-
-    https://www.parseable.com/docs (API, "Set retention"): the whole list is replaced.
-    """
-    parseable, days = workspace.settings.parseable, workspace.settings.s3.retention_days
-    rule = f'[{{"description":"delete old logs","action":"delete","duration":"{days}d"}}]'
-    service = f"-n {workspace.layout.namespace} svc/{parseable.name}"
-    return (
-        f"kubectl port-forward {service} 8000:{parseable.port}, and "
-        f"curl -u USERNAME -X PUT -H 'Content-Type: application/json' -d '{rule}' "
-        f"http://127.0.0.1:8000/api/v1/logstream/{parseable.stream}/retention"
-    )
-
-
 def ingest_url(workspace: Workspace) -> str:
     """The URL that logs are posted to."""
     return f"{parseable_url(workspace)}{INGEST_PATH}"

@@ -60,7 +60,7 @@ def test_what_keeps_several_tasks_back_is_told_once(capsys: pytest.CaptureFixtur
         "    no cluster",
         "    hint: name one",
         "TASK-003  Create the Parseable HelmRelease: blocked",
-        "    as TASK-002",
+        "    for the same reason as TASK-002",
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_plan_with_every_state(capsys: pytest.CaptureFixture[str]) -> None:
         "TASK-004  Create the Parseable S3 secret, encrypted with SOPS: blocked",
         "    no key",
         "TASK-005  Create the Parseable ServiceMonitor: blocked",
-        "    by TASK-003",
+        "    waits for TASK-003",
         "done: 1  changes: 1  blocked: 3",
     ]
     assert shown.err == ""

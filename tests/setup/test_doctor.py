@@ -168,8 +168,8 @@ def test_a_repository_with_nothing_around_it(root: Path) -> None:
     assert (parts["S3 server"].state, parts["S3 server"].found) == (
         OK, f"{server.endpoint} answers; not asked with a key",
     )  # fmt: skip
-    assert parts["age identity"].state is OPTIONAL
-    assert "SOPS_AGE_KEY_FILE" in parts["age identity"].mends
+    assert parts["private key"].state is OPTIONAL
+    assert "SOPS_AGE_KEY_FILE" in parts["private key"].mends
     assert parts["settings"].state is OPTIONAL
 
 

@@ -147,7 +147,7 @@ def test_what_is_not_found_says_what_was_considered(tmp_path: Path) -> None:
     made = draft(workspace(tmp_path, two_folders), ENDPOINT, None)
     found = by_key(made)
     assert {item.key for item in made.missing} == {"gitops.apps", "grafana.path"}
-    assert {item.value: item.why_not.split(",")[0] for item in found["gitops.apps"].candidates} == {
+    assert {item.value: item.why_not.split(";")[0] for item in found["gitops.apps"].candidates} == {
         "kubernetes/apps/default": "lists 2 apps",
         "kubernetes/apps/logs": "lists 2 apps",
     }
