@@ -44,6 +44,7 @@ def seconds_tried(attempts: int, longest: int) -> float:
     >>> seconds_tried(3, 30)
     4
     """
+    attempts = max(attempts, 0)
     if attempts > _AWAY:
         return _AWAY
     pauses = accumulate(repeat(0), lambda pair, _: (pair[1], pair[0] + pair[1]), initial=(1, 1))

@@ -358,27 +358,29 @@ def secret_is_encrypted(model: Model) -> Outcome:
 def _encrypted(model: Model, resource: Resource, where: str) -> Outcome:
     """Whether sops encrypted the file of a Secret, for somebody and as a whole."""
     found = inspect(model.text(resource.path))
+    is_given = given_secret.is_given(model.workspace)
+    mend = f"sops encrypt -i {resource.path}" if is_given else "invoke task-004"
     if found is None and not given_secret.is_readable(dict(resource.data)):
         return passed(f"{resource.key} holds variables of Flux only, whose values are not in this file")
     if found is None:
         return failed(
             f"{resource.path} is not a Secret encrypted by sops: {oddity(model.text(resource.path))}",
             "the credentials are readable, or Flux cannot apply them",
-            "if it was pushed, rotate the S3 key; then invoke task-004",
+            f"if it was pushed, rotate the S3 key; then {mend}",
             where,
         )
     if found.plain_keys:
         return failed(
             f"not encrypted: {', '.join(sorted(found.plain_keys))}",
             "everyone with the repository could read it",
-            "rotate that value if it was pushed; then invoke task-004",
+            f"rotate that value if it was pushed; then {mend}",
             where,
         )
     if not found.readers.count:
         return failed(
             "the Secret is encrypted for no key",
             "Flux could not decrypt it",
-            "name keys in .sops.yaml, then invoke task-004",
+            f"name keys in .sops.yaml, then {mend}",
             where,
         )
     return passed(f"every value is encrypted, for {found.readers}")

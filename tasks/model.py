@@ -31,7 +31,7 @@ from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
 from tasks.subjects.apps import KS, App
 from tasks.subjects.flux import applied_files
-from tasks.subjects.grafana import without_ours
+from tasks.subjects.grafana import left_out, without_ours
 from tasks.subjects.manifests import APPS
 from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, load_documents, mapping, merged
@@ -144,9 +144,11 @@ class Model:
     def grafana_file(self) -> str:
         """The file of Grafana's release, or of the operator's Grafana; empty where there is none to be seen.
 
-        The checks of Grafana tell that.
+        The checks of Grafana tell that. Nobody asks for it where the settings leave it out.
         """
         place = self.layout.grafana
+        if left_out(self.settings):
+            return ""
         is_seen = isinstance(place, GrafanaPlace) or (isinstance(place, GrafanaInstance) and place.is_seen)
         return place.path if is_seen and not isinstance(place, PlaybookError) else ""
 
@@ -267,7 +269,7 @@ class Model:
         if one.path in self.ours or item.key in self._applying(*APPS):
             return True
         grafana = self.layout.grafana
-        if not isinstance(grafana, GrafanaPlace) or one.path != grafana.path:
+        if not isinstance(grafana, GrafanaPlace) or one.path != grafana.path or left_out(self.settings):
             return False
         # Another release may share the file with Grafana's.
         documents = load_documents(self.text(grafana.path))

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tasks.core.errors import SettingsError
+from tasks.core.settings import FILE
 from tasks.flux.layout import Layout, discover
 from tasks.flux.tree import Tree
 
@@ -78,7 +79,8 @@ class Workspace:
     @cached_property
     def tree(self) -> Tree:
         """The Flux objects and kustomizations of the repository, with planned changes laid over it."""
-        return Tree(self.repository.yaml_files, self.repository.text)
+        # Our own settings are no evidence of what is there.
+        return Tree([path for path in self.repository.yaml_files if path != FILE], self.repository.text)
 
     @cached_property
     def found_credentials(self) -> S3Credentials | SettingsError:

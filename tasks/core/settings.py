@@ -306,7 +306,7 @@ def environment(variables: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for section in dataclasses.fields(Settings):
         prefix = _variable(section.name, "")
-        kinds = _kinds(section.name)
+        kinds = kinds_of(section.name)
         for variable, value in variables.items():
             if not variable.startswith(prefix):
                 continue
@@ -339,7 +339,7 @@ def _check_similar(environment: Mapping[str, str]) -> None:
     known = [
         _variable(section.name, name)
         for section in dataclasses.fields(Settings)
-        for name in _kinds(section.name)
+        for name in kinds_of(section.name)
     ]
     for variable in environment:
         if variable.startswith("INVOKE_") and variable not in known:
@@ -353,7 +353,7 @@ def _check_similar(environment: Mapping[str, str]) -> None:
 def _section(origin: str, section: str, values: Any) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise SettingsError(f"'{section}' in {origin} must hold settings, not {_type_name(values)}")
-    kinds = _kinds(section)
+    kinds = kinds_of(section)
     fields = {item.name: item for item in dataclasses.fields(getattr(DOCUMENTED, section))}
     result = {}
     for name, value in values.items():
@@ -424,7 +424,10 @@ def _type_name(value: Any) -> str:
     return _KIND_NAMES.get(type(value), type(value).__name__)
 
 
-def _kinds(section: str) -> dict[str, tuple[type, ...]]:
+def kinds_of(section: str) -> dict[str, tuple[type, ...]]:
+    """The types that each setting of a section may have; none where there is no such section."""
+    if not hasattr(DOCUMENTED, section):
+        return {}
     hints = get_type_hints(getattr(DOCUMENTED, section).__class__)
     return {
         name: (dict,) if get_origin(hint) is dict else get_args(hint) or (hint,)

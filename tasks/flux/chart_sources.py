@@ -52,11 +52,11 @@ def find_chart_sources(settings: Settings, scope: Scope) -> ChartSources | Missi
     if settings.gitops.repositories is None:
         return ChartSources(None, _file_beside(scope))
     wanted = posixpath.normpath(settings.gitops.repositories)
-    if wanted in tree.kustomizations:
+    if _is_of_one_cluster(scope, wanted):
         return ChartSources(wanted)
     if settings.chosen("gitops.repositories"):
         return MissingError(
-            f"{wanted} has no kustomization.yaml",
+            f"{wanted} has no kustomization.yaml that this cluster alone is given",
             "gitops.repositories must be a folder of HelmRepositories with a kustomization, or null: "
             "then one is written beside each app",
         )
@@ -65,7 +65,7 @@ def find_chart_sources(settings: Settings, scope: Scope) -> ChartSources | Missi
         folder = posixpath.dirname(item.path)
         if _is_beside_release(scope, item):
             beside += 1
-        elif item.kind == _HELM and tree.lists(folder, item.path):
+        elif item.kind == _HELM and tree.lists(folder, item.path) and _is_of_one_cluster(scope, folder):
             common[folder] += 1
     ranked = common.most_common(2)
     is_clear = bool(ranked) and (len(ranked) == 1 or ranked[0][1] > ranked[1][1])
@@ -84,17 +84,26 @@ def _is_beside_release(scope: Scope, item: FluxObject) -> bool:
     return posixpath.dirname(item.path) in scope.release_folders or scope.holds_release(item.path)
 
 
+def _is_of_one_cluster(scope: Scope, folder: str) -> bool:
+    """Whether a folder has a kustomization that this cluster gets, and no other does."""
+    listing = scope.tree.kustomizations.get(folder)
+    return listing is not None and scope.has(listing) and listing not in scope.shared
+
+
 def _file_beside(scope: Scope) -> str:
     """What the neighbours call the file of a HelmRepository, or would, as that of an OCIRepository."""
     for kind in (_HELM, _OCI):
+        # A name that holds that of its app says nothing of ours.
         names = (
             posixpath.basename(item.path)
             for item in scope.of_others(kind)
-            if _is_beside_release(scope, item) and not scope.holds_release(item.path)
+            if _is_beside_release(scope, item)
+            and not scope.holds_release(item.path)
+            and item.name not in posixpath.basename(item.path)
         )
-        found = most_common(name for name in names if re.search(r"repo", name))
+        found = most_common(name for name in names if "repo" in name)
         if found is not None:
-            return str(found).replace("oci", "helm")
+            return re.sub(r"\boci|^oci", "helm", str(found))
     return USUAL_FILE
 
 

@@ -129,7 +129,7 @@ def discover(settings: Settings, tree: Tree, root: Path) -> Layout:
             and apps in tree.kustomizations
             and _is_nowhere(settings, scope, apps, namespace)
         ),
-        flux_namespace=_written_namespace(scope, apps, siblings, flux_namespace),
+        flux_namespace=_written_namespace(settings, scope, apps, siblings, flux_namespace),
         source=source,
         reference=reference,
         artifact=artifact,
@@ -192,7 +192,7 @@ def _find_namespace(
     targets = most_common(plain_name(item.spec.get("targetNamespace")) for item in siblings)
     if targets is not None:
         return str(targets)
-    moved = _moved_to(scope, apps)
+    moved = _moved_to(settings, scope, apps)
     if moved is not None and moved != settings.flux.namespace:
         return moved
     if not siblings:
@@ -237,9 +237,11 @@ def _own_folders(settings: Settings, apps: str | MissingError | None) -> tuple[s
     return tuple(f"{apps}/{name}" for name in (settings.parseable.name, settings.vector.name))
 
 
-def _moved_to(scope: Scope, apps: str) -> str | None:
+def _moved_to(settings: Settings, scope: Scope, apps: str) -> str | None:
     """The namespace that what is listed in the folder ``apps`` is moved to; a new folder is named for it."""
-    return namespace_in(scope, apps) if apps in scope.tree.kustomizations else posixpath.basename(apps)
+    if apps in scope.tree.kustomizations:
+        return namespace_in(scope, apps)
+    return settings.gitops.namespace if settings.chosen("gitops.namespace") else posixpath.basename(apps)
 
 
 def _find_flux_namespace(settings: Settings, scope: Scope, siblings: Sequence[FluxObject]) -> str:
@@ -254,10 +256,14 @@ def _find_flux_namespace(settings: Settings, scope: Scope, siblings: Sequence[Fl
 
 
 def _written_namespace(
-    scope: Scope, apps: str | MissingError, siblings: Sequence[FluxObject], flux_namespace: str
+    settings: Settings,
+    scope: Scope,
+    apps: str | MissingError,
+    siblings: Sequence[FluxObject],
+    flux_namespace: str,
 ) -> str | None:
     """The namespace that our Kustomizations name: that of the build, or none, as their neighbours."""
-    moved = _moved_to(scope, apps) if isinstance(apps, str) else None
+    moved = _moved_to(settings, scope, apps) if isinstance(apps, str) else None
     if moved is None:
         return flux_namespace
     neighbours = siblings or scope.of_others("Kustomization")

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.core.settings import Settings
@@ -23,6 +23,7 @@ _MONITORING = re.compile(
 # Where Grafana is, ours is wanted too; its operator and the stack that brings it count as well.
 _GRAFANA = re.compile(r"grafana(-operator|-instance)?|kube-prometheus-stack")
 _WORKLOAD = re.compile(r"(?m)^kind:\s*[\"']?(?:HelmRelease|Deployment|StatefulSet|DaemonSet)\b")
+_NAMESPACE = re.compile(r"(?m)^kind:\s*[\"']?Namespace\b")
 _ARGO = re.compile(r"(?m)^apiVersion:\s*[\"']?argoproj\.io/v1alpha1[\"']?\s*\nkind:\s*[\"']?Application")
 _MOST_NAMED = 6
 
@@ -68,13 +69,19 @@ def places_of(scope: Scope) -> list[Place]:
             folder = _listed_in(scope.tree, item)
             if folder is not None:
                 found.setdefault(folder, {})[item.key[1]] = None
-    found = found or {folder: apps for folder, (apps, _) in plain.items()}
+    by_flux = _usable(scope, found)
+    return by_flux or _usable(scope, {folder: apps for folder, (apps, _) in plain.items()})
+
+
+def _usable(scope: Scope, found: Mapping[str, Iterable[str]]) -> list[Place]:
+    """The folders of this cluster alone, and of apps; that of Flux lists what applies them."""
+    tree = scope.tree
     places = [
         Place(folder, tuple(sorted(apps)))
         for folder, apps in sorted(found.items())
-        if scope.tree.kustomizations[folder] not in scope.shared
+        if tree.kustomizations[folder] not in scope.shared
     ]
-    return [place for place in places if place.things or not _is_of_flux(scope.tree, place)]
+    return [place for place in places if place.things or not _is_of_flux(tree, place)]
 
 
 def _is_of_flux(tree: Tree, place: Place) -> bool:
@@ -88,14 +95,16 @@ def _is_of_flux(tree: Tree, place: Place) -> bool:
 def lister_of(tree: Tree, path: str) -> str | None:
     """The nearest folder whose kustomization lists the file or folder ``path``."""
     for folder in above(path):
-        if folder in tree.kustomizations and tree.lists(folder, path, "resources", "bases"):
-            return folder
+        # The tree calls the top the empty text.
+        key = "" if folder == "." else folder
+        if key in tree.kustomizations and tree.lists(key, path, "resources", "bases"):
+            return key
     return None
 
 
 def _listed_in(tree: Tree, item: FluxKustomization) -> str | None:
     """The folder that lists an app, given its Kustomization."""
-    folder = lister_of(tree, item.path)
+    folder = lister_of(tree, item.path) or None
     if folder is None or posixpath.dirname(item.path) != folder:
         return folder
     # A file of the folder itself: monitoring/grafana.yaml, or grafana/app.ks.yaml in the folder of one app.
@@ -253,11 +262,12 @@ def choose_place(places: Sequence[Place]) -> Place | None:
 class Neighbours:
     """What the folders beside that of our apps have in common, for one that is still to be made.
 
-    ``components`` are those that all their kustomizations name; ``listing`` is the kustomization that lists
-    them, None where Flux finds them by itself.
+    ``components`` are those that all their kustomizations name, of which one may bring the Namespace;
+    ``listing`` is the kustomization that lists them, None where Flux finds them by itself.
     """
 
     components: tuple[str, ...] = ()
+    brings_namespace: bool = False
     listing: str | None = None
 
 
@@ -273,9 +283,8 @@ def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingE
         return listed
     places = places_of(scope)
     parents = {posixpath.dirname(place.path) for place in places if _has_own_namespace(scope.tree, place)}
-    is_free = not any(is_below(path, wanted) for path in scope.tree.texts)
     if settings.chosen("gitops.apps"):
-        if posixpath.dirname(wanted) in parents and is_free:
+        if posixpath.dirname(wanted) in parents and _is_free(settings, scope.tree, wanted):
             return wanted
         return MissingError(
             f"{wanted} has no kustomization.yaml",
@@ -289,7 +298,8 @@ def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingE
     likely = [place for place in places if place.things]
     if not likely and len(parents) == 1:
         new = f"{parents.pop()}/{posixpath.basename(wanted)}".removeprefix("/")
-        if not any(is_below(path, new) for path in scope.tree.texts):
+        # With apps of others in it, a folder that is there would be among the places.
+        if new in scope.tree.kustomizations or _is_free(settings, scope.tree, new):
             return new
     hidden = None if places and not scope.links else _hidden([scope])
     return hidden or MissingError(
@@ -299,11 +309,26 @@ def find_place(settings: Settings, scope: Scope, grafana: str) -> str | MissingE
     )
 
 
+def _is_free(settings: Settings, tree: Tree, folder: str) -> bool:
+    """Whether nothing of others lies in a folder; what sops encrypted for us carries no mark."""
+    own = tuple(f"{folder}/{name}" for name in (settings.parseable.name, settings.vector.name))
+    return all(
+        MARKER in text or any(is_below(path, one) for one in own)
+        for path, text in tree.texts.items()
+        if is_below(path, folder)
+    )
+
+
 def _listed(scope: Scope, folder: str) -> str | MissingError | None:
     """A folder with a kustomization of this cluster; None if it has none."""
     listing = scope.tree.kustomizations.get(folder)
     if listing is None or not scope.has(listing):
         return None
+    if listing in scope.shared:
+        return MissingError(
+            f"{folder} is given to other clusters too, which would get the rollout as well",
+            "set gitops.apps to a folder of this cluster alone",
+        )
     broken = scope.tree.broken.get(listing)
     return MissingError(f"{listing}:{broken}", "correct the file, then run again") if broken else folder
 
@@ -325,5 +350,10 @@ def neighbours_of(scope: Scope, folder: str) -> Neighbours:
         return Neighbours()
     first, *others = [tree.entries(path, "components") for path in beside]
     common = tuple(entry for entry in first if all(entry in entries for entries in others))
+    brought = (posixpath.normpath(posixpath.join(beside[0], entry)) for entry in common)
     lister = lister_of(tree, beside[0])
-    return Neighbours(common, None if lister is None else tree.kustomizations[lister])
+    return Neighbours(
+        common,
+        any(_NAMESPACE.search(text) for component in brought for text in _texts(tree, component)),
+        None if lister is None else tree.kustomizations[lister],
+    )

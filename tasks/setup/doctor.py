@@ -26,6 +26,7 @@ from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.missing import MissingError, need
 from tasks.flux.sources import Source
 from tasks.subjects.given_secret import is_given
+from tasks.subjects.grafana import left_out
 from tasks.subjects.parseable import PARSEABLE, SECRET
 from tasks.workspace import Network, Workspace
 
@@ -175,10 +176,14 @@ def examine_repository(workspace: Workspace) -> Iterator[Part]:
     yield from _guarded("git identity", lambda: _identity(git), ("TASK-011",))
     yield from _guarded("branch and remote", lambda: _remote(git, settings), ("TASK-011",))
     yield from _guarded("sops rule", lambda: _rule(workspace), ("TASK-004",))
-    yield from _guarded("S3 credentials", lambda: _credentials(workspace), ("TASK-001", "TASK-004"))
+    yield from _guarded("S3 credentials", lambda: _credentials(workspace), _with_credentials(workspace))
     yield from _guarded("S3 server", lambda: _server(workspace), ("TASK-001",))
     yield from _guarded("chart repositories", lambda: _charts(workspace), (), State.OPTIONAL)
     yield from _guarded("cluster", lambda: _cluster(workspace), (), State.OPTIONAL)
+
+
+def _with_credentials(workspace: Workspace) -> tuple[str, ...]:
+    return ("TASK-001",) if is_given(workspace) else ("TASK-001", "TASK-004")
 
 
 def not_found(error: PlaybookError | OSError) -> Part:
@@ -214,7 +219,7 @@ def _layout(workspace: Workspace) -> Iterator[Part]:
         ("apps", layout.apps, _IN_REPOSITORY),
         ("Flux source", layout.source, _IN_REPOSITORY),
         ("chart sources", layout.chart_sources, _IN_REPOSITORY),
-        ("Grafana", layout.grafana, ("TASK-010", "TASK-011")),
+        *(() if left_out(workspace.settings) else (("Grafana", layout.grafana, ("TASK-010", "TASK-011")),)),
     )
     for name, found, tasks in fields:
         if isinstance(found, MissingError):

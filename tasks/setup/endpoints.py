@@ -66,7 +66,10 @@ def _why_not(url: str) -> str:
         return "a variable is in it"
     if HIDDEN in redacted(url):
         return "a login is in it"
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return "it is no URL"
     if "." not in host or host.endswith((".svc", ".svc.cluster.local")):
         return "only pods can reach it, and the bucket is made from here"
     return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.core.redaction import redacted
 from tasks.core.settings import DOCUMENTED
 from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.layout import Layout
@@ -13,6 +14,7 @@ from tasks.flux.missing import MissingError
 from tasks.flux.sources import Source
 from tasks.flux.tree import FluxObject, Tree
 from tasks.setup.endpoints import Endpoint, endpoints
+from tasks.subjects.grafana import left_out
 from tasks.workspace import Workspace
 
 
@@ -49,7 +51,7 @@ def look(workspace: Workspace) -> list[Finding]:
         _namespace(layout, tree),
         *_source(layout, tree),
         *_repositories(layout, tree),
-        _grafana(layout, tree),
+        *([] if left_out(workspace.settings) else [_grafana(layout, tree)]),
         *_bucket(workspace),
     ]
     # What the user has set already needs no evidence.
@@ -188,11 +190,11 @@ def _why_not_grafana(text: str) -> str:
 
 
 def _bucket(workspace: Workspace) -> Iterator[Finding]:
-    seen = endpoints({path: workspace.repository.text(path) for path in workspace.repository.yaml_files})
+    seen = endpoints(workspace.tree.texts)
     usable = [item for item in seen if not item.why_not]
     chosen = usable[0] if usable and (len(usable) == 1 or usable[0].files > usable[1].files) else None
     others = tuple(
-        Candidate(item.url, item.why_not or f"{_count(item.files, 'file')} of several: {item.path}")
+        Candidate(redacted(item.url), item.why_not or f"{_count(item.files, 'file')} of several: {item.path}")
         for item in seen
         if item is not chosen
     )

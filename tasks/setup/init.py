@@ -3,12 +3,13 @@
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any
 
 import yaml
 
 from tasks.core.errors import RefusedError, SettingsError
-from tasks.core.settings import DOCUMENTED, Layer, load
+from tasks.core.settings import Layer, kinds_of, load
 from tasks.effects.files import read_text, write_text
 from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
 from tasks.flux.layout import Layout, discover
@@ -162,9 +163,13 @@ def _nested(values: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         section, _, name = key.partition(".")
-        known = getattr(getattr(DOCUMENTED, section, None), name, None)
-        is_number = isinstance(known, int) or (known is None and value.isdecimal())
-        found.setdefault(section, {})[name] = int(value) if is_number and value.isdecimal() else value
+        kinds = kinds_of(section).get(name, ())
+        answer: str | int | None = value
+        if value == "null" and NoneType in kinds:
+            answer = None
+        elif int in kinds and value.isdecimal():
+            answer = int(value)
+        found.setdefault(section, {})[name] = answer
     return found
 
 

@@ -66,9 +66,11 @@ def apps_lists(workspace: Workspace) -> list[SharedFile]:
         path: _kustomization(layout.namespace, layout.neighbours.components),
         f"{folder}/{_NAMESPACE}": _namespace(layout.namespace),
     }
-    found = [_list(workspace, path, [f"./{_NAMESPACE}", *entries], layout.style.applied(new[path]))]
-    namespace = layout.style.applied(new[f"{folder}/{_NAMESPACE}"])
-    found.append(_shared(workspace, f"{folder}/{_NAMESPACE}", lambda text: text or namespace))
+    own = [] if layout.neighbours.brings_namespace else [f"./{_NAMESPACE}"]
+    found = [_list(workspace, path, [*own, *entries], layout.style.applied(new[path]))]
+    if own:
+        namespace = layout.style.applied(new[f"{folder}/{_NAMESPACE}"])
+        found.append(_shared(workspace, f"{folder}/{_NAMESPACE}", lambda text: text or namespace))
     listing = layout.neighbours.listing
     if listing is not None:
         entry = posixpath.relpath(folder, posixpath.dirname(listing) or ".")

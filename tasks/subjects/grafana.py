@@ -19,6 +19,7 @@ from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, items, load_documents, mapping
 from tasks.yaml.editing import YamlValue, ensure
+from tasks.yaml.templates import MARKER
 
 # Where the chart takes variables from Secrets, below the level of its values.
 ENVIRONMENT: Final = "envValueFrom"
@@ -119,7 +120,8 @@ def _check_objects(workspace: Workspace) -> None:
     grafana, ours = workspace.settings.grafana, PARSEABLE.path(workspace, DATA_SOURCE)
     wanted = {"name": grafana.datasource_name, "uid": grafana.datasource_uid}
     for path, text in workspace.tree.texts.items():
-        if path == ours or "GrafanaDatasource" not in text:
+        # One that we wrote for another cluster is not in the way of this one.
+        if path == ours or MARKER in text or "GrafanaDatasource" not in text:
             continue
         for document in load_documents(text):
             source = dig(document, "spec", "datasource")

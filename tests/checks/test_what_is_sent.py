@@ -47,7 +47,8 @@ def test_what_the_source_is_told_to_leave_out_or_to_put_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempts", "longest", "seconds"), [(0, 30, 0), (1, 30, 1), (3, 30, 4), (5, 30, 12), (5, 2, 8)]
+    ("attempts", "longest", "seconds"),
+    [(-1, 30, 0), (0, 30, 0), (1, 30, 1), (3, 30, 4), (5, 30, 12), (5, 2, 8)],
 )
 def test_how_long_a_batch_is_tried(attempts: int, longest: int, seconds: int) -> None:
     assert seconds_tried(attempts, longest) == seconds

@@ -134,17 +134,22 @@ def test_an_instance_that_is_left_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listing", "entry"), [("kubernetes/apps", "./monitoring"), ("kubernetes", "./apps/monitoring")]
+    ("listing", "entry"),
+    [
+        ("kubernetes/apps/", "./monitoring"),
+        ("kubernetes/", "./apps/monitoring"),
+        ("", "./kubernetes/apps/monitoring"),
+    ],
 )
 def test_a_new_folder_is_listed_where_its_neighbours_are(tmp_path: Path, listing: str, entry: str) -> None:
     files = trees.nothing_of_monitoring()
     listed = [f"{entry.removesuffix('monitoring')}{name}" for name in ("default", "flux-system", "network")]
-    files[f"{listing}/kustomization.yaml"] = trees.listing(*listed)
+    files[f"{listing}kustomization.yaml"] = trees.listing(*listed)
     trees.plant(files, tmp_path)
     start_repository(tmp_path, tmp_path / "remote.git", ("A", "a@example.com"))
     edits = {item.path: item.edit(item.current or "") for item in apps_lists(workspace_of(tmp_path))}
-    assert list(edits)[2:] == [f"{listing}/kustomization.yaml"]
-    assert f"  - {entry}\n" in edits[f"{listing}/kustomization.yaml"]
+    assert list(edits)[2:] == [f"{listing}kustomization.yaml"]
+    assert f"  - {entry}\n" in edits[f"{listing}kustomization.yaml"]
 
 
 def test_a_folder_that_flux_lists_by_itself(tmp_path: Path) -> None:

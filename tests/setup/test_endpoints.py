@@ -56,6 +56,7 @@ def test_the_most_used_comes_first_with_its_region() -> None:
         ("http://minio.storage.svc", "only pods can reach it"),
         ("https://s3.${SECRET_DOMAIN}", "a variable is in it"),
         ("https://me:hunter2hunter2@s3.example.com", "a login is in it"),
+        ("https://[s3.example.com", "it is no URL"),
         ("http://192.0.2.1:9000", ""),
     ],
 )

@@ -3,6 +3,7 @@
 import atexit
 import re
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -198,6 +199,53 @@ def test_what_the_user_says_counts(tmp_path: Path) -> None:
     made = draft(workspace(tmp_path), {**ENDPOINT, "s3.retention_days": "8", "vector.name": "shipper"}, None)
     settings = load([Layer(FILE, yaml.safe_load(made.text))])
     assert (settings.s3.retention_days, settings.vector.name) == (8, "shipper")
+
+
+def test_an_answer_may_be_none(tmp_path: Path) -> None:
+    made = draft(
+        workspace(tmp_path), {**ENDPOINT, "gitops.repositories": "null", "vector.name": "null"}, None
+    )
+    settings = load([Layer(FILE, yaml.safe_load(made.text))])
+    assert (settings.gitops.repositories, settings.vector.name) == (None, "null")
+
+
+def test_what_is_left_out_is_not_asked_for(tmp_path: Path) -> None:
+    here = workspace(tmp_path, second_grafana)
+    assert "grafana.path" in by_key(draft(here, ENDPOINT, None))
+    settings = replace(DOCUMENTED, grafana=replace(DOCUMENTED.grafana, manage="none"))
+    without = Workspace(settings, here.repository)
+    assert "grafana.path" not in by_key(draft(without, ENDPOINT, None))
+
+
+def endpoint_asked_for(here: Workspace) -> str:
+    """All that its owner is shown."""
+    asked: list[Finding] = []
+
+    def answer(finding: Finding) -> str:
+        asked.append(finding)
+        return ENDPOINT["s3.endpoint"]
+
+    made = draft(here, {}, answer)
+    assert [item.key for item in asked] == ["s3.endpoint"]
+    return "\n".join((str(asked), *made.lines(), made.text, str(made.data(FILE))))
+
+
+def test_a_login_in_an_endpoint_is_not_told(tmp_path: Path) -> None:
+    def with_login(root: Path) -> None:
+        text = "bucket: backups\nendpoint: https://me:hunter2hunter2@s3.example.com\n"
+        (root / "kubernetes/apps/default/podinfo/app/values.yaml").write_text(text, encoding="utf-8")
+
+    told = endpoint_asked_for(workspace(tmp_path, with_login))
+    assert "a login is in it" in told
+    assert "hunter2hunter2" not in told
+
+
+def test_the_settings_file_is_no_evidence(tmp_path: Path) -> None:
+    def with_settings(root: Path) -> None:
+        text = "s3:\n  bucket: logs\n  endpoint: https://old.example.com\n"
+        (root / FILE).write_text(text, encoding="utf-8")
+
+    assert "old.example.com" not in endpoint_asked_for(workspace(tmp_path, with_settings))
 
 
 @pytest.mark.parametrize(
