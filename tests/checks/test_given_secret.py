@@ -228,6 +228,10 @@ def test_variables_of_flux_are_no_plaintext(given: Place) -> None:
     put(given, secret(**{name: f"${{{name.upper()}}}" for name in ALL_KEYS}))
     assert len(remarks(given)) == 1
     put(given, secret(**dict.fromkeys(ALL_KEYS, "canary")))
+    found = verdicts(given)["DoD-004-02"]
+    assert found.status is Status.FAIL
+    # No task writes what somebody else gives.
+    assert found.remedy.endswith(f"then sops encrypt -i {APP}/given.yaml")
     with pytest.raises(RefusedError, match="in plaintext, not yet committed"):
         remarks(given)
 

@@ -22,6 +22,7 @@ from tasks.core.settings import DOCUMENTED, Charts, Settings
 from tasks.demo.sandbox import make_repository
 from tasks.model import Model
 from tasks.steps import STEPS
+from tasks.yaml.templates import MARKER
 from tests import charts, shapes
 from tests.checks.deployed import answers, deploy, edit, workspace_of
 from tests.checks.memory import Memory, remember
@@ -315,6 +316,10 @@ def test_a_second_data_source_of_our_name_is_refused(tmp_path: Path) -> None:
     assert "grafana/app/logs.yaml has a data source named 'Parseable'" in error.summary
     own = replace(DOCUMENTED, grafana=replace(DOCUMENTED.grafana, datasource_name="Logs"))
     assert paths_of(planned(tmp_path / "repository", own)) == [SOURCE]
+    # One that the playbook wrote is that of another cluster.
+    other = tmp_path / "repository" / APPS / "grafana/app/logs.yaml"
+    other.write_text(f"{MARKER}\n{other.read_text()}")
+    assert paths_of(planned(tmp_path / "repository")) == [SOURCE]
 
 
 def test_a_url_of_the_plugin_is_nothing_for_the_operator(tmp_path: Path) -> None:

@@ -1,22 +1,27 @@
 """Suspension: what keeps Flux from applying ours, and what is suspended beside them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from checks.suspension import nothing_is_suspended
 from tasks.core.outcomes import Status
+from tasks.core.settings import DOCUMENTED
+from tasks.model import Model
 from tests.checks.deployed import (
     APPS,
     CLUSTER,
     KS,
     RELEASE,
+    answers,
     deployed,  # noqa: F401
     edit,
     flux,
     found,
     root,  # noqa: F401
+    workspace_of,
     write,
 )
 from tests.flux.test_cluster import SOURCE
@@ -150,3 +155,10 @@ def test_what_is_suspended(
         assert place.startswith(path)
         file, _, number = place.partition(":")
         assert line in (root / file).read_text().splitlines()[int(number) - 1]
+
+
+def test_grafana_that_is_left_out_may_be_suspended(root: Path) -> None:  # noqa: F811
+    suspended(f"{APPS}/grafana/app/helmrelease.yaml")(root)
+    settings = replace(DOCUMENTED, grafana=replace(DOCUMENTED.grafana, manage="none"))
+    outcomes = answers(nothing_is_suspended, Model(workspace_of(root, settings)))
+    assert [one.status for one in outcomes] == [Status.PASS]

@@ -29,6 +29,18 @@ def test_a_new_folder_is_found_again_after_its_first_file(tmp_path: Path, gitops
     assert apps_of(found(tmp_path / "taken", files, gitops)) != NEW
 
 
+def test_a_new_folder_has_the_namespace_that_is_set(tmp_path: Path) -> None:
+    """So have the Kustomizations in it, where the neighbours name theirs."""
+    named = "kind: Kustomization\nmetadata:\n  namespace: default\n"
+    files = {
+        path: text.replace("kind: Kustomization\nmetadata:\n", named) if path.endswith("/ks.yaml") else text
+        for path, text in trees.nothing_of_monitoring().items()
+    }
+    for gitops, expected in ((Gitops(), "monitoring"), (Gitops(namespace="logs"), "logs")):
+        layout = found(tmp_path, files, gitops)
+        assert (layout.namespace, layout.flux_namespace) == (expected, expected)
+
+
 @pytest.mark.parametrize("brings", [True, False])
 def test_a_component_may_bring_the_namespace(tmp_path: Path, brings: bool) -> None:
     files = trees.nothing_of_monitoring()

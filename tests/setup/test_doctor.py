@@ -19,6 +19,7 @@ from tasks.effects.git import Git
 from tasks.effects.repository import Repository
 from tasks.setup.doctor import Part, State, examine_machine, examine_repository, not_found, task_lines
 from tasks.workspace import Network, Workspace
+from tests import shapes
 from tests.s3_double import Minio, serving
 
 OK, MISSING, OPTIONAL = State.OK, State.MISSING, State.OPTIONAL
@@ -218,6 +219,21 @@ def test_an_s3_server_that_is_not_there(root: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("S3_ACCESS_KEY_ID", "access")
     monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "secret")
     assert states(examined(root, settings))["S3 server"] is MISSING
+
+
+def test_what_is_left_out_is_not_missing(root: Path) -> None:
+    shutil.rmtree(root / "kubernetes/apps/monitoring/grafana")
+    shapes.edit(root / "kubernetes/apps/monitoring/kustomization.yaml", "  - ./grafana/ks.yaml\n", "")
+    parts = {part.name: part for part in examined(root)}
+    assert parts["Grafana"].state is MISSING
+    settings = replace(
+        DOCUMENTED,
+        grafana=replace(DOCUMENTED.grafana, manage="none"),
+        secret=replace(DOCUMENTED.secret, manage="existing"),
+    )
+    parts = {part.name: part for part in examined(root, settings)}
+    assert "Grafana" not in parts
+    assert parts["S3 credentials"].tasks == ("TASK-001",)
 
 
 def test_a_bug_in_one_look_does_not_end_the_others(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
