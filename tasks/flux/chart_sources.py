@@ -52,11 +52,13 @@ def find_chart_sources(settings: Settings, scope: Scope) -> ChartSources | Missi
     if settings.gitops.repositories is None:
         return ChartSources(None, _file_beside(scope))
     wanted = posixpath.normpath(settings.gitops.repositories)
-    if _is_of_one_cluster(scope, wanted):
+    is_chosen = settings.chosen("gitops.repositories")
+    # A HelmRepository in a folder of several clusters harms none; that is for the owner to say.
+    if _is_given(scope, wanted) if is_chosen else _is_of_one_cluster(scope, wanted):
         return ChartSources(wanted)
-    if settings.chosen("gitops.repositories"):
+    if is_chosen:
         return MissingError(
-            f"{wanted} has no kustomization.yaml that this cluster alone is given",
+            f"{wanted} has no kustomization.yaml that this cluster is given",
             "gitops.repositories must be a folder of HelmRepositories with a kustomization, or null: "
             "then one is written beside each app",
         )
@@ -86,8 +88,13 @@ def _is_beside_release(scope: Scope, item: FluxObject) -> bool:
 
 def _is_of_one_cluster(scope: Scope, folder: str) -> bool:
     """Whether a folder has a kustomization that this cluster gets, and no other does."""
+    return _is_given(scope, folder) and scope.tree.kustomizations[folder] not in scope.shared
+
+
+def _is_given(scope: Scope, folder: str) -> bool:
+    """Whether a folder has a kustomization that this cluster gets."""
     listing = scope.tree.kustomizations.get(folder)
-    return listing is not None and scope.has(listing) and listing not in scope.shared
+    return listing is not None and scope.has(listing)
 
 
 def _file_beside(scope: Scope) -> str:

@@ -137,9 +137,9 @@ def test_two_clusters_of_which_one_gets_ours(root: Path) -> None:  # noqa: F811
     # The other cluster's are no help.
     edit(root, KS, "spec:\n", "spec:\n  dependsOn: [{name: tools, namespace: flux-system}]\n")
     write(root, "clusters/staging/tools.yaml", flux("tools", "./own/base"))
-    assert statuses(sources_exist, root) == {PASS}
-    edit(root, KS, "name: tools", "name: tolls")
     assert statuses(sources_exist, root) == {FAIL}
+    write(root, "clusters/production/tools.yaml", flux("tools", "./own/base"))
+    assert statuses(sources_exist, root) == {PASS}
 
 
 PATCHES = """\

@@ -87,3 +87,5 @@ def test_a_folder_of_chart_sources_is_of_this_cluster_alone(tmp_path: Path, is_s
     assert apps_of(here) == "apps/monitoring"
     assert isinstance(here.chart_sources, ChartSources)
     assert here.chart_sources.folder == (None if is_shared else "charts")
+    chosen = found(tmp_path, files, Gitops(cluster="flux", repositories="charts"))
+    assert chosen.chart_sources == ChartSources("charts")
