@@ -110,7 +110,7 @@ def _file_beside(scope: Scope) -> str:
         )
         found = most_common(name for name in names if "repo" in name)
         if found is not None:
-            return re.sub(r"\boci|^oci", "helm", str(found))
+            return re.sub(r"\boci", "helm", str(found))
     return USUAL_FILE
 
 

@@ -201,7 +201,7 @@ def _no_apps(tree: Tree, scopes: Sequence[Scope]) -> MissingError:
         )
     elsewhere = sorted({item.origin[1] for item in applied if not item.files and item.origin is not None})
     if elsewhere:
-        named = ", ".join(elsewhere[:_MOST_NAMED]) + (", …" if len(elsewhere) > _MOST_NAMED else "")
+        named = _shortened(elsewhere)
         why = f"the Kustomizations of this repository apply other sources ({named}), and list no apps here"
     elif scopes:
         why = "the Kustomizations of this repository lead to no kustomization that lists apps"

@@ -128,21 +128,23 @@ def second_grafana(root: Path) -> None:
     shapes.edit(folder / "kustomization.yaml", "  - ./podinfo", "  - ./grafana.yaml\n  - ./podinfo")
 
 
+def called_logs(root: Path) -> None:
+    """A folder of a name that tells nothing, without the stack that brings Grafana."""
+    shapes.observability(root)
+    (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
+    for path in root.rglob("*.yaml"):
+        text = path.read_text().replace("./observability", "./logs")
+        path.write_text(text.replace("apps/observability", "apps/logs"))
+    (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
+
+
 def test_what_is_not_found_says_what_was_considered(tmp_path: Path) -> None:
     def two_folders(root: Path) -> None:
-        shapes.observability(root)
-        (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
-        for path in root.rglob("*.yaml"):
-            path.write_text(
-                path.read_text()
-                .replace("./observability", "./logs")
-                .replace("apps/observability", "apps/logs")
-            )
+        called_logs(root)
         grafana = root / "kubernetes/apps/logs/grafana/app/helmrelease.yaml"
         grafana.write_text(
             "apiVersion: grafana.integreatly.org/v1beta1\nkind: Grafana\nmetadata: {name: x}\n"
         )
-        (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
         second_grafana(root)
 
     made = draft(workspace(tmp_path, two_folders), ENDPOINT, None)
@@ -163,16 +165,8 @@ def test_what_is_not_found_says_what_was_considered(tmp_path: Path) -> None:
 
 def test_an_answer_may_show_the_rest(tmp_path: Path) -> None:
     def renamed(root: Path) -> None:
-        shapes.observability(root)
-        (root / "kubernetes/apps/observability").rename(root / "kubernetes/apps/logs")
-        for path in root.rglob("*.yaml"):
-            path.write_text(
-                path.read_text()
-                .replace("./observability", "./logs")
-                .replace("apps/observability", "apps/logs")
-            )
+        called_logs(root)
         (root / "kubernetes/apps/logs/grafana/app/helmrelease.yaml").write_text("{}\n")
-        (root / "kubernetes/apps/logs/kube-prometheus-stack/app/helmrelease.yaml").unlink()
         second_grafana(root)
 
     here = workspace(tmp_path, renamed)
