@@ -3,12 +3,14 @@
 import io
 import logging
 import os
+import queue
 import resource
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 # Of what a program writes; all that is asked of programs here takes a fraction of it.
 _MOST_OUTPUT = 256 << 20
+_PATIENCE = 2.0  # seconds that a program has to end when it is asked to
 
 
 class EndlessError(RefusedError):
@@ -105,8 +108,6 @@ def run(
     if program is None:
         raise UnavailableError(f"{argv[0]} is not installed", missing_hint)
     out, err = _Output(), _Output()
-    handed_on = {name: value for name, value in os.environ.items() if not withheld(name)}
-    merged = {**handed_on, **(environment or {})}
     # What has a deadline writes nothing that it would have to put in order.
     ending = signal.SIGTERM if seconds is None else signal.SIGKILL
     try:
@@ -117,7 +118,7 @@ def run(
                 _in=stdin,
                 _out=out,
                 _err=err,
-                _env={name: value for name, value in merged.items() if value is not None},
+                _env=_environment(withheld, environment),
                 _tty_out=False,
                 _bg=True,
                 _bg_exc=False,
@@ -153,6 +154,99 @@ def run(
     if out.is_cut or err.is_cut:
         raise EndlessError(f"{argv[0]} wrote more than {_MOST_OUTPUT >> 20} MiB", "run it by hand to see why")
     return Result(process.exit_code, out.getvalue(), err.getvalue().decode(errors="replace"))
+
+
+class Companion:
+    """A program that runs beside us until it is not needed any more; see ``beside``."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._complaints = _Output()
+        self.is_alive = True
+
+    @property
+    def said(self) -> str:
+        """What it wrote to standard error so far, stripped."""
+        return self._complaints.getvalue().decode(errors="replace").strip()
+
+    def line(self, seconds: float) -> str | None:
+        """Its next line on standard output, stripped; None if it ended without one.
+
+        Raises:
+            EndlessError: it wrote none in ``seconds``.
+        """
+        try:
+            return self._lines.get(timeout=seconds)
+        except queue.Empty:
+            raise EndlessError(f"no answer within {seconds:g} s", "run it by hand to see why") from None
+
+
+@contextmanager
+def beside(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str | None] | None = None,
+    withheld: Callable[[str], bool] = is_private,
+    missing_hint: str = "",
+) -> Iterator[Companion]:
+    """Have ``argv`` run in ``cwd`` while the block does; it is ended with the block, and at an interrupt.
+
+    Of the variables it gets what ``run`` hands on.
+
+    Raises:
+        UnavailableError: the program is not installed, or cannot be run.
+    """
+    import sh
+
+    logging.getLogger("sh").setLevel(logging.WARNING)
+    program = find(argv[0])
+    if program is None:
+        raise UnavailableError(f"{argv[0]} is not installed", missing_hint)
+    companion = Companion()
+
+    try:
+        with interrupts.held():
+            process = sh.Command(program)(
+                *argv[1:],
+                _cwd=str(cwd),
+                _in=b"",
+                _out=lambda line: companion._lines.put(line.strip()),
+                _err=companion._complaints,
+                _env=_environment(withheld, environment),
+                _tty_out=False,
+                _bg=True,
+                _bg_exc=False,
+                _ok_code=list(range(256)),
+            )
+            _running[process.pid] = signal.SIGTERM
+    except (sh.ForkException, OSError):
+        raise UnavailableError(f"{program} cannot be run", missing_hint) from None
+
+    def wait() -> None:
+        with suppress(sh.SignalException, ChildProcessError):
+            process.wait()  # all that it wrote has been read by then
+        companion.is_alive = False
+        companion._lines.put(None)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    try:
+        if interrupts.is_ending():
+            _end(process.pid, signal.SIGTERM)
+        yield companion
+    finally:
+        del _running[process.pid]
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if companion.is_alive:
+                _end(process.pid, number)
+            waiting.join(_PATIENCE)
+
+
+def _environment(withheld: Callable[[str], bool], more: Mapping[str, str | None] | None) -> dict[str, str]:
+    """The variables of a program: ours without those withheld from it, and ``more``; None takes one away."""
+    merged = {name: value for name, value in os.environ.items() if not withheld(name)} | dict(more or {})
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def _end(pid: int, number: int) -> None:

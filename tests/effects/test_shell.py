@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from pyrage import x25519
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
 from tasks.effects.git import Git
+from tasks.effects.shell import EndlessError
 from tasks.effects.sops import Sops, secret_document
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,3 +208,44 @@ def test_what_writes_without_end_is_not_kept(
     assert shell.run(("sh", "-c", f"head -c 1000000 /dev/zero{stream}"), cwd=tmp_path).code == 0
     with pytest.raises(shell.EndlessError, match="sh wrote more than 1 MiB"):
         shell.run(("sh", "-c", f"head -c 3000000 /dev/zero{stream}"), cwd=tmp_path)
+
+
+def test_a_program_beside_us_ends_with_the_block(tmp_path: Path) -> None:
+    script = "echo ready; echo oops >&2; sleep 60 & echo $!; wait"
+    with shell.beside(("sh", "-c", script), cwd=tmp_path) as companion:
+        assert companion.line(5) == "ready"
+        child = int(companion.line(5) or 0)
+        assert (companion.is_alive, companion.said) == (True, "oops")
+        with pytest.raises(EndlessError, match=r"no answer within 0\.1 s"):
+            companion.line(0.1)
+    assert not companion.is_alive
+    # What it had started is gone, too.
+    with pytest.raises(ProcessLookupError):
+        _wait_for_the_end_of(child)
+
+
+def test_a_program_beside_us_that_does_not_listen_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "_PATIENCE", 0.2)
+    script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    with shell.beside(("sh", "-c", script), cwd=tmp_path) as companion:
+        assert companion.line(5) == "ready"
+    assert not companion.is_alive
+
+
+def test_a_program_beside_us_that_dies(tmp_path: Path) -> None:
+    with shell.beside(("sh", "-c", "echo no such context >&2; exit 1"), cwd=tmp_path) as companion:
+        assert companion.line(5) is None
+        assert (companion.is_alive, companion.said) == (False, "no such context")
+    with (
+        pytest.raises(RefusedError, match="no-such-program is not installed"),
+        shell.beside(("no-such-program",), cwd=tmp_path),
+    ):
+        pass
+
+
+def _wait_for_the_end_of(pid: int) -> None:
+    for _ in range(100):
+        os.kill(pid, 0)
+        time.sleep(0.02)
