@@ -36,10 +36,11 @@ class Request(NamedTuple):
     method: str
     path: str
     headers: Message
+    body: bytes = b""
 
 
 class Reply(NamedTuple):
-    """What is answered; a header may be given more than once."""
+    """What is answered; a header may be given more than once. Status 0: the connection is closed."""
 
     status: int
     body: bytes = b""
@@ -76,9 +77,13 @@ def serving(
         timeout = _IMPATIENCE
 
         def _reply(self) -> None:
-            request = Request(self.command, self.path, self.headers)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = Request(self.command, self.path, self.headers, body)
             server.requests.append(request)
             reply = answer(request)
+            if not reply.status:
+                self.close_connection = True
+                return
             self.send_response(reply.status)
             given = {name.lower() for name, _ in reply.headers}
             length = [] if "content-length" in given else [("Content-Length", str(len(reply.body)))]
@@ -88,7 +93,7 @@ def serving(
             if self.command != "HEAD":
                 self.wfile.write(reply.body)
 
-        do_GET = do_HEAD = _reply  # noqa: N815 (the base class's names)
+        do_GET = do_HEAD = do_POST = do_PUT = _reply  # noqa: N815 (the base class's names)
 
         def do_CONNECT(self) -> None:
             if certificate is None:

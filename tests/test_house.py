@@ -33,6 +33,7 @@ ROOMS = (
     "tasks/flux",
     "tasks/workspace.py",
     "tasks/subjects",
+    "tasks/live",
     "tasks/model.py",
     "tasks/steps.py",
     "checks",

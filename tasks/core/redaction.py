@@ -69,13 +69,29 @@ _OPENS_BLOCK = re.compile(r"(?:[&!]\S+\s+)*[|>][-+0-9]*\s*")
 _MARKS_NO_END = re.compile(r"\s*$|<{7}|={7}|>{7}|\|{7}|\s*\{[{%]")
 
 
+# Secrets that this run has read, by their value: no look of theirs would tell.
+_known: set[str] = set()
+_SHORTEST = 6  # characters; words of fewer are in too many others
+
+
+def hide(value: str) -> None:
+    """Have ``value`` hidden from now on wherever ``redacted`` is asked."""
+    if len(value) >= _SHORTEST:
+        _known.add(value)
+
+
+def _by_value(text: str) -> Iterator[Span]:
+    for value in _known:
+        yield from (found.span() for found in re.finditer(re.escape(value), text))
+
+
 def redacted(text: str) -> str:
-    """A sentence, or what a program said, without the secrets that it quotes.
+    """A sentence, or what a program said, without the secrets that it quotes, or that were read.
 
     >>> redacted("cannot reach https://me:pw@host.test/x: password=hunter2; try again")
     'cannot reach https://(not shown)@host.test/x: password=(not shown); try again'
     """
-    return with_hidden(text, text_spans(text, sentence=True))
+    return with_hidden(text, (*text_spans(text, sentence=True), *_by_value(text)))
 
 
 def with_hidden(text: str, spans: Iterable[Span]) -> str:

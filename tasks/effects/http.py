@@ -19,12 +19,14 @@ from tasks.core.errors import OfflineError
 SECONDS = 10.0  # of silence
 BODY_BYTES = 1 << 20  # of a body that are read
 
-Method = Literal["HEAD", "GET"]
+Method = Literal["HEAD", "GET", "POST", "PUT"]
 
 _AGENT = "parseable-playbook"  # some servers turn away what urllib calls itself
 _MOST_REQUESTS = 10  # for one question
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_HEAD = frozenset({405, 501})
+# What asks only; anything else is not sent to another address than the one that was meant.
+_ASKING = frozenset({"HEAD", "GET"})
 # All that goes along to another server: any other header may be a credential.
 _HARMLESS = frozenset({"accept", "user-agent"})
 _PORTS = {"http": 80, "https": 443}
@@ -55,28 +57,32 @@ def ask(
     *,
     method: Method = "HEAD",
     headers: Mapping[str, str] = MappingProxyType({}),
+    body: bytes | None = None,
     timeout: float = SECONDS,
+    is_direct: bool = False,
 ) -> Answer:
     """Ask for ``url`` (http or https) and follow redirects; a server without HEAD is asked by GET.
 
     Whatever the status is, it is an answer. ``timeout`` is the longest silence, in seconds. The variables
-    ``http_proxy``, ``https_proxy``, ``no_proxy`` and ``SSL_CERT_FILE`` hold. To another server a redirect
-    takes no credentials along (RFC 9110, section 15.4), nor from https to http.
+    ``http_proxy``, ``https_proxy``, ``no_proxy`` and ``SSL_CERT_FILE`` hold; the first three not where
+    ``is_direct``, as for a port that is forwarded to this computer. To another server a redirect takes no
+    credentials along (RFC 9110, section 15.4), nor from https to http; with a ``body`` none is followed.
 
     Raises:
         NoAnswerError: no network, no such host, a certificate that is not trusted, silence, or no HTTP.
         OfflineError: ``url`` or a redirect is no address that can be asked, or redirects do not end.
     """
-    opener = _opener()
+    opener = _opener(is_direct=is_direct)
     sent = {"User-Agent": _AGENT, **headers}
     parts = address(url)
     for _ in range(_MOST_REQUESTS):
-        request = Request(url, headers=sent, method=method)  # noqa: S310 (its scheme is known by now)
+        request = Request(url, body, sent, method=method)  # noqa: S310 (its scheme is known by now)
         answer = _exchange(opener, request, timeout)
         if method == "HEAD" and answer.status in _NO_HEAD:
             method = "GET"
             continue
-        if answer.status not in _REDIRECTS or "Location" not in answer.headers:
+        is_elsewhere = answer.status in _REDIRECTS and "Location" in answer.headers
+        if not is_elsewhere or method not in _ASKING:
             return answer
         url = _target(answer)
         before, parts = parts, address(url)
@@ -119,10 +125,11 @@ def is_loopback(parts: SplitResult) -> bool:
         return host == "localhost"
 
 
-def _opener() -> OpenerDirector:
+def _opener(*, is_direct: bool) -> OpenerDirector:
     # urllib's own opener also does FTP and files, and its redirects take every header along.
     opener = OpenerDirector()
-    for handler in (ProxyHandler(), UnknownHandler(), HTTPHandler(), HTTPSHandler()):
+    proxies = ProxyHandler({}) if is_direct else ProxyHandler()
+    for handler in (proxies, UnknownHandler(), HTTPHandler(), HTTPSHandler()):
         opener.add_handler(handler)
     return opener
 

@@ -126,6 +126,21 @@ def test_a_get_that_is_refused_is_not_repeated(status: int) -> None:
     assert len(server.requests) == 1
 
 
+def test_what_is_sent_goes_nowhere_else() -> None:
+    with serving(redirecting({"/a": "/b"}, 307)) as server:
+        answer = http.ask(f"{server.url}/a", method="POST", body=b"mine", headers={"X-Api-Key": "mine"})
+    assert (answer.status, answer.headers["Location"]) == (307, "/b")
+    assert [(asked.method, asked.path, asked.body) for asked in server.requests] == [("POST", "/a", b"mine")]
+
+
+def test_a_forwarded_port_is_asked_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(fine) as proxy, serving(fine) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert http.ask(f"{server.url}/a", method="PUT", body=b"x", is_direct=True).status == 200
+    assert not proxy.requests
+    assert [(asked.method, asked.body) for asked in server.requests] == [("PUT", b"x")]
+
+
 def test_only_the_start_of_a_long_body_is_read() -> None:
     with serving(lambda _: Reply(200, b"x" * (http.BODY_BYTES + 1))) as server:
         assert http.ask(server.url, method="GET").body == b"x" * http.BODY_BYTES
