@@ -358,13 +358,19 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
     changes = sum(len(item.changes) for item in plans)
     if options.as_json:
         console.write_json(
-            _report([TaskPlan(item.spec, skipped=item.skipped) for item in plans], verdicts, plans)
+            _report(
+                [TaskPlan(item.spec, skipped=item.skipped, is_open=item.is_open) for item in plans],
+                verdicts,
+                plans,
+            )
         )
         return
     made = f"{changes} change{'s' if changes != 1 else ''}" if changes else "nothing to change"
     asked = sum(not item.skipped for item in plans)
     more = f", {len(plans) - asked} not asked for" if asked < len(plans) else ""
-    console.say(f"{asked}/{asked} done, {made}{more}")
+    still_open = [item.spec.id for item in plans if item.is_open]
+    more += f", {', '.join(still_open)} not known" if still_open else ""
+    console.say(f"{asked - len(still_open)}/{asked} done, {made}{more}")
     for change in (*commits, *pushes):
         console.say(f"    {change.summary}")
     for line in after.next_steps(workspace, is_pushed=bool(pushes)) if is_first else ():

@@ -99,7 +99,9 @@ def _layers(config: Config) -> list[settings.Layer]:
     means it. And invoke.yaml holds a value for everything: nothing would count below it.
     """
     return [
-        settings.Layer(str(config._project_path), _file(config._project_path, config._project)),
+        settings.Layer(
+            str(config._project_path), _file(config._project_path, config._project), defaults=True
+        ),
         settings.Layer(str(config._system_path), _file(config._system_path, config._system), shared=True),
         settings.Layer(str(config._user_path), _file(config._user_path, config._user), shared=True),
         # The repository's own file has its place here (_SHARED).
@@ -164,7 +166,7 @@ def _check_keys(path: Path, text: str) -> None:
     # JSON is YAML, but for tabs, which it has only around what it says.
     text = text.replace("\t", " ")
     top = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    _check_once(top, path, "", set(vars(settings.DOCUMENTED)))
+    _check_once(top, path, "", set(settings.SECTIONS))
 
 
 def _check_once(node: Any, path: Path, above: str, wanted: set[str] | None = None) -> None:

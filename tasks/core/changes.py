@@ -50,6 +50,10 @@ class Skip:
 
 @dataclass(frozen=True)
 class Remark:
-    """Something a task's plan says without changing anything."""
+    """Something a task's plan says without changing anything.
+
+    ``is_open``: it says what could not be found out, so that no changes do not mean that all is done.
+    """
 
     text: str
+    is_open: bool = False

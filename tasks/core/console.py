@@ -275,7 +275,7 @@ def rendered(show: Callable[[], None]) -> str:
 def _in_short(plans: Sequence[TaskPlan]) -> str:
     """How many tasks are in which state: "done: 1  changes: 9  blocked: 1"."""
     states = [plan.state for plan in plans]
-    shown = ("done", "changes", "blocked", *(["skipped"] if "skipped" in states else []))
+    shown = ("done", "changes", "blocked", *(one for one in ("unknown", "skipped") if one in states))
     return "  ".join(f"{state}: {states.count(state)}" for state in shown)
 
 
@@ -331,7 +331,8 @@ def task_state(plan: TaskPlan, verdicts: Sequence[Verdict]) -> str:
     """A task's state as it is, whatever keeps it from being run.
 
     ``blocked``: not known. ``not started``: nothing of it is there. ``changes``: what is there says something
-    else. ``failed``: all is in place and a check does not hold.
+    else. ``failed``: all is in place and a check does not hold. ``unknown``: part of it could not be looked
+    at.
     """
     if plan.skipped:
         return "skipped"
@@ -340,7 +341,7 @@ def task_state(plan: TaskPlan, verdicts: Sequence[Verdict]) -> str:
     if plan.changes:
         holds = any(verdict.outcome.status is Status.PASS for verdict in verdicts)
         return "changes" if holds or not all(change.is_first for change in plan.changes) else "not started"
-    return "failed" if any(verdict.outcome.stops_push for verdict in verdicts) else "done"
+    return "failed" if any(verdict.outcome.stops_push for verdict in verdicts) else plan.state
 
 
 def _counts(state: str, verdicts: Iterable[Verdict]) -> bool:

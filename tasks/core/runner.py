@@ -44,7 +44,8 @@ class TaskPlan:
     """What one task would do: its changes, or the error that keeps it from knowing.
 
     ``remarks`` are sentences for the user; ``blocked_by`` is the nearest task before it that cannot run;
-    ``skipped`` is why the settings leave it out, empty if they do not.
+    ``skipped`` is why the settings leave it out, empty if they do not; ``is_open`` says that a remark tells
+    what could not be found out.
     """
 
     spec: TaskSpec
@@ -53,15 +54,18 @@ class TaskPlan:
     error: PlaybookError | None = None
     blocked_by: str | None = None
     skipped: str = ""
+    is_open: bool = False
 
     @property
     def state(self) -> str:
-        """``done``, ``changes``, ``blocked`` or ``skipped``."""
+        """``done``, ``changes``, ``unknown``, ``blocked`` or ``skipped``."""
         if self.skipped:
             return "skipped"
         if self.error is not None or self.blocked_by is not None:
             return "blocked"
-        return "changes" if self.changes else "done"
+        if self.changes:
+            return "changes"
+        return "unknown" if self.is_open else "done"
 
 
 class Progress(Protocol):
@@ -98,10 +102,11 @@ def make_plans(steps: Mapping[str, Step[W, Any]], workspace: W, tasks: Iterable[
             plans.append(TaskPlan(step.spec, skipped=left_out))
             continue
         changes = tuple(item for item in planned if isinstance(item, Change))
-        remarks = tuple(item.text for item in planned if isinstance(item, Remark))
+        remarks = [item for item in planned if isinstance(item, Remark)]
+        said, is_open = tuple(item.text for item in remarks), any(item.is_open for item in remarks)
         if changes:
             workspace.lay_over(changes)
-        plans.append(TaskPlan(step.spec, changes, remarks, blocked_by=blocker))
+        plans.append(TaskPlan(step.spec, changes, said, blocked_by=blocker, is_open=is_open))
     if any(plan.changes for plan in plans):
         workspace.refresh()
     return plans

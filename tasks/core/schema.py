@@ -6,7 +6,7 @@ import types
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from tasks.core.settings import Settings
+from tasks.core.settings import SECTIONS, Settings
 
 _DEFAULTS = Path(__file__).resolve().parents[2] / "invoke.yaml"
 _TYPES: dict[type, str] = {str: "string", int: "integer", types.NoneType: "null"}
@@ -17,13 +17,13 @@ _COMMENTED = re.compile(r"  (\w+):.*?\s#\s+(.*\S)\s*$")
 def settings_schema() -> dict[str, Any]:
     """The schema of a settings file."""
     comments = _comments(_DEFAULTS.read_text(encoding="utf-8"))
-    sections = get_type_hints(Settings)
+    hints = get_type_hints(Settings)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Settings of parseable-playbook",
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: _section(name, kind, comments) for name, kind in sections.items()},
+        "properties": {name: _section(name, hints[name], comments) for name in SECTIONS},
     }
 
 

@@ -6,7 +6,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Final, NamedTuple, get_args, get_origin, get_type_hints
 
 from tasks.core.errors import SettingsError
 
@@ -232,7 +232,10 @@ class Commit:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set. Secrets are not settings."""
+    """Everything that can be set. Secrets are not settings.
+
+    ``given`` are the dotted names of those that somebody wrote out, in a file, a variable or a flag.
+    """
 
     gitops: Gitops = field(default_factory=Gitops)
     flux: Flux = field(default_factory=Flux)
@@ -243,26 +246,34 @@ class Settings:
     grafana: Grafana = field(default_factory=Grafana)
     charts: Charts = field(default_factory=Charts)
     commit: Commit = field(default_factory=Commit)
+    given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def chosen(self, key: str) -> bool:
-        """Whether the dotted ``key`` differs from its documented value: then it is obeyed, not discovered."""
+        """Whether the dotted ``key`` is obeyed, not discovered: it was given, or is not the documented value.
+
+        Who writes a value out means it, also where it is the documented one.
+        """
         section, name = key.split(".")
-        return bool(getattr(getattr(self, section), name) != getattr(getattr(DOCUMENTED, section), name))
+        is_other = getattr(getattr(self, section), name) != getattr(getattr(DOCUMENTED, section), name)
+        return is_other or key in self.given
 
 
 DOCUMENTED = Settings()
+SECTIONS: Final = tuple(item.name for item in dataclasses.fields(Settings) if item.name != "given")
 
 
 @dataclass(frozen=True)
 class Layer:
     """One source of configuration: ``origin`` names it to the user; later layers win over earlier ones.
 
-    ``shared`` layers (the user's or the system's own Invoke files) may hold sections of other projects.
+    ``shared`` layers (the user's or the system's own Invoke files) may hold sections of other projects. One
+    of ``defaults`` holds a value for everything: what it says is not given by anybody.
     """
 
     origin: str
     data: Mapping[str, Any]
     shared: bool = False
+    defaults: bool = False
 
 
 def load(layers: Iterable[Layer], other_sections: Iterable[str] = ()) -> Settings:
@@ -271,20 +282,24 @@ def load(layers: Iterable[Layer], other_sections: Iterable[str] = ()) -> Setting
     Raises:
         SettingsError: an unknown key, a wrong type or a malformed value, with its key, origin and remedy.
     """
-    sections = {item.name: item.type for item in dataclasses.fields(Settings)}
+    sections = SECTIONS
     merged: dict[str, dict[str, Any]] = {name: {} for name in sections}
     origins: dict[tuple[str, str], str] = {}
+    chosen: set[str] = set()
     for layer in layers:
         for section, values in layer.data.items():
             if section in sections:
                 given = _section(layer.origin, section, values)
                 merged[section].update(given)
                 origins.update(dict.fromkeys(((section, name) for name in given), layer.origin))
+                if not layer.defaults:
+                    chosen.update(f"{section}.{name}" for name in given)
             elif not layer.shared and section not in other_sections:
                 raise SettingsError(
                     f"unknown setting '{section}' in {layer.origin}", _nearest(str(section), sections)
                 )
-    settings = Settings(**{name: getattr(DOCUMENTED, name).__class__(**merged[name]) for name in sections})
+    made = {name: getattr(DOCUMENTED, name).__class__(**merged[name]) for name in sections}
+    settings = Settings(**made, given=frozenset(chosen))
     if settings.vector.name == settings.parseable.name:
         # The documented names differ: a layer gave at least one of them.
         given = {section: origins[section, "name"] for section in sections if (section, "name") in origins}
@@ -304,29 +319,29 @@ def environment(variables: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """
     _check_similar(variables)
     found: dict[str, dict[str, Any]] = {}
-    for section in dataclasses.fields(Settings):
-        prefix = _variable(section.name, "")
-        kinds = kinds_of(section.name)
+    for section in SECTIONS:
+        prefix = _variable(section, "")
+        kinds = kinds_of(section)
         for variable, value in variables.items():
             if not variable.startswith(prefix):
                 continue
             name = variable.removeprefix(prefix).lower()
             if dict in kinds.get(name, ()):
                 raise SettingsError(
-                    f"{section.name}.{name} cannot be set in the environment ({variable})",
+                    f"{section}.{name} cannot be set in the environment ({variable})",
                     "set it in a file for invoke -f",
                 )
-            if name not in kinds or variable != _variable(section.name, name):
-                known = [_variable(section.name, kind) for kind in kinds]
+            if name not in kinds or variable != _variable(section, name):
+                known = [_variable(section, kind) for kind in kinds]
                 raise SettingsError(
                     f"unknown setting '{variable}' in the environment", _nearest(variable, known)
                 )
             if int in kinds[name] and not value.isdecimal():
                 raise SettingsError(
-                    f"{section.name}.{name} in the environment ({variable}) must be a whole number",
+                    f"{section}.{name} in the environment ({variable}) must be a whole number",
                     f"it is '{value}'",
                 )
-            found.setdefault(section.name, {})[name] = int(value) if int in kinds[name] else value
+            found.setdefault(section, {})[name] = int(value) if int in kinds[name] else value
     return found
 
 
@@ -336,11 +351,7 @@ def _variable(section: str, name: str) -> str:
 
 def _check_similar(environment: Mapping[str, str]) -> None:
     """Refuse a variable that is nearly one of ours; those of other projects are let be."""
-    known = [
-        _variable(section.name, name)
-        for section in dataclasses.fields(Settings)
-        for name in kinds_of(section.name)
-    ]
+    known = [_variable(section, name) for section in SECTIONS for name in kinds_of(section)]
     for variable in environment:
         if variable.startswith("INVOKE_") and variable not in known:
             close = difflib.get_close_matches(variable, known, n=1, cutoff=0.9)
@@ -426,7 +437,7 @@ def _type_name(value: Any) -> str:
 
 def kinds_of(section: str) -> dict[str, tuple[type, ...]]:
     """The types that each setting of a section may have; none where there is no such section."""
-    if not hasattr(DOCUMENTED, section):
+    if section not in SECTIONS:
         return {}
     hints = get_type_hints(getattr(DOCUMENTED, section).__class__)
     return {

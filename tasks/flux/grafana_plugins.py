@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.core.settings import Grafana
+from tasks.core.settings import Grafana, Settings
 
 # What Grafana reads: https://grafana.com/docs/grafana/latest/setup-grafana/configure-docker/, and
 # pkg/setting/setting_plugins.go and packaging/docker/run.sh of https://github.com/grafana/grafana.
@@ -53,14 +53,14 @@ def is_ours(grafana: Grafana, text: str) -> bool:
     return grafana.datasource_type in text or (grafana.plugin_url is not None and grafana.plugin_url in text)
 
 
-def stays(grafana: Grafana, variable: str, text: str) -> bool:
+def stays(settings: Settings, variable: str, text: str) -> bool:
     """Whether an entry that is there can stay: by the plugin's id only, where no version is set.
 
     One with a URL is of the form that the playbook writes, and says what the settings do.
     """
-    default = Grafana()
-    if (grafana.plugin_version, grafana.plugin_url) != (default.plugin_version, default.plugin_url):
+    if settings.chosen("grafana.plugin_version") or settings.chosen("grafana.plugin_url"):
         return False
+    grafana = settings.grafana
     return is_ours(grafana, text) and url_in(text) is None and not problem(grafana, variable, text)
 
 

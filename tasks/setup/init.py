@@ -106,6 +106,7 @@ def _with(workspace: Workspace, answers: Mapping[str, str]) -> Workspace:
     settings = workspace.settings
     for section, values in _nested(answers).items():
         settings = replace(settings, **{section: replace(getattr(settings, section), **values)})
+    settings = replace(settings, given=settings.given | answers.keys())
     other = Workspace(settings, workspace.repository, network=workspace.network)
     other.__dict__["tree"] = workspace.tree
     return other

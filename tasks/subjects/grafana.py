@@ -202,7 +202,7 @@ def _file(
                 del values[PLUGINS]
                 values[key] = {name: _with_plugin(settings, name, dig(present, key, name))}
             elif PLUGINS in values and any(
-                stays(settings.grafana, name, str(one)) for one in items(present, PLUGINS)
+                stays(settings, name, str(one)) for one in items(present, PLUGINS)
             ):
                 del values[PLUGINS]
             text = ensure(
@@ -224,7 +224,7 @@ def _with_plugin(settings: Settings, variable: str, text: object) -> str:
     before = text if isinstance(text, str) else ""
     ours = entry(settings.grafana, variable)
     listed = entries(before)
-    if ours in listed or any(stays(settings.grafana, variable, one) for one in listed):
+    if ours in listed or any(stays(settings, variable, one) for one in listed):
         return before
     kept = [ours if is_ours(settings.grafana, one) else one for one in listed]
     return ",".join(dict.fromkeys(kept if ours in kept else [*kept, ours]))

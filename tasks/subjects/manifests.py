@@ -7,6 +7,7 @@ from string import Template
 
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
+from tasks.core.settings import SECTIONS
 from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
 from tasks.flux.chart_sources import charts_file
@@ -110,8 +111,8 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
     settings, layout = workspace.settings, workspace.layout
     values: dict[str, Value | Absent | MissingError] = {
         f"{section}_{name}": value
-        for section, fields in vars(settings).items()
-        for name, value in vars(fields).items()
+        for section in SECTIONS
+        for name, value in vars(getattr(settings, section)).items()
     }
     reference = layout.reference
     values |= {

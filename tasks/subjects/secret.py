@@ -138,8 +138,12 @@ def plan(workspace: Workspace, found: SecretFacts | None) -> Iterator[Change | R
         return
     reason = _reason(workspace, found)
     if found.encrypted is not None and found.values is None:
+        # Without a key pair there is nothing to compare it with.
+        is_open = reason is None and isinstance(found.credentials, S3Credentials)
         yield Remark(
-            f"cannot decrypt {found.path} (no matching key here): a changed S3 key would not be noticed"
+            f"cannot decrypt {found.path} (no matching key here): whether the S3 key in it is the one given "
+            "is not known",
+            is_open,
         )
     if reason is None:
         return

@@ -1,10 +1,20 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tasks.core.errors import SettingsError
-from tasks.core.settings import DOCUMENTED, ENVIRONMENT, Layer, Settings, environment, load
+from tasks.core.settings import (
+    DOCUMENTED,
+    ENVIRONMENT,
+    SECTIONS,
+    Flux,
+    Layer,
+    Settings,
+    environment,
+    load,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 INVOKE_YAML = (ROOT / "invoke.yaml").read_text(encoding="utf-8")
@@ -20,7 +30,7 @@ def from_file(data: object) -> Settings:
 
 def test_the_file_of_defaults_says_what_the_code_says() -> None:
     documented = yaml.safe_load(INVOKE_YAML)
-    assert {section: vars(fields) for section, fields in vars(DOCUMENTED).items()} == documented
+    assert {section: vars(getattr(DOCUMENTED, section)) for section in SECTIONS} == documented
 
 
 def test_the_file_of_defaults_can_be_read_in_every_locale() -> None:
@@ -117,10 +127,23 @@ def test_keys_that_are_no_text(data: dict[object, object]) -> None:
         from_file(data)
 
 
-def test_chosen_means_different_from_documented() -> None:
-    found = from_file({"gitops": {"apps": "clusters/apps"}})
+def test_chosen_means_given_or_different_from_documented() -> None:
+    documented = {"gitops": {"namespace": "monitoring", "apps": "kubernetes/apps/monitoring"}}
+    defaults = {"gitops": {**documented["gitops"], "repositories": "kubernetes/flux/meta/repos"}}
+    found = load([Layer("invoke.yaml", defaults, defaults=True), Layer("my.yaml", documented)])
+    assert found == DOCUMENTED
+    # Written out, and as documented: whoever writes it means it.
+    assert found.chosen("gitops.namespace")
     assert found.chosen("gitops.apps")
     assert not found.chosen("gitops.repositories")
+    assert from_file({"gitops": {"apps": "clusters/apps"}}).chosen("gitops.apps")
+    assert replace(DOCUMENTED, flux=Flux(source="own")).chosen("flux.source")
+    assert not load([Layer("invoke.yaml", defaults, defaults=True)]).chosen("gitops.apps")
+
+
+def test_what_was_given_is_no_setting_itself() -> None:
+    with pytest.raises(SettingsError, match="unknown setting 'given'"):
+        from_file({"given": {"gitops.apps": "x"}})
 
 
 def test_the_largest_and_the_smallest_that_is_taken() -> None:

@@ -146,11 +146,17 @@ def test_without_a_private_key(workspace: Workspace, sample: Path) -> None:
     (remark,) = planned(workspace, closed)
     assert isinstance(remark, Remark)
     assert "no matching key here" in remark.text
+    assert remark.is_open
+    # No key pair, no question; and what is written anew leaves none open.
+    (asked_nothing,) = planned(workspace, replace(closed, credentials=MISSING))
+    assert isinstance(asked_nothing, Remark)
+    assert not asked_nothing.is_open
     changed = replace(with_file(readers=readers("age1one")), values=None)
     with pytest.raises(RefusedError, match=r"must be encrypted anew \(recipients changed"):
         planned(workspace, changed)
     forced = Workspace(Settings(), Repository(Git(sample)), permissions=Permissions(force=True))
     remark, change = planned(forced, changed)
     assert isinstance(remark, Remark)
+    assert not remark.is_open
     assert isinstance(change, EncryptSecret)
     assert change.generate == ("username", "password")

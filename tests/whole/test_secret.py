@@ -102,8 +102,11 @@ def test_every_form_of_sops_rules(playground: PlaygroundMaker, form: str) -> Non
 
 def test_without_a_private_key_names_and_recipients_are_compared(done: Playground) -> None:
     again = done.all(SOPS_AGE_KEY_FILE=None)
-    assert (again.code, again.out) == (0, "11/11 done, nothing to change\n")
+    assert (again.code, again.out) == (0, "10/11 done, nothing to change, TASK-004 not known\n")
     assert "no matching key here" in again.err
+    status = done.on_repository("status", "--json", SOPS_AGE_KEY_FILE=None).data
+    assert status["progress"] == "Progress 10/11"
+    assert [task["id"] for task in status["tasks"] if task["state"] == "unknown"] == ["TASK-004"]
     rules = done.load(".sops.yaml")
     rules["creation_rules"][0]["age"] = recipient()
     done.write(".sops.yaml", yaml.safe_dump(rules))
