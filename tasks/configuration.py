@@ -128,9 +128,11 @@ def _beside(file: Path, data: Mapping[str, Any]) -> Mapping[str, Any]:
         return str(file.parent / expanded(path)) if is_folder else path
 
     changed = dict(data)
-    gitops, charts = data.get("gitops"), data.get("charts")
-    if isinstance(gitops, Mapping) and "path" in gitops:
-        changed["gitops"] = {**gitops, "path": beside(gitops["path"])}
+    charts = data.get("charts")
+    for section, name in (("gitops", "path"), ("cluster", "kubeconfig")):
+        given = data.get(section)
+        if isinstance(given, Mapping) and name in given:
+            changed[section] = {**given, name: beside(given[name])}
     if isinstance(charts, Mapping) and isinstance(charts.get("mirrors"), Mapping):
         mirrors = {url: beside(target) for url, target in charts["mirrors"].items()}
         changed["charts"] = {**charts, "mirrors": mirrors}

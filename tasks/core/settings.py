@@ -224,6 +224,14 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """The running cluster that is asked: None is what kubectl finds."""
+
+    kubeconfig: str | None = _setting(None, _Form(r"[^\x00-\x1f]+", "the path of a file"))
+    context: str | None = _setting(None, _Form(r"[^\s-]\S*", "the name of a context"))
+
+
+@dataclass(frozen=True)
 class Commit:
     """What the commits say. A line that names the playbook always follows."""
 
@@ -245,6 +253,7 @@ class Settings:
     vector: Vector = field(default_factory=Vector)
     grafana: Grafana = field(default_factory=Grafana)
     charts: Charts = field(default_factory=Charts)
+    cluster: Cluster = field(default_factory=Cluster)
     commit: Commit = field(default_factory=Commit)
     given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
