@@ -46,10 +46,12 @@ KINDS: dict[str, tuple[str, tuple[str, ...], str, bool]] = {
     "HelmChart": ("source.toolkit.fluxcd.io", ("v1",), "helmcharts", True),
     "Kustomization": ("kustomize.toolkit.fluxcd.io", ("v1",), "kustomizations", True),
     "HelmRelease": ("helm.toolkit.fluxcd.io", ("v2",), "helmreleases", True),
+    "Prometheus": ("monitoring.coreos.com", ("v1",), "prometheuses", True),
     "ServiceMonitor": ("monitoring.coreos.com", ("v1",), "servicemonitors", True),
 }
 REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict",
            410: "Expired", 429: "TooManyRequests", 500: "InternalError"}  # fmt: skip
+_DISCOVERY = re.compile(r"/(?:version|api(?:/v1)?|apis(?:/[^/]+){0,2})")
 _RESOURCE = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)"
     r"(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?"
@@ -178,7 +180,7 @@ class Cluster:
         refused = self.refuse(request)
         if refused is not None:
             return refused
-        if request.path in ("/api", "/apis", "/version") or request.path.count("/") < 4:
+        if _DISCOVERY.fullmatch(request.path):
             return self._discovery(request.path)
         asked = _RESOURCE.fullmatch(request.path)
         return _NOTHING if asked is None else self._resource(request, asked, body)

@@ -146,7 +146,7 @@ def test_each_refusal_in_its_own_words(
 def test_a_kind_that_is_not_installed_is_told_from_one_that_is_forbidden(
     door: Kubectl, cluster: Cluster
 ) -> None:
-    cluster.without = frozenset({"ServiceMonitor"})
+    cluster.without = frozenset({"ServiceMonitor", "Prometheus"})
     cluster.rules = {}
     with pytest.raises(NotInstalledError, match=r"no API monitoring\.coreos\.com"):
         door.items("/apis/monitoring.coreos.com/v1/namespaces/monitoring/servicemonitors")
