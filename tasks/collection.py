@@ -199,6 +199,23 @@ def verify(
         commands.verify(found, options, asked, probe=not is_dry(context))
 
 
+@task(
+    help={"repo": _REPO["repo"], **_JSON, "yes": _RUN["yes"], "no-push": _RUN["no-push"]},
+    auto_shortflags=False,
+)
+def rollback(
+    context: Context, repo: str = "", yes: bool = False, no_push: bool = False, json: bool = False
+) -> None:
+    """Take the playbook's commits back in one commit, and push it; the bucket and its logs stay."""
+    with reported(as_json=json):
+        found = load(context, repo)
+        from tasks import commands
+
+        options = _options(yes=yes, no_push=no_push, force=False, adopt=False, json=json)
+        code = commands.roll_back(found, options, is_dry=is_dry(context))
+    _end(code)
+
+
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
 def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     """Show which task depends on which."""
@@ -283,6 +300,6 @@ def _single(spec: TaskSpec) -> Task[Any]:
 # It makes the bucket, and writes no file; the last one commits and pushes what all others wrote.
 _FIRST, _LAST = min(CATALOGUE), max(CATALOGUE)
 ns = Collection()
-_PLAIN = (init, doctor, all_tasks, plan, status, verify, graph, settings_schema, demo)
+_PLAIN = (init, doctor, all_tasks, plan, status, verify, rollback, graph, settings_schema, demo)
 for command in (*_PLAIN, *map(_single, CATALOGUE.values())):
     ns.add_task(command)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from checks import registry
 from checks.model import Check, judge
+from tasks.closing import rollback
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.changes import Change
 from tasks.core.console import Console, plan_data, progress, rendered, task_state, verdict_data
@@ -122,6 +123,29 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
     with _locked(workspace, task.lower()):
         plans = _plans_of_one(workspace, task, with_prerequisites=with_prerequisites)
         _run(workspace, options, plans, ask=with_prerequisites)
+
+
+def roll_back(settings: Settings, options: Options, *, is_dry: bool) -> int:
+    """Take the rollout out of the repository, or show how. Returns the exit code, as `plan` does.
+
+    Raises:
+        PlaybookError: what refused; nothing was changed then.
+    """
+    workspace = _workspace(settings, options)
+    console = Console(as_json=options.as_json)
+    if is_dry:
+        found = rollback.planned(workspace)
+        found.show(console)
+        return CHANGES_PLANNED if found.changes else 0
+    with _locked(workspace, "rollback"):
+        found = rollback.planned(workspace)
+        if found.changes:
+            said = Console()
+            _confirm(
+                options, "invoke --dry rollback", lambda: found.summarise(said), lambda: found.show(said)
+            )
+        rollback.carry_out(found, console)
+    return 0
 
 
 def status(settings: Settings, options: Options) -> None:
@@ -319,18 +343,29 @@ def _run(workspace: Workspace, options: Options, plans: Sequence[TaskPlan], *, a
 
 
 def _approve(plans: Sequence[TaskPlan], options: Options) -> None:
+    console = Console()
+    _confirm(options, "invoke plan", lambda: console.show_summary(plans), lambda: console.show_plan(plans))
+
+
+def _confirm(options: Options, review: str, summarise: Callable[[], None], show: Callable[[], None]) -> None:
+    """Have the user agree to what ``summarise`` tells of; ``show`` writes it out with the diffs.
+
+    Raises:
+        SettingsError: there is nobody to ask.
+        StepFailedError: the answer was no.
+    """
     if options.yes:
         return
     if not sys.stdin.isatty():
         raise SettingsError(
             "confirmation needed, but this is not a terminal",
-            "review `invoke plan`, then run again with --yes",
+            f"review `{review}`, then run again with --yes",
         )
     console = Console()
-    console.show_summary(plans)
+    summarise()
     console.ask("Do this? [y/N, d shows the diffs] ")
     while (answer := sys.stdin.readline().strip().lower()) in ("d", "diff"):
-        pager.show(rendered(lambda: console.show_plan(plans)))
+        pager.show(rendered(show))
         console.ask("Do this? [y/N, d shows the diffs] ")
     if answer not in ("y", "yes"):
         raise StepFailedError("not approved; nothing was changed")

@@ -12,16 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.settings import (
-    DOCUMENTED,
-    Flux,
-    Grafana,
-    Parseable,
-    SecretSettings,
-    Settings,
-    Vector,
-    VersionsSettings,
-)
+from tasks.core.settings import DOCUMENTED, Flux, Grafana, Parseable, SecretSettings, Settings, Vector
 from tests import shapes
 from tests.checks.deployed import deploy
 
@@ -124,10 +115,6 @@ CASES: dict[str, tuple[shapes.Shape, Settings]] = {
     "other-settings": (shapes.documented, OTHER),
     "nobody-decrypts": (nobody_decrypts, DOCUMENTED),
     "decryption-by-siblings": (shapes.decryption_by_siblings, DOCUMENTED),
-    "current-versions": (
-        shapes.documented,
-        replace(DOCUMENTED, versions=VersionsSettings("current")),
-    ),
     "existing-secret": (nobody_decrypts, replace(DOCUMENTED, secret=SecretSettings("existing"))),
 }
 

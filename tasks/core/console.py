@@ -65,6 +65,11 @@ class Console:
             shown = text if is_literal else _broken(text, sys.stdout, self._out)
             self._out.print(shown, style=style, soft_wrap=True)
 
+    def say_diff(self, diff: str) -> None:
+        """The lines of a diff as result, indented."""
+        for line in diff.splitlines():
+            self.say(f"      {line}", style=_DIFF_STYLES.get(line[:1], ""), is_literal=True)
+
     def note(self, text: str = "", style: str = "") -> None:
         """One line of progress."""
         text = as_called(text)
@@ -145,8 +150,7 @@ class Console:
                 self.say(f"    note: {remark}")
             for change in () if plan.state == "blocked" else plan.changes:
                 self.say(f"    {change.summary}")
-                for line in change.diff().splitlines():
-                    self.say(f"      {line}", style=_DIFF_STYLES.get(line[:1], ""), is_literal=True)
+                self.say_diff(change.diff())
         self.say(_in_short(plans), style="bold")
 
     def show_status(self, plans: Sequence[TaskPlan], verdicts: Mapping[str, Sequence[Verdict]]) -> None:

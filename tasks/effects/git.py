@@ -338,7 +338,7 @@ class Git:
             hook = self._hook("pre-commit", "prepare-commit-msg", "commit-msg")
             who = f"git, or the repository's {hook} hook," if hook else "git"
             raise RefusedError(
-                f"{who} refused the commit; the files are written, nothing is pushed",
+                f"{who} refused the commit; nothing is pushed",
                 f"fix what it reports and run again. Its output:\n{done.said}",
             )
         # A hook that formatted and added files did so in an index of its own; ours has the text before it.

@@ -11,7 +11,7 @@ from tasks.flux.missing import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_lists, charts_facts, charts_files, repositories_list
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
-from tasks.subjects.message import MARK, message
+from tasks.subjects.message import SIGNATURE, message
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
 
@@ -54,18 +54,25 @@ def facts(workspace: Workspace) -> CommitFacts:
         lists.append(repositories_list(workspace, beside))
     git = workspace.repository.git
     branch = git.branch()
-    push = None
-    if workspace.permissions.push:
-        remote = git.remote(branch, workspace.settings.gitops.remote)
-        target = git.target(branch, remote)
-        push = PushFacts(remote, target, *git.unpushed(remote, target, MARK))
     return CommitFacts(
         sources=sources,
         lists=tuple(lists),
         grafana=grafana.facts(workspace).shared,
         branch=branch,
-        push=push,
+        push=push_facts(workspace, branch) if workspace.permissions.push else None,
     )
+
+
+def push_facts(workspace: Workspace, branch: str) -> PushFacts:
+    """Where ``branch`` would be pushed to, and what waits for it.
+
+    Raises:
+        RefusedError: there is no such place, or it is not clear which one is meant.
+    """
+    git = workspace.repository.git
+    remote = git.remote(branch, workspace.settings.gitops.remote)
+    target = git.target(branch, remote)
+    return PushFacts(remote, target, *git.unpushed(remote, target, SIGNATURE))
 
 
 def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
@@ -86,8 +93,13 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
         shared = tuple(item.path for item in found.grafana)
         yield Commit(git, paths, message(workspace, paths, shared), known)
     if found.push is not None and (paths or found.push.ours):
-        others = found.push.waiting - found.push.ours
-        yield Push(git, found.push.remote, found.branch, found.push.target, others)
+        yield push_of(workspace, found.branch, found.push)
+
+
+def push_of(workspace: Workspace, branch: str, found: PushFacts) -> Push:
+    """The push of ``branch``."""
+    others = found.waiting - found.ours
+    return Push(workspace.repository.git, found.remote, branch, found.target, others)
 
 
 def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Change]) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ _CHANGED = "(not shown, changed)"
 _AROUND = 3
 
 
-def unified_diff(path: str, before: str | None, after: str) -> str:
+def unified_diff(path: str, before: str | None, after: str | None) -> str:
     """Unified diff of one file of the repository; secrets are masked, and the files are compared with them.
 
     A line in which nothing but a secret changed says so. ``before`` is None for a file that does not exist
-    yet. Line ends are shown as the file has them, but a carriage return is not printed.
+    yet, ``after`` for one that goes. Line ends are shown as the file has them, but a carriage return is not
+    printed.
     """
-    texts = ("" if before is None else before, after)
+    texts = ("" if before is None else before, "" if after is None else after)
     spans = [secret_spans(text) for text in texts]
     values = frozenset[str]().union(*map(telling_values, texts, spans))
     old, new = (
@@ -26,7 +27,8 @@ def unified_diff(path: str, before: str | None, after: str) -> str:
     lines: list[str] = []
     for group in matcher.get_grouped_opcodes(_AROUND):
         if not lines:
-            lines += ["--- /dev/null" if before is None else f"--- a/{path}", f"+++ b/{path}"]
+            lines.append("--- /dev/null" if before is None else f"--- a/{path}")
+            lines.append("+++ /dev/null" if after is None else f"+++ b/{path}")
         first, last = group[0], group[-1]
         lines.append(f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@")
         for tag, i1, i2, j1, j2 in group:

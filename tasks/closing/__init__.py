@@ -1,0 +1,1 @@
+"""What ends a rollout: taking it back."""
