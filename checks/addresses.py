@@ -90,10 +90,12 @@ def _leading(model: Model, pods: Sequence[Pod]) -> Iterator[Outcome]:
 
 
 def _of_pod(pod: Pod) -> dict[str, None]:
-    """The URLs that the variables of a pod hold."""
-    return dict.fromkeys(
-        urls_in([dig(one, "value") for each in pod.containers() for one in items(each, "env")])
-    )
+    """The URLs that the variables and the command lines of a pod hold."""
+    told = [
+        [*(dig(one, "value") for one in items(each, "env")), *items(each, "command"), *items(each, "args")]
+        for each in pod.containers()
+    ]
+    return dict.fromkeys(urls_in(told))
 
 
 def _leading_elsewhere(model: Model) -> Iterator[Outcome]:

@@ -7,7 +7,7 @@ from checks.addresses import reached
 from checks.answers import shown
 from checks.model import Cause, Model, Outcome, failed, passed, unknown
 from tasks.kube.services import address_of
-from tasks.subjects.parseable import PARSEABLE, parseable_url
+from tasks.subjects.parseable import PARSEABLE, query_url
 
 
 def common_problems(model: Model, source: Mapping[str, Any], namespace: str) -> list[str]:
@@ -18,7 +18,7 @@ def common_problems(model: Model, source: Mapping[str, Any], namespace: str) -> 
         for key, value in wanted.items()
         if source.get(key) != value
     ]
-    url, expected = str(source.get("url")), parseable_url(model.workspace)
+    url, expected = str(source.get("url")), query_url(model.workspace)
     if url.rstrip("/") != expected and address_of(url, namespace, model.resources) != address_of(
         expected, namespace, model.resources
     ):

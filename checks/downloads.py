@@ -8,6 +8,7 @@ from checks.model import Cause, Model, Outcome, as_note, failed, passed, skipped
 from tasks.core.errors import UnavailableError
 from tasks.effects import images
 from tasks.flux.grafana_plugins import is_published, url_of
+from tasks.flux.versions import resolved
 from tasks.kube.pods import Pod
 from tasks.subjects.grafana import left_out
 from tasks.workspace import Network
@@ -63,7 +64,7 @@ def plugin_exists(model: Model) -> Outcome:
     skip = left_out(model.settings)
     if skip:
         return skipped(skip)
-    grafana = model.settings.grafana
+    grafana = resolved(model.settings).grafana
     url = next(iter(plugin_urls(model)), url_of(grafana))
     if model.workspace.network is not Network.ONLINE:
         odd = "" if is_published(grafana, url) else f", and {_ODD}"

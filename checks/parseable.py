@@ -18,6 +18,7 @@ from tasks.effects.tls import Distrust, distrust_of
 from tasks.flux.cluster import Cluster
 from tasks.flux.releases import chart_of
 from tasks.flux.substitution import has_variable
+from tasks.flux.versions import metrics_of
 from tasks.kube import makers
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
@@ -26,7 +27,6 @@ from tasks.subjects import given_secret
 from tasks.subjects.parseable import (
     CA_VARIABLES,
     LOGIN_VARIABLES,
-    METRICS_PATH,
     PARSEABLE,
     PASSWORD,
     PATH_STYLE_VARIABLE,
@@ -491,7 +491,7 @@ def metrics_are_discovered(model: Model) -> Outcome:
         servers = servers_of(model)
     except AnsweredError:
         # That much is wrong whatever the chart renders to.
-        lost = [problem for item in monitors for problem in _path_problems(item)]
+        lost = [problem for item in monitors for problem in _path_problems(model, item)]
         if not lost or len(monitors) > 1:
             raise
         where = model.place_with(monitors[0], "endpoints:")
@@ -531,16 +531,17 @@ def _selects(monitor: Resource, objects: Sequence[Resource]) -> bool:
     )
 
 
-def _path_problems(monitor: Resource) -> list[str]:
+def _path_problems(model: Model, monitor: Resource) -> list[str]:
+    wanted = metrics_of(model.settings).path
     return [
-        f"path {shown(dig(endpoint, 'path'))} is not {METRICS_PATH}, which Parseable serves"
+        f"path {shown(dig(endpoint, 'path'))} is not {wanted}, which Parseable serves"
         for endpoint in items(monitor.data, "spec", "endpoints")
-        if dig(endpoint, "path") != METRICS_PATH
+        if dig(endpoint, "path") != wanted
     ]
 
 
 def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
-    problems = [*scrape_problems(model.resources, monitor), *_path_problems(monitor)]
+    problems = [*scrape_problems(model.resources, monitor), *_path_problems(model, monitor)]
     for endpoint in items(monitor.data, "spec", "endpoints"):
         for part, variable in zip(("username", "password"), LOGIN_VARIABLES, strict=True):
             reference = mapping(endpoint, "basicAuth", part)
@@ -553,7 +554,7 @@ def _monitor_problems(model: Model, monitor: Resource) -> list[str]:
             if source not in login and not (is_there and _is_another_key(source, login, variable)):
                 names = " or ".join(f"key {one[1]} of {one[0]}" for one in login if one is not None)
                 problems.append(
-                    f"basicAuth.{part} is not {names or 'from a Secret'}, and {METRICS_PATH} needs a login"
+                    f"basicAuth.{part} is not {names or 'from a Secret'}, and the metrics need a login"
                 )
     return problems
 

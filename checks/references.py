@@ -271,16 +271,40 @@ def storage_classes_exist(model: Model) -> Iterator[Outcome]:
                 f"kubectl get storageclass {name}",
                 model.place_with(item, name),
             )
-    if not named:
+    by_hand = [item for item in found if _needs_a_volume_by_hand(item)]
+    for item in by_hand:
+        yield unknown(
+            f"{item.key} claims a volume of no StorageClass (storageClassName is empty), which nobody makes",
+            Cause.CLUSTER,
+            "name a StorageClass, or see that there is a PersistentVolume without one: kubectl get pv",
+            model.place_of(item),
+        )
+    if not named and not by_hand:
         yield passed("no volume claim names a StorageClass")
 
 
+def _claims(item: Resource) -> Iterator[Mapping[str, Any]]:
+    if item.key.kind == "PersistentVolumeClaim":
+        yield item.data
+    yield from items(item.data, "spec", "volumeClaimTemplates")
+
+
 def _storage_classes(item: Resource) -> Iterator[str]:
-    claims = [item.data] if item.key.kind == "PersistentVolumeClaim" else []
-    for claim in (*claims, *items(item.data, "spec", "volumeClaimTemplates")):
+    for claim in _claims(item):
         name = dig(claim, "spec", "storageClassName")
         if isinstance(name, str) and name:
             yield name
+
+
+def _needs_a_volume_by_hand(item: Resource) -> bool:
+    """Whether a claim asks for a volume of no class, and for none by its name.
+
+    https://kubernetes.io/docs/concepts/storage/persistent-volumes/#class-1
+    """
+    return any(
+        dig(claim, "spec", "storageClassName") == "" and not dig(claim, "spec", "volumeName")
+        for claim in _claims(item)
+    )
 
 
 def _provisioner(model: Model, name: str) -> str | None:

@@ -16,6 +16,7 @@ from tasks.core.console import Console, error_data
 from tasks.core.errors import SettingsError
 from tasks.core.settings import FILE
 from tasks.effects.files import expanded, read_text
+from tasks.flux import versions
 from tasks.flux.nearby import repository_around
 from tasks.yaml.documents import load_documents, syntax_error
 
@@ -51,6 +52,7 @@ def load(
         # It counts over what the user has for all repositories, and below what is given for one run.
         layers.insert(_SHARED, layer)
     found = settings.load(layers, others)
+    versions.check(found)
     s3 = found.s3
     Console().looking_at(f"{found.gitops.path} and bucket {s3.bucket} at {s3.asked}")
     return found
@@ -128,9 +130,11 @@ def _beside(file: Path, data: Mapping[str, Any]) -> Mapping[str, Any]:
         return str(file.parent / expanded(path)) if is_folder else path
 
     changed = dict(data)
-    gitops, charts = data.get("gitops"), data.get("charts")
-    if isinstance(gitops, Mapping) and "path" in gitops:
-        changed["gitops"] = {**gitops, "path": beside(gitops["path"])}
+    charts = data.get("charts")
+    for section, name in (("gitops", "path"), ("cluster", "kubeconfig")):
+        given = data.get(section)
+        if isinstance(given, Mapping) and name in given:
+            changed[section] = {**given, name: beside(given[name])}
     if isinstance(charts, Mapping) and isinstance(charts.get("mirrors"), Mapping):
         mirrors = {url: beside(target) for url, target in charts["mirrors"].items()}
         changed["charts"] = {**charts, "mirrors": mirrors}

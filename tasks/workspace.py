@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.core.credentials import S3Credentials
     from tasks.core.settings import Settings
     from tasks.effects.helm import Helm
+    from tasks.effects.kubectl import Kubectl
     from tasks.effects.repository import Repository
     from tasks.effects.s3 import Bucket, BucketFacts
     from tasks.effects.sops import Sops
@@ -146,6 +147,16 @@ class Workspace:
 
         return Web(self.helm)
 
+    @cached_property
+    def kubectl(self) -> Kubectl:
+        """The door to the running cluster."""
+        from tasks.effects.files import expanded
+        from tasks.effects.kubectl import Kubectl
+
+        given = self.settings.cluster
+        kubeconfig = str(expanded(given.kubeconfig)) if given.kubeconfig else None
+        return Kubectl(kubeconfig=kubeconfig, context=given.context)
+
     def with_repository(self, repository: Repository) -> Workspace:
         """The same workspace around another repository, with the doors that are open already."""
         other = Workspace(
@@ -155,7 +166,7 @@ class Workspace:
             probe=self.probe,
             network=self.network,
         )
-        for door in ("found_credentials", "bucket", "helm", "web"):
+        for door in ("found_credentials", "bucket", "helm", "web", "kubectl"):
             if door in self.__dict__:
                 other.__dict__[door] = self.__dict__[door]
         return other

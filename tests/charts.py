@@ -7,7 +7,7 @@ from pathlib import Path
 
 # In all of them: the name and the labels of everything in a release. A release called like the chart, or
 # like "logs-parseable", gives its own name; any other one gets the chart's name behind it.
-_HELPERS = """\
+HELPERS = """\
 {{- define "own.name" -}}
 {{- contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
 {{- end }}
@@ -451,6 +451,13 @@ spec: {restartPolicy: Never, containers: [{name: test, image: docker.io/bats/bat
 {{- end }}
 """
 
+VECTOR_FILES = {
+    "values.yaml": _VECTOR_VALUES,
+    "templates/_vector.tpl": _VECTOR_HELPERS,
+    "templates/workload.yaml": _VECTOR_WORKLOAD,
+    "templates/rest.yaml": _VECTOR_REST,
+}
+
 # Name, version and version of the application of each chart, then its files.
 _CHARTS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
     (
@@ -467,12 +474,7 @@ _CHARTS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
         "vector",
         "0.35.0",
         "0.40.0-distroless-libc",
-        {
-            "values.yaml": _VECTOR_VALUES,
-            "templates/_vector.tpl": _VECTOR_HELPERS,
-            "templates/workload.yaml": _VECTOR_WORKLOAD,
-            "templates/rest.yaml": _VECTOR_REST,
-        },
+        VECTOR_FILES,
     ),
     (
         "grafana",
@@ -490,7 +492,7 @@ _CHARTS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
 def write_charts(folder: Path) -> None:
     """Write the archives ``parseable-1.6.5.tgz``, ``vector-0.35.0.tgz`` and ``grafana-8.8.2.tgz``."""
     for name, version, application, files in _CHARTS:
-        write_chart(folder, name, version, {"templates/_own.tpl": _HELPERS, **files}, application)
+        write_chart(folder, name, version, {"templates/_own.tpl": HELPERS, **files}, application)
 
 
 def write_chart(

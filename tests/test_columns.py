@@ -36,7 +36,7 @@ CHOSEN = {LABEL, "json_level", "json_tags", "json_took", "json_nested"}
 
 def program(root: Path, settings: Settings = SETTINGS) -> str:
     """The remap program as it is written."""
-    (text,) = render_templates(workspace_of(root, settings), [VECTOR.template(CONFIG_MAP)])
+    (text,) = render_templates(workspace_of(root, settings), [VECTOR.template(CONFIG_MAP, settings)])
     config = yaml.safe_load(yaml.safe_load(text)["data"]["vector.yaml"])
     return str(config["transforms"][REMAP]["source"])
 

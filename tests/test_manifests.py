@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tasks.core.settings import DOCUMENTED, Flux, Grafana, Parseable, SecretSettings, Settings, Vector
+from tasks.core.settings import (
+    DOCUMENTED,
+    Flux,
+    Grafana,
+    Parseable,
+    SecretSettings,
+    Settings,
+    Vector,
+    VersionsSettings,
+)
 from tests import shapes
 from tests.checks.deployed import deploy
 
@@ -115,6 +124,10 @@ CASES: dict[str, tuple[shapes.Shape, Settings]] = {
     "other-settings": (shapes.documented, OTHER),
     "nobody-decrypts": (nobody_decrypts, DOCUMENTED),
     "decryption-by-siblings": (shapes.decryption_by_siblings, DOCUMENTED),
+    "current-versions": (
+        shapes.documented,
+        replace(DOCUMENTED, versions=VersionsSettings("current")),
+    ),
     "existing-secret": (nobody_decrypts, replace(DOCUMENTED, secret=SecretSettings("existing"))),
 }
 

@@ -130,6 +130,13 @@ class S3:
 
 
 @dataclass(frozen=True)
+class VersionsSettings:
+    """Which set of versions is deployed: a file of manifests/versions. A version set here counts over it."""
+
+    set: str = _setting("documented", _NAME)
+
+
+@dataclass(frozen=True)
 class SecretSettings:
     """Who gives Parseable's Secret: the playbook, encrypted (``sops``), or somebody else (``existing``)."""
 
@@ -138,7 +145,11 @@ class SecretSettings:
 
 @dataclass(frozen=True)
 class Parseable:
-    """The Parseable release. ``staging_class`` is the StorageClass of its staging volume; None: no volume."""
+    """The Parseable release. ``staging_class`` is the StorageClass of its staging volume; None: no volume.
+
+    ``chart_version``, ``image``, ``image_tag`` and ``port`` are those of the set of versions where they are
+    None.
+    """
 
     name: str = _setting(
         "parseable",
@@ -148,10 +159,10 @@ class Parseable:
         ),
     )
     chart_repository: str = _setting("https://charts.parseable.com", _URL)
-    chart_version: str = _setting("1.6.5", _VERSION)
-    image: str = _setting("parseable/parseable", _WORD)
-    image_tag: str = _setting("v1.7.3", _WORD)
-    port: int = _count(8000, most=65535)
+    chart_version: str | None = _setting(None, _VERSION)
+    image: str | None = _setting(None, _WORD)
+    image_tag: str | None = _setting(None, _WORD)
+    port: int | None = field(default=None, metadata={"least": 1, "most": 65535})
     stream: str = _setting("kubernetes", _STREAM)
     secret: str = _setting("parseable-s3-secret", _NAME)
     cpu_request: str = _setting("500m", _QUANTITY)
@@ -168,14 +179,14 @@ class Parseable:
 class Vector:
     """The Vector release and its pipeline. Sizes in bytes, times in seconds where the name says so.
 
-    ``label_columns`` are labels of pods, ``json_columns`` top-level fields of messages in JSON, that get a
-    column each. ``first_lines`` is a pattern that the first line of each message matches: the lines up to the
-    next are joined.
+    ``chart_version`` None is that of the set of versions. ``label_columns`` are labels of pods,
+    ``json_columns`` top-level fields of messages in JSON, that get a column each. ``first_lines`` is a
+    pattern that the first line of each message matches: the lines up to the next are joined.
     """
 
     name: str = _setting("vector", _NAME)
     chart_repository: str = _setting("https://helm.vector.dev", _URL)
-    chart_version: str = _setting("0.35.0", _VERSION)
+    chart_version: str | None = _setting(None, _VERSION)
     config_map: str = _setting("vector-config", _NAME)
     batch_seconds: int = _count(5)
     batch_bytes: int = _count(1048576)
@@ -195,16 +206,16 @@ class Grafana:
     """The Grafana that gets the data source.
 
     ``manage`` says which way: the HelmRelease of Grafana's chart, an object for Grafana's operator, or none.
-    ``path`` is the file of the HelmRelease, or of the operator's Grafana. ``plugin_url`` None is Grafana's
-    catalogue.
+    ``path`` is the file of the HelmRelease, or of the operator's Grafana. ``plugin_version`` None is that of
+    the set of versions, ``plugin_url`` None Grafana's catalogue.
     """
 
     manage: str = _setting(
         "auto", _Form("auto|release|operator|none", "one of auto, release, operator and none")
     )
     path: str = _setting("kubernetes/apps/monitoring/grafana/app/helmrelease.yaml", _FOLDER)
-    plugin_version: str = _setting(
-        "1.1.0", _Form(r"[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?", "one exact version, such as 1.1.0")
+    plugin_version: str | None = _setting(
+        None, _Form(r"[0-9]+\.[0-9]+\.[0-9]+([-+][0-9A-Za-z.+-]+)?", "one exact version, such as 1.1.0")
     )
     plugin_url: str | None = _setting(None, _URL)
     datasource_name: str = _setting("Parseable", _WORD)
@@ -224,6 +235,14 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Cluster:
+    """The running cluster that is asked: None is what kubectl finds."""
+
+    kubeconfig: str | None = _setting(None, _Form(r"[^\x00-\x1f]+", "the path of a file"))
+    context: str | None = _setting(None, _Form(r"[^\s-]\S*", "the name of a context"))
+
+
+@dataclass(frozen=True)
 class Commit:
     """What the commits say. A line that names the playbook always follows."""
 
@@ -240,11 +259,13 @@ class Settings:
     gitops: Gitops = field(default_factory=Gitops)
     flux: Flux = field(default_factory=Flux)
     s3: S3 = field(default_factory=S3)
+    versions: VersionsSettings = field(default_factory=VersionsSettings)
     secret: SecretSettings = field(default_factory=SecretSettings)
     parseable: Parseable = field(default_factory=Parseable)
     vector: Vector = field(default_factory=Vector)
     grafana: Grafana = field(default_factory=Grafana)
     charts: Charts = field(default_factory=Charts)
+    cluster: Cluster = field(default_factory=Cluster)
     commit: Commit = field(default_factory=Commit)
     given: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 

@@ -28,7 +28,13 @@ _PUBLISHED = (
 
 
 def url_of(grafana: Grafana) -> str:
-    """Where the plugin is downloaded from: the URL of the settings, else Grafana's catalogue."""
+    """Where the plugin is downloaded from: the URL of the settings, else Grafana's catalogue.
+
+    Raises:
+        ValueError: the settings name no version; `tasks.flux.versions.resolved` gives them that of their set.
+    """
+    if grafana.plugin_version is None:
+        raise ValueError("the version of the plugin is that of a set of versions, which is not filled in")
     return grafana.plugin_url or _CATALOGUE.format(id=grafana.datasource_type, version=grafana.plugin_version)
 
 

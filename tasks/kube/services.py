@@ -1,11 +1,12 @@
 """Services: which one a URL inside the cluster names, and which one a ServiceMonitor scrapes."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tasks.kube.pods import pods_of
+from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Resource, Resources
 from tasks.kube.rules import matches
 from tasks.yaml.documents import dig, items, mapping
@@ -69,9 +70,17 @@ def scrape_problems(found: Resources, monitor: Resource) -> list[str]:
     problems = []
     for endpoint in items(monitor.data, "spec", "endpoints"):
         kind = "targetPort" if "targetPort" in endpoint else "port"
-        if not any(_offers(found, service, endpoint) for service in services):
+        offering = [service for service in services if _offers(found, service, endpoint)]
+        if not offering:
             names = " and ".join(f"Service {item.key.name}" for item in services)
             problems.append(f"{kind} {endpoint.get(kind)} is none of {names} ({_ports(services)})")
+        behind = Counter(pod.owner.key for service in offering for pod in _pods_behind(found, service))
+        problems += [
+            f"{kind} {endpoint.get(kind)} scrapes {owner} once for each of "
+            f"{' and '.join(f'Service {item.key.name}' for item in offering)}"
+            for owner, count in behind.items()
+            if count > 1
+        ]
     return problems
 
 
@@ -97,16 +106,23 @@ def _offers(found: Resources, service: Resource, endpoint: Mapping[str, Any]) ->
         ports = items(service.data, "spec", "ports")
         return any(dig(port, "name") == endpoint.get("port") is not None for port in ports)
     wanted = endpoint["targetPort"]
-    selector = mapping(service.data, "spec", "selector")
     # The operator compares with the ports that the containers behind the Service declare.
     return any(
         wanted in (dig(port, "name"), dig(port, "containerPort"))
-        for pod in pods_of(found.objects)
-        if pod.owner.key.namespace == service.key.namespace
-        and all(pod.labels.get(name) == value for name, value in selector.items())
+        for pod in _pods_behind(found, service)
         for container in pod.containers()
         for port in items(container, "ports")
     )
+
+
+def _pods_behind(found: Resources, service: Resource) -> Iterator[Pod]:
+    """The pods that a Service selects; none without a selector."""
+    selector = mapping(service.data, "spec", "selector")
+    for pod in pods_of(found.objects) if selector else ():
+        if pod.owner.key.namespace == service.key.namespace and all(
+            pod.labels.get(name) == value for name, value in selector.items()
+        ):
+            yield pod
 
 
 def _ports(services: Sequence[Resource]) -> str:

@@ -47,10 +47,13 @@ class Login:
 class Service:
     """Asks one service; ``name`` is what messages call it, ``address`` gives its URL as it is now.
 
-    ``address`` is called before each request: a forwarded port may have to be opened again.
+    ``address`` is called before each request: a forwarded port may have to be opened again. An error in the
+    place of ``login`` is why there is none; it is raised where a login is needed.
     """
 
-    def __init__(self, name: str, address: Callable[[], str], login: Login | None = None) -> None:
+    def __init__(
+        self, name: str, address: Callable[[], str], login: Login | UnavailableError | None = None
+    ) -> None:
         self.name = name
         self.login = login
         self._address = address
@@ -70,11 +73,14 @@ class Service:
 
         Raises:
             ServiceError: there is no answer.
+            UnavailableError: there is no way to it, or no login.
         """
         headers = {"Accept": "application/json"}
         if data is not None:
             headers["Content-Type"] = "application/json"
-        if with_login and self.login is not None:
+        if with_login and isinstance(self.login, UnavailableError):
+            raise self.login
+        if with_login and isinstance(self.login, Login):
             headers["Authorization"] = self.login.header
         body = None if data is None else json.dumps(data).encode()
         for is_last in (False, True):
@@ -125,11 +131,10 @@ class Service:
             ServiceError: the status is another one.
         """
         if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
-            given = "no login was given" if self.login is None else f"the login of {self.login.origin}"
-            raise LoginRefusedError(
-                f"{self.name} answers {answer.status} to {path}: {given}"
-                + ("" if self.login is None else " is not the one that it has")
-            )
+            told = "no login was given"
+            if isinstance(self.login, Login):
+                told = f"the login of {self.login.origin} is not the one that it has"
+            raise LoginRefusedError(f"{self.name} answers {answer.status} to {path}: {told}")
         if answer.status != _OK:
             told = said(answer)
             raise ServiceError(f"{self.name} answers {answer.status} to {path}{told and f': {told}'}")

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
-from tasks.subjects.parseable import PARSEABLE, PASSWORD, SECRET, USERNAME
+from tasks.subjects.parseable import PARSEABLE, PASSWORD, SECRET, USERNAME, query_service
 from tasks.workspace import Workspace
+
+# One below 1024 is not for everybody to open.
+_LOCAL_PORT = 8000
 
 
 def next_steps(workspace: Workspace, *, is_pushed: bool) -> Iterator[str]:
@@ -12,7 +15,7 @@ def next_steps(workspace: Workspace, *, is_pushed: bool) -> Iterator[str]:
     Raises:
         MissingError: the repository shows no folder of apps.
     """
-    parseable, namespace = workspace.settings.parseable, workspace.layout.namespace
+    (service, port), namespace = query_service(workspace.settings), workspace.layout.namespace
     secret = PARSEABLE.path(workspace, SECRET)
     yield "next:"
     if not is_pushed:
@@ -22,6 +25,6 @@ def next_steps(workspace: Workspace, *, is_pushed: bool) -> Iterator[str]:
         yield f"    the login, made up for you (in {workspace.repository.root}):"
         for key in (USERNAME, PASSWORD):
             yield f"""      sops decrypt --extract '["stringData"]["{key}"]' {secret}"""
-    yield f"    open http://localhost:{parseable.port} after:"
-    yield f"      kubectl -n {namespace} port-forward service/{parseable.name} {parseable.port}"
+    yield f"    open http://localhost:{_LOCAL_PORT} after:"
+    yield f"      kubectl -n {namespace} port-forward service/{service} {_LOCAL_PORT}:{port}"
     yield f"    the pods: kubectl -n {namespace} get pods"

@@ -20,6 +20,7 @@ from tasks.core.settings import FILE, Settings
 from tasks.effects import http, shell
 from tasks.effects.git import Git
 from tasks.effects.sops import secret_document
+from tasks.flux import versions
 from tasks.flux.chart_sources import ChartSources
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.grafana_operator import GrafanaInstance
@@ -171,6 +172,7 @@ def examine_repository(workspace: Workspace) -> Iterator[Part]:
         FILE if there else f"no {FILE}; the documented ones, and what was given",
         "invoke init",
     )
+    yield from _guarded("versions", lambda: _versions(settings), _IN_REPOSITORY)
     yield from _guarded("layout", lambda: _layout(workspace), _IN_REPOSITORY)
     git = workspace.repository.git
     yield from _guarded("git identity", lambda: _identity(git), ("TASK-011",))
@@ -239,6 +241,26 @@ def _told(found: Any) -> str:
     if isinstance(found, GrafanaPlace):
         return f"{found.path}, values at {'.'.join(found.level)}"
     return str(found)
+
+
+def _versions(settings: Settings) -> Iterator[Part]:
+    """The set of versions, with what is deployed, and whether that was tested."""
+    chosen = versions.resolved(settings)
+    told = (
+        f"{settings.versions.set}: Parseable {chosen.parseable.image_tag} (chart "
+        f"{chosen.parseable.chart_version}), Vector (chart {chosen.vector.chart_version})"
+    )
+    others = versions.untested(settings)
+    if not others:
+        yield Part("versions", State.OK, f"{told}, a tested set")
+        return
+    one = "is" if len(others) == 1 else "are"
+    yield Part(
+        "versions",
+        State.OPTIONAL,
+        f"{told}; not tested: {', '.join(others)} {one} not of the set",
+        f"delete {'it' if len(others) == 1 else 'them'} from the settings, or look closely at invoke verify",
+    )
 
 
 def _identity(git: Git) -> Iterator[Part]:

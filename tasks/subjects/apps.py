@@ -23,8 +23,9 @@ CHART_SOURCE = f"{APP_FOLDER}helmrepository.yaml"
 class App:
     """One app: ``name`` is that of its chart, of its templates' folder and of its HelmRepository's file.
 
-    ``files`` are all that it may have below its folder, ``only_if`` says of some when it has them;
-    ``settings`` and ``charts`` find its section of the settings and the HelmRepository of its chart.
+    ``files`` are all that it may have below its folder, ``only_if`` says of some when it has them, and
+    ``templates`` of some which template the settings choose; ``settings`` and ``charts`` find its section of
+    the settings and the HelmRepository of its chart.
     """
 
     name: str
@@ -32,6 +33,7 @@ class App:
     settings: Callable[[Settings], Parseable | Vector] = field(repr=False)
     charts: Callable[[Layout], HelmSource | MissingError] = field(repr=False)
     only_if: Mapping[str, Callable[[Workspace], bool]] = field(default_factory=dict, repr=False)
+    templates: Mapping[str, Callable[[Settings], str]] = field(default_factory=dict, repr=False)
 
     def files_in(self, workspace: Workspace) -> tuple[str, ...]:
         """The files that it has in this repository, of those that it may have."""
@@ -63,8 +65,10 @@ class App:
             return charts.path
         return f"{self.folder(workspace)}/{file.rstrip('/')}"
 
-    def template(self, file: str) -> str:
+    def template(self, file: str, settings: Settings) -> str:
         """The path of the template of one of the app's files, below manifests/."""
+        if file in self.templates:
+            return self.templates[file](settings)
         if file == CHART_SOURCE:
             return str(PurePosixPath(str(DOCUMENTED.gitops.repositories), f"{self.name}.yaml"))
         return str(PurePosixPath(DOCUMENTED.gitops.apps, self.name, file))

@@ -37,7 +37,7 @@ def charts_files(workspace: Workspace) -> dict[str, App]:
 def charts_facts(workspace: Workspace) -> tuple[ManifestFacts, ...]:
     """Facts of the HelmRepository files that are ours to write: those that nobody else has written."""
     ours = {
-        path: app.template(CHART_SOURCE)
+        path: app.template(CHART_SOURCE, workspace.settings)
         for path, app in charts_files(workspace).items()
         if MARKER in (workspace.repository.read(path) or MARKER)
     }

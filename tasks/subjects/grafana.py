@@ -13,6 +13,7 @@ from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.grafana_plugins import VARIABLES, entries, entry, is_ours, stays, variable_of
 from tasks.flux.grafana_values import DATASOURCES, PLUGINS, Holders, ValuesPlace, holders_of, values_at
 from tasks.flux.missing import need
+from tasks.flux.versions import resolved
 from tasks.subjects.manifests import ManifestFacts, app_facts, plan_files, render_templates
 from tasks.subjects.parseable import DATA_SOURCE, PARSEABLE
 from tasks.subjects.shared_files import SharedFile
@@ -222,7 +223,7 @@ def _file(
 def _with_plugin(settings: Settings, variable: str, text: object) -> str:
     """The value ``text`` of ``variable`` with the plugin in it; the others stay where they are."""
     before = text if isinstance(text, str) else ""
-    ours = entry(settings.grafana, variable)
+    ours = entry(resolved(settings).grafana, variable)
     listed = entries(before)
     if ours in listed or any(stays(settings, variable, one) for one in listed):
         return before

@@ -10,6 +10,7 @@ from tasks.core.errors import RefusedError
 from tasks.core.settings import SECTIONS
 from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
+from tasks.flux import versions
 from tasks.flux.chart_sources import charts_file
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.grafana_operator import GrafanaInstance
@@ -25,10 +26,11 @@ from tasks.subjects.parseable import (
     PARSEABLE,
     SECRET,
     has_data_source,
-    parseable_url,
-    persistence,
     query_memory,
+    query_url,
     retention_days,
+    server_url,
+    staging,
 )
 from tasks.subjects.vector import (
     CONFIG_MAP,
@@ -85,7 +87,7 @@ def render_templates(workspace: Workspace, names: Iterable[str]) -> list[str]:
     placeholders = [name for text in texts for name in Template(text).get_identifiers()]
     if _CHECKSUM in placeholders:
         # It is of another of the manifests.
-        config = _template(VECTOR.template(CONFIG_MAP))
+        config = _template(VECTOR.template(CONFIG_MAP, workspace.settings))
         placeholders = [
             name for name in (*placeholders, *Template(config).get_identifiers()) if name != _CHECKSUM
         ]
@@ -108,7 +110,8 @@ def _filled(template: str, values: Mapping[str, Value | Absent | MissingError]) 
 
 def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
     """Every placeholder with its value: the settings as ``section_name``, and what the layout shows."""
-    settings, layout = workspace.settings, workspace.layout
+    settings, layout = versions.resolved(workspace.settings), workspace.layout
+    metrics = versions.metrics_of(settings)
     values: dict[str, Value | Absent | MissingError] = {
         f"{section}_{name}": value
         for section in SECTIONS
@@ -126,8 +129,15 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "s3_skip_verify": "true" if settings.s3.tls == "skip-verify" else ABSENT,
         **_authority(settings.s3.ca_config_map),
         "secret_entry": _secret_entry(workspace),
-        "parseable_url": parseable_url(workspace),
-        "parseable_persistence": persistence(settings.parseable) or ABSENT,
+        "parseable_query_url": query_url(workspace),
+        "parseable_server_url": server_url(workspace),
+        "parseable_staging": staging(settings.parseable),
+        "parseable_persistence": {"staging": staging(settings.parseable)}
+        if settings.parseable.staging_class
+        else ABSENT,
+        "parseable_metrics_path": metrics.path,
+        "parseable_metrics_port": metrics.port or ABSENT,
+        "parseable_metrics_target_port": metrics.target_port or ABSENT,
         "parseable_retention_days": retention_days(settings.s3),
         "parseable_query_memory": str(query_memory(settings.parseable)),
         "vector_label_columns": label_columns(settings.vector),
@@ -167,7 +177,7 @@ def _app_values(workspace: Workspace, app: App) -> dict[str, Value | Absent | Mi
 
 def _grafana_values(workspace: Workspace) -> dict[str, Value | Absent | MissingError]:
     """What the file of the data source says, its entry, and the plugin as an entry of the chart's list."""
-    grafana, settings = workspace.layout.grafana, workspace.settings.grafana
+    grafana, settings = workspace.layout.grafana, versions.resolved(workspace.settings).grafana
     found: dict[str, Value | Absent | MissingError] = {
         "data_source_entry": f"./{DATA_SOURCE.rpartition('/')[2]}" if has_data_source(workspace) else ABSENT
     }
@@ -221,7 +231,8 @@ def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[Fold
     """
     files = tuple(file for file in files if file == APP_FOLDER or file in app.files_in(workspace))
     written = [file for file in files if file != APP_FOLDER]
-    wanted = dict(zip(written, render_templates(workspace, map(app.template, written)), strict=True))
+    templates = [app.template(file, workspace.settings) for file in written]
+    wanted = dict(zip(written, render_templates(workspace, templates), strict=True))
     check_owner(workspace, app)
     # One call of git for the files of all tasks, not one for each.
     workspace.repository.load_heads(_known_paths(workspace))

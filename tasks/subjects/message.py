@@ -14,7 +14,7 @@ from tasks.subjects.manifests import APPS, own_files
 from tasks.subjects.parseable import PARSEABLE, QUERY_MEMORY_VARIABLE, SECRET, SERVICE_MONITOR
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
-from tasks.yaml.documents import load_documents
+from tasks.yaml.documents import load_documents, syntax_error
 
 # The last paragraph of every commit of the playbook, whatever its template says: how they are known again.
 SIGNATURE = "-by: parseable-playbook"
@@ -23,6 +23,8 @@ ROLLED_BACK = f"Rolled-back{SIGNATURE}"
 _FIRST = "deploy Parseable log aggregation with Vector"
 # Of a first line, beyond which git's own tools cut it; and of a value in a line.
 _SUBJECT, _VALUE = 72, 40
+# What a release patches: another kind or name is a chart of another shape.
+_PATCHED = "spec.postRenderers.kustomize.patches.target."
 _Leaf = str | int | float | bool | None
 
 
@@ -113,9 +115,14 @@ def _changes(workspace: Workspace, paths: Sequence[str], grafana: Sequence[str])
         elif head is None:
             others.append(f"add {path.removeprefix(apps)}")
         elif text is not None:
-            for item in _differences(load_documents(head), load_documents(text)):
+            found = list(_differences(load_documents(head), load_documents(text)))
+            is_reshaped = any(item.where.startswith(_PATCHED) for item in found)
+            for item in found:
                 weighty = _weighty(workspace, item)
-                (told if weighty else others).append(weighty or _plainly(item))
+                if weighty:
+                    told.append(weighty)
+                else:
+                    others.append(_reshaped(item) if is_reshaped else _plainly(item))
     # What follows from another value comes after it.
     others.sort(key=lambda one: QUERY_MEMORY_VARIABLE in one)
     yield from dict.fromkeys((*told, *others))
@@ -132,13 +139,20 @@ def _weighty(workspace: Workspace, item: Difference) -> str:
     if item.where.endswith("image.tag"):
         return f"run {title} {after} instead of {before}"
     for name, what in (("P_S3_BUCKET", "bucket"), ("P_S3_URL", "the S3 server")):
-        if item.where.endswith(name):
+        # A variable of the values, or of a container in a patch.
+        is_text = isinstance(item.before, str) and isinstance(item.after, str)
+        if is_text and item.where.endswith((name, f"{name}.value")):
             return f"use {what} {after} instead of {before}"
     return ""
 
 
 def _age(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version.partition("-")[0])))
+
+
+def _reshaped(item: Difference) -> str:
+    """Any change of a release whose chart makes another workload: all of its values have another place."""
+    return f"change the values and patches of {item.kind} {item.name} to what that chart reads"
 
 
 def _plainly(item: Difference) -> str:
@@ -169,14 +183,37 @@ def _differences(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Differ
 def _leaves(old: Any, new: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
     if old == new:
         return
+    old, new = _by_name(_read(old, where), _read(new, where))
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys((*old, *new)):
             yield from _leaves(old.get(key), new.get(key), f"{where}.{key}" if where else str(key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) == 1:
+        yield from _leaves(old[0], new[0], where)
     elif isinstance(old, dict | list) or isinstance(new, dict | list):
         # As a whole: which element of a list was which is anybody's guess.
         yield where, _size(old), _size(new)
     else:
         yield where, old, new
+
+
+def _read(value: Any, where: str) -> Any:
+    """What the text of a patch says; anything else as it is."""
+    is_patch = where.endswith(".patch") and isinstance(value, str) and not syntax_error(value)
+    documents = load_documents(value) if is_patch else []
+    return documents[0] if len(documents) == 1 else value
+
+
+def _by_name(*lists: Any) -> tuple[Any, ...]:
+    """Lists whose elements all have names of their own (containers, variables) as maps, else as they are."""
+    found = []
+    for one in lists:
+        if not isinstance(one, list):
+            return lists
+        names = [item.get("name") if isinstance(item, dict) else None for item in one]
+        if None in names or len(set(names)) != len(names):
+            return lists
+        found.append(dict(zip(names, one, strict=True)))
+    return tuple(found)
 
 
 def _size(value: Any) -> Any:

@@ -3,7 +3,8 @@
 from typing import Final
 
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
-from tasks.core.settings import S3, Parseable
+from tasks.core.settings import S3, Parseable, Settings
+from tasks.flux import versions
 from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.kube.quantities import amount
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
@@ -33,6 +34,8 @@ PARSEABLE = App(
         DATA_SOURCE: has_data_source,
         SECRET: lambda workspace: workspace.settings.secret.manage == "sops",
     },
+    # The values of a release have the shape that its chart wants.
+    templates={RELEASE: lambda settings: versions.mode_of(settings).release},
 )
 
 # Keys of the Secret: the S3 key pair, and Parseable's own login.
@@ -62,7 +65,6 @@ SYSTEM_CA_FOLDERS = ("/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share
 STORE: Final = "s3-store"
 PATH_STYLE_VARIABLE: Final = "P_S3_PATH_STYLE"
 
-METRICS_PATH: Final = "/api/v1/metrics"
 INGEST_PATH: Final = "/api/v1/ingest"
 # The header that names the stream that logs go to.
 STREAM_HEADER: Final = "X-P-Stream"
@@ -111,20 +113,33 @@ def query_memory(parseable: Parseable) -> int:
     return int((amount(parseable.memory_limit) or 0) / 2)
 
 
-def persistence(parseable: Parseable) -> dict[str, object] | None:
-    """The chart's values for a volume of its own for staging; None where no StorageClass is set."""
+def staging(parseable: Parseable) -> dict[str, object]:
+    """A chart's values for the volume of staging: one of its own, where a StorageClass is set."""
     if parseable.staging_class is None:
-        return None
-    size = parseable.staging_size
-    return {"staging": {"enabled": True, "storageClass": parseable.staging_class, "size": size}}
+        return {"enabled": False}
+    return {"enabled": True, "storageClass": parseable.staging_class, "size": parseable.staging_size}
 
 
-def parseable_url(workspace: Workspace) -> str:
-    """The URL of Parseable inside the cluster."""
-    parseable = workspace.settings.parseable
-    return f"http://{parseable.name}.{workspace.layout.namespace}.svc.cluster.local:{parseable.port}"
+def query_service(settings: Settings) -> tuple[str, int | None]:
+    """The Service that answers queries and sets the retention, and its port."""
+    return versions.mode_of(settings).query, versions.resolved(settings).parseable.port
+
+
+def query_url(workspace: Workspace) -> str:
+    """The URL inside the cluster of the server that answers queries."""
+    return _url(workspace, query_service(workspace.settings)[0])
+
+
+def server_url(workspace: Workspace) -> str:
+    """The URL inside the cluster of the server that takes logs."""
+    return _url(workspace, versions.mode_of(workspace.settings).ingest)
 
 
 def ingest_url(workspace: Workspace) -> str:
     """The URL that logs are posted to."""
-    return f"{parseable_url(workspace)}{INGEST_PATH}"
+    return f"{server_url(workspace)}{INGEST_PATH}"
+
+
+def _url(workspace: Workspace, service: str) -> str:
+    port = versions.resolved(workspace.settings).parseable.port
+    return f"http://{service}.{workspace.layout.namespace}.svc.cluster.local:{port}"

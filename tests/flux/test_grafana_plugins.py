@@ -7,6 +7,7 @@ from tasks.flux.grafana_plugins import entry, is_published, problem, url_of, var
 
 OLD, NEW = "GF_INSTALL_PLUGINS", "GF_PLUGINS_PREINSTALL_SYNC"
 PLUGIN = "parseable-parseable-datasource"
+GRAFANA = Grafana(plugin_version="1.1.0")
 BEFORE, COMMUNITY = "https://grafana.github.io/helm-charts", "https://grafana-community.github.io/helm-charts"
 
 
@@ -43,8 +44,7 @@ def test_the_version_of_the_chart_tells_the_variable(
 
 @pytest.mark.parametrize("variable", [OLD, NEW, "GF_PLUGINS_PREINSTALL"])
 def test_what_is_written_is_right(variable: str) -> None:
-    grafana = Grafana()
-    assert problem(grafana, variable, entry(grafana, variable)) == ""
+    assert problem(GRAFANA, variable, entry(GRAFANA, variable)) == ""
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_the_form_of_an_entry(variable: str, text: str, is_right: bool) -> None:
 @pytest.mark.parametrize(
     ("url", "is_known"),
     [
-        (url_of(Grafana()), True),
+        (url_of(GRAFANA), True),
         (
             f"https://github.com/parseablehq/parseable-datasource/releases/download/v1.2.0/{PLUGIN}-1.2.0.zip",
             True,

@@ -12,13 +12,13 @@ from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.grafana_plugins import url_of
 from tasks.flux.grafana_values import DATASOURCES, PLUGINS, ValuesPlace, values_at
 from tasks.flux.missing import MissingError
+from tasks.flux.versions import resolved
 from tasks.steps import STEPS
 from tasks.subjects import grafana
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import (
     LOGIN_VARIABLES,
-    METRICS_PATH,
     PARSEABLE,
     PASSWORD,
     S3_VARIABLES,
@@ -96,7 +96,7 @@ def test_the_release_of_parseable(deployed: Path) -> None:
 def test_the_service_monitor(deployed: Path) -> None:
     (monitor,) = documents(deployed, PARSEABLE, SERVICE_MONITOR)
     (endpoint,) = monitor["spec"]["endpoints"]
-    assert (endpoint["targetPort"], endpoint["path"]) == (8000, METRICS_PATH)
+    assert (endpoint["targetPort"], endpoint["path"]) == (8000, "/api/v1/metrics")
     assert endpoint["basicAuth"] == {
         "username": {"name": SECRET_NAME, "key": USERNAME},
         "password": {"name": SECRET_NAME, "key": PASSWORD},
@@ -139,7 +139,7 @@ def test_the_data_source(deployed: Path) -> None:
     assert source["secureJsonData"]["basicAuthPassword"] == "$PARSEABLE_PASSWORD"
     variables = [{"name": name, "valueFrom": one} for name, one in values[grafana.ENVIRONMENT].items()]
     assert from_secret(variables).items() >= CLIENT_VARIABLES.items()
-    assert any(url_of(DOCUMENTED.grafana) in plugin for plugin in values[PLUGINS])
+    assert any(url_of(resolved(DOCUMENTED).grafana) in plugin for plugin in values[PLUGINS])
 
 
 @pytest.mark.parametrize("task", ["TASK-002", "TASK-003", "TASK-005", "TASK-008", "TASK-009"])

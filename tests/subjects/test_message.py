@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import SettingsError
-from tasks.core.settings import DOCUMENTED, Commit, Layer, Settings, load
+from tasks.core.settings import DOCUMENTED, Commit, Layer, Settings, VersionsSettings, load
 from tasks.effects.files import WriteFile
 from tasks.steps import STEPS
 from tasks.subjects.message import is_first, message
-from tests.checks.deployed import APPS, deployed, root, workspace_of
+from tests.checks.deployed import APPS, deploy, deployed, root, workspace_of
 
 __all__ = ["deployed", "root"]
 
@@ -95,6 +95,30 @@ def test_a_change_that_has_a_name(root: Path, settings: Settings, subject: str) 
         "",
         "Deployed-by: parseable-playbook",
     ]
+
+
+def test_a_change_in_a_patch_has_its_name_too(tmp_path: Path) -> None:
+    current = replace(DOCUMENTED, versions=VersionsSettings("current"))
+    deploy(tmp_path / "repository", settings=current)
+    commit(tmp_path / "repository")
+    s3 = replace(DOCUMENTED.s3, bucket="other-logs", endpoint="https://nas.example.com")
+    assert said(tmp_path / "repository", replace(current, s3=s3))[2:4] == [
+        "- Use the S3 server https://nas.example.com instead of https://s3.68cc.io",
+        "- Use bucket other-logs instead of parseable-logs",
+    ]
+
+
+def test_another_set_is_an_upgrade_of_each_chart(root: Path) -> None:
+    commit(root)
+    lines = said(root, replace(DOCUMENTED, versions=VersionsSettings("current")))
+    assert lines[0].startswith("chore(monitoring): upgrade the chart of Parseable from 1.6.5 to 3.2.1 and ")
+    assert lines[2:6] == [
+        "- Upgrade the chart of Parseable from 1.6.5 to 3.2.1",
+        "- Run Parseable v3.1.0 instead of v1.7.3",
+        "- Upgrade the chart of Vector from 0.35.0 to 0.56.0",
+        "- Change the values and patches of HelmRelease parseable to what that chart reads",
+    ]
+    assert len(lines) < 14
 
 
 def test_any_other_change(root: Path) -> None:

@@ -1,0 +1,109 @@
+"""The sets of versions, and the one that the settings choose: charts, images, and how its charts are told."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from string import Template
+from typing import Any
+
+from tasks.core.errors import SettingsError
+from tasks.core.settings import Settings
+from tasks.yaml.documents import load_documents
+from tasks.yaml.templates import MANIFESTS
+
+# Of these settings a set has a value each; the others of its file say how the charts are told.
+VERSIONS = (
+    ("parseable", "chart_version"),
+    ("parseable", "image_tag"),
+    ("vector", "chart_version"),
+    ("grafana", "plugin_version"),
+)
+_FOLDER = MANIFESTS / "versions"
+_SETTINGS = (*VERSIONS, ("parseable", "image"), ("parseable", "port"))
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a chart deploys Parseable in one mode.
+
+    ``release`` is the template of the HelmRelease, below manifests/. ``ingest`` and ``query`` are the names
+    of the Services that take logs and that answer queries.
+    """
+
+    release: str
+    ingest: str
+    query: str
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Where Prometheus scrapes Parseable: a path, and a port of the Service by name or of the container."""
+
+    path: str
+    port: str | None = None
+    target_port: int | None = None
+
+
+def resolved(settings: Settings) -> Settings:
+    """The settings with the values of their set of versions wherever they name none."""
+    data = _set_of(settings)
+    for section, name in _SETTINGS:
+        fields = getattr(settings, section)
+        if getattr(fields, name) is None:
+            value = data[section][name]
+            settings = replace(settings, **{section: replace(fields, **{name: value})})
+    return settings
+
+
+def untested(settings: Settings) -> tuple[str, ...]:
+    """The settings that name another version than their set has, which was not tested; dotted names.
+
+    >>> untested(Settings())
+    ()
+    """
+    data = _set_of(settings)
+    return tuple(
+        f"{section}.{name}"
+        for section, name in VERSIONS
+        if getattr(getattr(settings, section), name) not in (None, data[section][name])
+    )
+
+
+def metrics_of(settings: Settings) -> Metrics:
+    """Where the server of the set has its metrics."""
+    return Metrics(**_set_of(settings)["parseable"]["metrics"])
+
+
+def mode_of(settings: Settings) -> Mode:
+    """How the chart of the set deploys Parseable in the mode of the settings.
+
+    Raises:
+        SettingsError: the set has no such mode.
+    """
+    modes, name = _set_of(settings)["parseable"]["modes"], settings.parseable.name
+    return Mode(**{key: Template(text).substitute(name=name) for key, text in modes["standalone"].items()})
+
+
+def check(settings: Settings) -> None:
+    """Check that there is such a set, and that it has the mode that is set.
+
+    Raises:
+        SettingsError: there is not, or it has not; it says which there are.
+    """
+    mode_of(settings)
+
+
+def _set_of(settings: Settings) -> Mapping[str, Any]:
+    name = settings.versions.set
+    known = sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+    if name not in known:
+        hint = f"set versions.set to one of: {', '.join(known)}"
+        raise SettingsError(f"there is no set of versions '{name}'", hint)
+    return _loaded(name)
+
+
+@cache
+def _loaded(name: str) -> Mapping[str, Any]:
+    (data,) = load_documents((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    found: Mapping[str, Any] = data
+    return found
