@@ -9,6 +9,7 @@ from tasks.effects.helm import ChartError
 from tasks.effects.kustomize import BuildError
 from tasks.flux.chart_values import ChartFiles, UnknownValue, read_chart, unknown_values
 from tasks.flux.releases import Release, ValuesError
+from tasks.flux.wanted_values import wanted_values
 from tasks.kube.keys import key_of
 from tasks.model import cause_of
 from tasks.workspace import Network
@@ -28,7 +29,7 @@ def charts_render(model: Model) -> Iterator[Outcome]:
         elif release.is_refused:
             keys = _cause(release, error)
             yield failed(
-                error.summary + _told(release, keys),
+                error.summary + _told(release, keys) + _wanted(model, release, error),
                 f"Flux would refuse HelmRelease {name}, and install nothing of it",
                 error.hint or "correct what it names",
                 model.place(release.path, release.data, *keys),
@@ -96,6 +97,27 @@ def _told(release: Release, keys: tuple[str, ...]) -> str:
         return ""
     kinds = {dict: "a map", list: "a list", type(None): "not set"}
     return f" ({'.'.join(keys[len(_VALUES) :])} is {kinds.get(type(value), repr(value))})"
+
+
+def _wanted(model: Model, release: Release, error: RefusedError) -> str:
+    """All values that the chart reads and that nobody set, not only the first that helm met; else empty."""
+    if release.archive is None:
+        return ""
+    archive = release.archive
+    try:
+        defaults = read_chart(archive.read_bytes()).defaults
+    except ValueError:
+        return ""
+    wanted = wanted_values(
+        error.summary,
+        defaults,
+        release.values,
+        lambda values: model.workspace.helm.render(archive, release.name, release.namespace, values),
+    )
+    if not wanted.values:
+        return ""
+    then = f"; with them: {wanted.then}" if wanted.then else ""
+    return f"; the chart reads, without a default, {', '.join(wanted.values)}{then}"
 
 
 def values_are_read(model: Model) -> Iterator[Outcome]:

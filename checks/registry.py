@@ -22,6 +22,7 @@ from checks import (
     rollout,
     server,
     suspension,
+    tested,
     variables,
     vector,
     waiting,
@@ -241,6 +242,12 @@ _CHECKS = (
         of_ours(suspension.nothing_is_suspended),
     ),
     Check("waiting", "nothing of ours waits for ever", _BUILT, of_ours(waiting.nothing_waits_for_ever)),
+    Check(
+        "tested",
+        "every version was tested with the playbook, or its chart renders",
+        _WRITTEN,
+        of_ours(tested.versions_are_proved),
+    ),
     Check("charts", "every chart exists and renders", _RENDERED, charts.charts_render),
     Check("values", "every value is one that the chart reads", _RENDERED, charts.values_are_read),
     Check(

@@ -13,6 +13,7 @@ from invoke.tasks import Task, task
 from tasks.configuration import is_dry, load, say_loading_errors_plainly
 from tasks.core.catalogue import CATALOGUE, TaskSpec
 from tasks.core.errors import SettingsError
+from tasks.core.graph import ancestors
 from tasks.core.reporting import reported
 
 if TYPE_CHECKING:
@@ -32,20 +33,29 @@ _RUN = {
     "no-push": "commit, but do not push",
     "force": "overwrite, or commit, edits that were not committed",
     "adopt": "take over app folders that the playbook did not write",
+    "unproved": "take versions that were not tested, though it cannot be shown here that their charts render",
     "offline": "contact only S3 and the git remote; skip chart repositories and registries",
 }
 
 
 def _options(
-    *, yes: bool, no_push: bool, force: bool, adopt: bool, json: bool, offline: bool = True
+    *,
+    yes: bool,
+    no_push: bool,
+    force: bool,
+    adopt: bool,
+    json: bool,
+    unproved: bool = False,
+    offline: bool = True,
+    is_pushed: bool = True,
 ) -> Options:
+    """The common flags; registries are asked only where something ``is_pushed``."""
     from tasks.commands import Options
     from tasks.workspace import Network, Permissions
 
-    permissions = Permissions(force=force, adopt=adopt, push=not no_push)
-    return Options(
-        yes=yes, as_json=json, permissions=permissions, network=Network.OFFLINE if offline else Network.ONLINE
-    )
+    permissions = Permissions(force=force, adopt=adopt, push=not no_push, unproved=unproved)
+    reach = Network.OFFLINE if offline else Network.ONLINE if is_pushed else Network.CHARTS
+    return Options(yes=yes, as_json=json, permissions=permissions, network=reach)
 
 
 _LACKING = 3
@@ -66,6 +76,7 @@ def all_tasks(
     no_push: bool = False,
     force: bool = False,
     adopt: bool = False,
+    unproved: bool = False,
     offline: bool = False,
     json: bool = False,
 ) -> None:
@@ -74,7 +85,15 @@ def all_tasks(
         found = load(context, repo, cluster)
         from tasks import commands
 
-        options = _options(yes=yes, no_push=no_push, force=force, adopt=adopt, json=json, offline=offline)
+        options = _options(
+            yes=yes,
+            no_push=no_push,
+            force=force,
+            adopt=adopt,
+            json=json,
+            unproved=unproved,
+            offline=offline,
+        )
         if not is_dry(context):
             commands.run_all(found, options)
             return
@@ -83,7 +102,10 @@ def all_tasks(
 
 
 @task(
-    help={key: _RUN[key] for key in ("repo", "cluster", "no-push", "force", "adopt", "json")},
+    help={
+        key: _RUN[key]
+        for key in ("repo", "cluster", "no-push", "force", "adopt", "unproved", "offline", "json")
+    },
     auto_shortflags=False,
 )
 def plan(
@@ -93,14 +115,25 @@ def plan(
     no_push: bool = False,
     force: bool = False,
     adopt: bool = False,
+    unproved: bool = False,
+    offline: bool = False,
     json: bool = False,
 ) -> None:
-    """Show what `all` would change, with diffs; change nothing (exit code 5: there are changes)."""
+    """Show what `all` would change, with diffs, or what stops it; change nothing (exit code 5: changes)."""
     with reported(as_json=json):
         found = load(context, repo, cluster)
         from tasks import commands
 
-        options = _options(yes=False, no_push=no_push, force=force, adopt=adopt, json=json)
+        options = _options(
+            yes=False,
+            no_push=no_push,
+            force=force,
+            adopt=adopt,
+            json=json,
+            unproved=unproved,
+            offline=offline,
+            is_pushed=False,
+        )
         code = commands.plan(found, options)
     _end(code)
 
@@ -171,6 +204,7 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
         "strict": "count unknown as failed",
         "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
         "online": "also ask the registries of the images, and for the plugin",
+        "unproved": _RUN["unproved"],
         "whole-repo": "build and render all apps, and count the faults in them",
     },
     auto_shortflags=False,
@@ -186,6 +220,7 @@ def verify(
     strict: bool = False,
     offline: bool = False,
     online: bool = False,
+    unproved: bool = False,
     whole_repo: bool = False,
     json: bool = False,
 ) -> None:
@@ -193,9 +228,14 @@ def verify(
     with reported(as_json=json):
         found = load(context, repo, cluster)
         from tasks import commands
+        from tasks.workspace import Permissions
 
         asked = commands.Questions(only, task, stage, format, strict, whole_repo)
-        options = commands.Options(as_json=json, network=commands.network(offline=offline, online=online))
+        options = commands.Options(
+            as_json=json,
+            permissions=Permissions(unproved=unproved),
+            network=commands.network(offline=offline, online=online),
+        )
         commands.verify(found, options, asked, probe=not is_dry(context))
 
 
@@ -257,9 +297,11 @@ def _single(spec: TaskSpec) -> Task[Any]:
     if spec.needs:
         offered += ["with_prerequisites", "yes"]
     if spec.id != _FIRST:
-        offered += ["cluster", "force", "adopt"]
+        offered += ["cluster", "force", "adopt", "offline"]
+    if {"TASK-003", "TASK-009"} & {*ancestors(spec.id), spec.id}:
+        offered += ["unproved"]
     if spec.id == _LAST:
-        offered += ["no_push", "offline"]
+        offered += ["no_push"]
 
     def run(
         context: Context,
@@ -273,8 +315,8 @@ def _single(spec: TaskSpec) -> Task[Any]:
             found = load(context, repo, cluster)
             from tasks import commands
 
-            flags = dict.fromkeys(("yes", "no_push", "force", "adopt", "offline"), False) | given
-            options = _options(json=json, **flags)
+            flags = dict.fromkeys(("yes", "no_push", "force", "adopt", "unproved", "offline"), False) | given
+            options = _options(json=json, is_pushed=spec.id == _LAST, **flags)
             if not is_dry(context):
                 commands.run_one(found, options, spec.id, with_prerequisites=with_prerequisites)
                 return

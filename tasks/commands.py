@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from checks import registry
 from checks.model import Check, judge
+from tasks import proof
 from tasks.closing import rollback
 from tasks.core.catalogue import CATALOGUE
-from tasks.core.changes import Change
 from tasks.core.console import Console, plan_data, progress, rendered, task_state, verdict_data
 from tasks.core.errors import (
     PlaybookError,
@@ -20,14 +20,20 @@ from tasks.core.errors import (
 from tasks.core.graph import ancestors, mermaid, order, tree
 from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.reporting import already_reported
-from tasks.core.runner import TaskPlan, carry_out, check_plans, check_prerequisites, make_plans
+from tasks.core.runner import (
+    TaskPlan,
+    carry_out,
+    check_planned,
+    check_plans,
+    check_prerequisites,
+    make_plans,
+)
 from tasks.core.settings import FILE, Settings
 from tasks.effects import pager
 from tasks.effects.files import expanded, read_text
 from tasks.effects.git import Commit, Git, Push
 from tasks.effects.lock import locked
 from tasks.effects.repository import Repository
-from tasks.effects.snapshot import snapshot
 from tasks.model import Model, Stage
 from tasks.setup import after, doctor
 from tasks.setup.evidence import Finding
@@ -66,7 +72,8 @@ def plan(settings: Settings, options: Options) -> int:
     Raises:
         PlaybookError: after the plan is shown, what keeps it from being carried out.
     """
-    return _show(make_plans(STEPS, _workspace(settings, options, ask=True), order()), options)
+    workspace = _workspace(settings, options, ask=True)
+    return _show(workspace, make_plans(STEPS, workspace, order()), (), options)
 
 
 def plan_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> int:
@@ -77,27 +84,41 @@ def plan_one(settings: Settings, options: Options, task: str, *, with_prerequisi
         PlaybookError: after the plan is shown, what keeps it from being carried out.
     """
     workspace = _workspace(settings, options, ask=True)
-    return _show(_plans_of_one(workspace, task, with_prerequisites=with_prerequisites), options)
+    plans, beside = _plans_of_one(workspace, task, with_prerequisites=with_prerequisites)
+    return _show(workspace, plans, beside, options)
 
 
-def _plans_of_one(workspace: Workspace, task: str, *, with_prerequisites: bool) -> list[TaskPlan]:
-    """The plan of one task, whose prerequisites are done, or also those of its prerequisites."""
-    plans = make_plans(STEPS, workspace, (*ancestors(task), task))
+def _plans_of_one(
+    workspace: Workspace, task: str, *, with_prerequisites: bool
+) -> tuple[list[TaskPlan], list[TaskPlan]]:
+    """The plan of one task, whose prerequisites are done, or also those of its prerequisites; all others."""
+    made = make_plans(STEPS, workspace, proof.tasks_beside(task))
+    number = len(ancestors(task))
     if with_prerequisites:
-        return plans
-    check_prerequisites(plans[:-1], task, lambda name: _written(name, workspace))
-    return plans[-1:]
+        return made[: number + 1], made[number + 1 :]
+    check_prerequisites(made[:number], task, lambda name: _written(name, workspace))
+    return [made[number]], [*made[:number], *made[number + 1 :]]
 
 
-def _show(plans: Sequence[TaskPlan], options: Options) -> int:
+def _show(
+    workspace: Workspace, plans: Sequence[TaskPlan], beside: Sequence[TaskPlan], options: Options
+) -> int:
     """Show ``plans``; the exit code says whether they change anything."""
     console = Console(as_json=options.as_json)
+    is_possible = not any(item.error for item in plans)
+    refused = [
+        verdict
+        for verdict in (proof.of_plans(workspace, plans, beside) if is_possible else ())
+        if verdict.outcome.stops_push
+    ]
     if options.as_json:
-        console.write_json({"tasks": [plan_data(item) for item in plans]})
+        tasks = [plan_data(item) for item in plans]
+        console.write_json({"tasks": tasks, "refused": [verdict_data(verdict) for verdict in refused]})
     else:
         pager.show(rendered(lambda: console.show_plan(plans)))
     with already_reported():
         check_plans(plans)
+        check_planned(refused)
     return CHANGES_PLANNED if any(item.changes for item in plans) else 0
 
 
@@ -109,7 +130,7 @@ def run_all(settings: Settings, options: Options) -> None:
     """
     workspace = _workspace(settings, options, probe=True, ask=True)
     with _locked(workspace, "all"):
-        _run(workspace, options, make_plans(STEPS, workspace, order()))
+        _run(workspace, options, make_plans(STEPS, workspace, order()), ())
 
 
 def run_one(settings: Settings, options: Options, task: str, *, with_prerequisites: bool) -> None:
@@ -121,8 +142,8 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
     """
     workspace = _workspace(settings, options, probe=True, ask=True)
     with _locked(workspace, task.lower()):
-        plans = _plans_of_one(workspace, task, with_prerequisites=with_prerequisites)
-        _run(workspace, options, plans, ask=with_prerequisites)
+        plans, beside = _plans_of_one(workspace, task, with_prerequisites=with_prerequisites)
+        _run(workspace, options, plans, beside, ask=with_prerequisites)
 
 
 def roll_back(settings: Settings, options: Options, *, is_dry: bool) -> int:
@@ -334,11 +355,22 @@ def _locked(workspace: Workspace, command: str) -> Iterator[None]:
         yield
 
 
-def _run(workspace: Workspace, options: Options, plans: Sequence[TaskPlan], *, ask: bool = True) -> None:
-    """Carry ``plans`` out, after asking if there is anything to do."""
+def _run(
+    workspace: Workspace,
+    options: Options,
+    plans: Sequence[TaskPlan],
+    beside: Sequence[TaskPlan],
+    *,
+    ask: bool = True,
+) -> None:
+    """Carry ``plans`` out if their result may be pushed, after asking if there is anything to do."""
     check_plans(plans)
-    if ask and any(item.changes for item in plans):
-        _approve(plans, options)
+    if not proof.is_proved_at_once(plans):
+        check_planned(proof.of_plans(workspace, plans, beside))
+    if any(item.changes for item in plans):
+        if ask:
+            _approve(plans, options)
+        workspace.refresh()
     _carry_out(workspace, options, plans)
 
 
@@ -384,7 +416,7 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
         plans,
         workspace,
         lambda name: _written(name, workspace, unchanged),
-        lambda change: _before_push(workspace, change),
+        lambda change: proof.before_push(workspace, change),
         progress=console,
     )
     verdicts: dict[str, list[Verdict]] = {item.spec.id: [] for item in plans}
@@ -410,13 +442,6 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
         console.say(f"    {change.summary}")
     for line in after.next_steps(workspace, is_pushed=bool(pushes)) if is_first else ():
         console.say(line)
-
-
-def _before_push(workspace: Workspace, change: Change) -> list[Verdict]:
-    """The answers for what would be pushed: what is committed and the files of ``change``, nothing else."""
-    git = workspace.repository.git
-    with snapshot(git, change.files if isinstance(change, Commit) else ()) as files:
-        return judge(registry.CHECKS.values(), Model(workspace.with_repository(Repository(git, files))))
 
 
 def _written(task: str, workspace: Workspace, known: Model | None = None) -> list[Verdict]:

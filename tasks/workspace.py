@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tasks.core.errors import SettingsError
+from tasks.core.errors import PlaybookError, SettingsError
 from tasks.core.settings import FILE
 from tasks.flux.layout import Layout, discover
 from tasks.flux.tree import Tree
@@ -29,11 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Permissions:
-    """What the user allowed: overwrite uncommitted edits, take foreign app folders over, push."""
+    """What the user allowed: overwrite uncommitted edits, take foreign app folders over, push.
+
+    ``unproved``: go on with versions that were not tested, where it cannot be proved that they render.
+    """
 
     force: bool = False
     adopt: bool = False
     push: bool = True
+    unproved: bool = False
 
 
 NOTHING_SPECIAL = Permissions()
@@ -166,9 +171,24 @@ class Workspace:
             probe=self.probe,
             network=self.network,
         )
-        for door in ("found_credentials", "bucket", "helm", "web", "kubectl"):
+        for door in ("found_credentials", "bucket", "kubectl"):
             if door in self.__dict__:
                 other.__dict__[door] = self.__dict__[door]
+        with suppress(PlaybookError):  # without a home: told to whoever asks for a chart
+            other.__dict__.update(helm=self.helm, web=self.web)
+        return other
+
+    def as_planned(self, repository: Repository, changes: Iterable[Change]) -> Workspace:
+        """The same workspace as if ``changes`` were done, with the files that ``repository`` has of them.
+
+        Nothing is tried in the bucket, which need not be there yet.
+        """
+        other = self.with_repository(repository)
+        other.probe = False
+        if "bucket_facts" in self.__dict__:
+            from tasks.effects.s3 import after_changes
+
+            other.__dict__["bucket_facts"] = after_changes(self.bucket_facts, changes)
         return other
 
     def lay_over(self, changes: Iterable[Change]) -> None:
@@ -176,8 +196,12 @@ class Workspace:
         self.repository.plan(changes)
         self.__dict__.pop("tree", None)
 
+    def lay_aside(self) -> None:
+        """Forget the changes that were laid over it."""
+        self.repository.forget()
+        self.__dict__.pop("tree", None)
+
     def refresh(self) -> None:
         """Forget what was read, after something was changed. The layout stays: changes follow it."""
-        self.repository.forget()
-        for read in ("tree", "bucket_facts"):
-            self.__dict__.pop(read, None)
+        self.lay_aside()
+        self.__dict__.pop("bucket_facts", None)

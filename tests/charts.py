@@ -495,6 +495,20 @@ def write_charts(folder: Path) -> None:
         write_chart(folder, name, version, {"templates/_own.tpl": HELPERS, **files}, application)
 
 
+def write_version(folder: Path, name: str, version: str, edits: Mapping[str, tuple[str, str]]) -> None:
+    """Write the archive of one of the charts in another ``version``, with ``edits`` by file: old and new.
+
+    An old text that is empty stands for the end of the file, which need not be there before.
+    """
+    (application, own) = next((chart[2], chart[3]) for chart in _CHARTS if chart[0] == name)
+    files = {"templates/_own.tpl": HELPERS, **own}
+    for path, (old, new) in edits.items():
+        text = files.get(path, "")
+        assert old in text
+        files[path] = text.replace(old, new) if old else text + new
+    write_chart(folder, name, version, files, application)
+
+
 def write_chart(
     folder: Path, name: str, version: str, files: Mapping[str, str], application: str = "1.0.0"
 ) -> None:

@@ -37,6 +37,7 @@ ROOMS = (
     "tasks/model.py",
     "tasks/steps.py",
     "checks",
+    "tasks/proof.py",
     "tasks/setup",
     "tasks/closing",
     "tasks/commands.py",
@@ -172,9 +173,9 @@ def test_no_task_offers_a_flag_that_does_nothing_for_it() -> None:
         for name, command in deepcopy(ns).tasks.items()
     }
     assert offered["task-001"] == {"repo", "json"}
-    assert offered["task-006"] == {"repo", "cluster", "json", "force", "adopt"}
-    assert offered["task-003"] == offered["task-006"] | {"with_prerequisites", "yes"}
-    assert offered["task-011"] == offered["task-003"] | {"no_push", "offline"}
+    assert offered["task-006"] == {"repo", "cluster", "json", "force", "adopt", "offline"}
+    assert offered["task-003"] == offered["task-006"] | {"with_prerequisites", "yes", "unproved"}
+    assert offered["task-011"] == offered["task-003"] | {"no_push"}
 
 
 def test_a_step_for_every_task_and_a_check_for_every_item() -> None:

@@ -1,6 +1,7 @@
 """What a task wants to do: planned, shown and executed as the same object."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -16,6 +17,14 @@ class Change(ABC):
     def paths(self) -> tuple[str, ...]:
         """Files it writes, relative to the repository, with forward slashes."""
         return ()
+
+    def results(self) -> Mapping[str, str | None]:
+        """The texts of the files it writes, each None if it deletes the file.
+
+        For what is not known before it is done, a text that stands for it, of the same meaning to all who
+        cannot read the secrets in it.
+        """
+        return {}
 
     @property
     def needs_proof(self) -> bool:

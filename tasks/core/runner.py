@@ -9,7 +9,7 @@ from tasks.core.catalogue import TaskSpec
 from tasks.core.changes import Change, Remark, Skip
 from tasks.core.errors import PlaybookError, PrerequisiteError, StepFailedError
 from tasks.core.graph import ancestors
-from tasks.core.outcomes import Status, Verdict
+from tasks.core.outcomes import Outcome, Status, Verdict
 
 W = TypeVar("W", bound="Refreshable")
 F = TypeVar("F")
@@ -21,8 +21,11 @@ class Refreshable(Protocol):
     def lay_over(self, changes: Iterable[Change]) -> None:
         """Make later facts see ``changes`` as done."""
 
+    def lay_aside(self) -> None:
+        """Make later facts see what is there, without planned changes."""
+
     def refresh(self) -> None:
-        """Read anew what may have changed, without planned changes."""
+        """Read anew what may have changed."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def make_plans(steps: Mapping[str, Step[W, Any]], workspace: W, tasks: Iterable[
             workspace.lay_over(changes)
         plans.append(TaskPlan(step.spec, changes, said, blocked_by=blocker, is_open=is_open))
     if any(plan.changes for plan in plans):
-        workspace.refresh()
+        workspace.lay_aside()
     return plans
 
 
@@ -148,6 +151,34 @@ def check_plans(plans: Sequence[TaskPlan]) -> None:
         for item in found
     ]
     raise kind("\n".join([f"{len(found)} problems found; nothing was written", *lines]))
+
+
+def check_planned(verdicts: Sequence[Verdict]) -> None:
+    """Check that nothing of the answers for a planned result would stop its push.
+
+    Raises:
+        StepFailedError: something would. Its text has all that fails, each once; what is unknown often
+            follows from that, and is told where nothing fails.
+    """
+    stopping = [verdict for verdict in verdicts if verdict.outcome.stops_push]
+    known = [verdict for verdict in stopping if verdict.outcome.status is not Status.UNKNOWN]
+    found: dict[Outcome, list[str]] = {}
+    for verdict in known or stopping:
+        found.setdefault(verdict.outcome, []).append(verdict.id)
+    if not found:
+        return
+    told = [f"{', '.join(dict.fromkeys(names))}: {_told(outcome)}" for outcome, names in found.items()]
+    first = next(iter(found))
+    if len(found) == 1:
+        raise StepFailedError(
+            f"the planned result {_WOULD[first.status]} {told[0]}; nothing was written", first.remedy
+        )
+    lines = [
+        f"- {one}" + (f"\n  hint: {outcome.remedy}" if outcome.remedy else "")
+        for one, outcome in zip(told, found, strict=True)
+    ]
+    head = f"{len(found)} things would stop the push of the planned result; nothing was written"
+    raise StepFailedError("\n".join([head, *lines]))
 
 
 def check_prerequisites(
@@ -228,6 +259,12 @@ _SAID = {
     Status.ERROR: "met a bug in check",
     Status.UNKNOWN: "does not know, because of something in the repository, the answer to check",
 }
+# The same of a result that is not there yet.
+_WOULD = {
+    Status.FAIL: "would fail check",
+    Status.ERROR: "met a bug in check",
+    Status.UNKNOWN: "leaves unknown, because of something in the repository, the answer to check",
+}
 _FIRST = (Status.ERROR, Status.FAIL, Status.UNKNOWN)
 
 
@@ -238,13 +275,16 @@ def _prove(verdicts: Sequence[Verdict], spec: TaskSpec, left: Sequence[str]) -> 
     # What is not known often follows from what failed, which is the thing to mend.
     first = min(failures, key=lambda verdict: _FIRST.index(verdict.outcome.status))
     outcome = first.outcome
-    where = f" ({outcome.place})" if outcome.place else ""
     more = f"; {len(failures) - 1} more: invoke verify shows all" if len(failures) > 1 else ""
     raise StepFailedError(
-        f"{spec.id} {_SAID[outcome.status]} {first.id}: {outcome.evidence}{where}"
-        f"{'; ' if outcome.consequence else ''}{outcome.consequence}{more}",
+        f"{spec.id} {_SAID[outcome.status]} {first.id}: {_told(outcome)}{more}",
         _and_left(outcome.remedy, left),
     )
+
+
+def _told(outcome: Outcome) -> str:
+    where = f" ({outcome.place})" if outcome.place else ""
+    return f"{outcome.evidence}{where}{'; ' if outcome.consequence else ''}{outcome.consequence}"
 
 
 def _and_left(hint: str, left: Sequence[str]) -> str:

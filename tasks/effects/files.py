@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,6 +193,9 @@ class WriteFile(Change):
     @property
     def paths(self) -> tuple[str, ...]:
         return (self.path,)
+
+    def results(self) -> Mapping[str, str | None]:
+        return {self.path: self.after}
 
     def diff(self) -> str:
         return unified_diff(self.path, self.before, self.after)

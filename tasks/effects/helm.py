@@ -80,13 +80,15 @@ class ChartError(RefusedError):
 class Helm:
     """helm with a cache of archives and mirrors of repositories; the user's own Helm settings play no part.
 
-    ``mirrors`` maps a repository's URL to another URL, or to a folder of ``.tgz`` archives.
+    ``mirrors`` maps a repository's URL to another URL, or to a folder of ``.tgz`` archives. ``rendered`` is
+    for whoever asks for the same more than once in a run: what was made of a release, by all it is made of.
     """
 
     def __init__(self, cache: Path, mirrors: Mapping[str, str], *, offline: bool = False) -> None:
         self.cache = cache
         self.mirrors = {url.rstrip("/"): target for url, target in mirrors.items()}
         self.offline = offline
+        self.rendered: dict[str, str] = {}
 
     def fetch(self, chart: Chart, *, fresh: bool = False) -> Path:
         """The archive of ``chart``: from the cache when the version is pinned, else or if ``fresh`` pulled.

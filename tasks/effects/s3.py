@@ -30,7 +30,7 @@ from tasks.effects.tls import Distrust, distrust_of
 from tasks.yaml.diff import unified_diff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from boto3.session import Session
     from mypy_boto3_s3.client import S3Client
@@ -536,6 +536,16 @@ class PutLifecycle(Change):
             )
         is_versioned = self.if_versioned is not None and self.bucket.is_versioned()
         self.bucket.put_rules((self.if_versioned or self.after) if is_versioned else self.after)
+
+
+def after_changes(found: BucketFacts, changes: Iterable[Change]) -> BucketFacts:
+    """What the server would say of the bucket once ``changes`` were made."""
+    for change in changes:
+        if isinstance(change, CreateBucket):
+            found = replace(found, exists=True)
+        elif isinstance(change, PutLifecycle):
+            found = replace(found, rules=change.after, unread=None)
+    return found
 
 
 def _days(count: int) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from tasks.core.errors import RefusedError
 from tasks.effects.files import read_bytes, read_text
@@ -34,15 +35,19 @@ class Snapshot:
 
 
 @contextmanager
-def snapshot(git: Git, files: Iterable[str]) -> Iterator[Snapshot]:
-    """What HEAD of ``git`` holds, with ``files`` as they are in the work tree.
+def snapshot(
+    git: Git, files: Iterable[str], planned: Mapping[str, str | None] = MappingProxyType({})
+) -> Iterator[Snapshot]:
+    """What HEAD of ``git`` holds, with ``files`` as they are in the work tree, or as ``planned`` has them.
 
-    Nothing is run for it but git, which only reads: no second repository, no hook, no filter.
+    A planned text is None where there is to be no file. Nothing is run for it but git, which only reads: no
+    second repository, no hook, no filter.
 
     Raises:
         RefusedError: HEAD cannot be read, a file leads through a symbolic link, or the disk is full.
     """
-    ours = {path: read_bytes(git.root, path) for path in files}
+    texts = {path: None if text is None else text.encode() for path, text in planned.items()}
+    ours = {path: read_bytes(git.root, path) for path in files if path not in texts} | texts
     entries = _beside(git.head_entries(), ours)
     with scratch_folder("head-") as root:
         try:

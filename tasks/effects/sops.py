@@ -26,6 +26,8 @@ _PATTERN = r".*\.sops\.ya?ml"
 _VALUES_ONLY = "^(data|stringData)$"
 _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
 _CONFIG = ".sops.yaml"
+# A value with nothing to hide.
+HARMLESS = "harmless"
 # What sops exits with when no key at hand opens the file (cmd/sops/codes: CouldNotRetrieveKey).
 _NO_KEY = 128
 _LONGEST = 300
@@ -65,6 +67,7 @@ class Sops:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._started: dict[tuple[str, str], Future[shell.Result]] = {}
+        self._samples: dict[tuple[str, str], str] = {}
 
     def start(self, path: str, document: Mapping[str, Any], *, is_there: bool) -> None:
         """Start what `readers`, and `decrypt` where ``is_there``, will wait for: the next call of each.
@@ -94,7 +97,8 @@ class Sops:
         done = self._encrypt(path, config, document) if started is None else started.result()
         if done.code != 0:
             raise self._rule_error(path, config, done.said)
-        seen = inspect(done.stdout.decode())
+        text = done.stdout.decode()
+        seen = inspect(text)
         if seen is None:
             raise RefusedError(
                 f"the rule for {path} in {config} encrypts more than values; Flux could not read the Secret",
@@ -105,7 +109,19 @@ class Sops:
                 f"the rule for {path} in {config} would leave {', '.join(sorted(seen.plain_keys))} readable",
                 f"give the rule encrypted_regex: {_VALUES_ONLY}",
             )
+        self._samples[path, repr(document)] = text
         return seen.readers
+
+    def sample(self, path: str, document: Mapping[str, Any]) -> str:
+        """``document``, whose values must be harmless, as `encrypt` gives it; asked for once only.
+
+        Raises:
+            RefusedError: sops failed.
+        """
+        key = (path, repr(document))
+        if key not in self._samples:
+            self._samples[key] = self.encrypt(path, document)
+        return self._samples[key]
 
     def encrypt(self, path: str, document: Mapping[str, Any]) -> str:
         """``document`` encrypted as the rule for ``path`` says.
@@ -308,6 +324,15 @@ class EncryptSecret(Change):
     def paths(self) -> tuple[str, ...]:
         return (self.path,)
 
+    def results(self) -> Mapping[str, str | None]:
+        """The same Secret with harmless values: what sops writes differs each time, but not in its keys.
+
+        Raises:
+            RefusedError: sops refuses.
+        """
+        harmless = dict.fromkeys((*self.values, *self.generate), HARMLESS)
+        return {self.path: self.sops.sample(self.path, self._document(harmless))}
+
     @property
     def is_first(self) -> bool:
         return self.before is None
@@ -330,14 +355,15 @@ class EncryptSecret(Change):
                 f"{self.path} was changed since the plan was shown", "run the same command again"
             )
         made = {key: token_hex(24) for key in self.generate}
-        document = secret_document(
-            self.name, self.namespace, {key: value.reveal() for key, value in self.values.items()} | made
-        )
+        document = self._document({key: value.reveal() for key, value in self.values.items()} | made)
         encrypted = self.sops.encrypt(self.path, document)
         seen = inspect(encrypted)
         if seen is None or seen.plain_keys or not seen.keys:
             raise RefusedError(f"sops did not encrypt every value of {self.path}", "nothing was written")
         write_text(self.sops.root, self.path, encrypted)
+
+    def _document(self, values: Mapping[str, str]) -> dict[str, Any]:
+        return secret_document(self.name, self.namespace, values)
 
 
 def secret_document(name: str, namespace: str, values: Mapping[str, str]) -> dict[str, Any]:

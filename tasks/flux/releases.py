@@ -120,9 +120,15 @@ def objects_with(helm: Helm, release: Release, values: Mapping[str, Any]) -> tup
 
 
 def _objects(helm: Helm, release: Release, archive: Path, values: Mapping[str, Any]) -> tuple[Built, ...]:
-    text = helm.render(archive, release.name, release.namespace, values)
-    for renderer in items(release.data, "spec", "postRenderers"):
-        text = kustomize.patch(text, mapping(renderer, "kustomize"))
+    renderers = items(release.data, "spec", "postRenderers")
+    made_of = repr((archive, release.name, release.namespace, values, renderers))
+    # What is planned and what is pushed are two states of the repository, whose releases are mostly the same.
+    text = helm.rendered.get(made_of)
+    if text is None:
+        text = helm.render(archive, release.name, release.namespace, values)
+        for renderer in renderers:
+            text = kustomize.patch(text, mapping(renderer, "kustomize"))
+        helm.rendered[made_of] = text
     shapes = [shaped(document) for document in load_documents(text) if isinstance(document, dict)]
     return tuple(Built(data, release.path, faults=faults) for data, faults in shapes)
 

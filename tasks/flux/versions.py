@@ -7,7 +7,7 @@ from string import Template
 from typing import Any
 
 from tasks.core.errors import SettingsError
-from tasks.core.settings import Settings
+from tasks.core.settings import DOCUMENTED, Settings
 from tasks.yaml.documents import load_documents
 from tasks.yaml.templates import MANIFESTS
 
@@ -69,6 +69,27 @@ def untested(settings: Settings) -> tuple[str, ...]:
     )
 
 
+def tested(section: str, name: str) -> tuple[str, ...]:
+    """The values of a setting in all sets, those of the documented one first; none where the sets have none.
+
+    >>> tested("vector", "chart_version")[0]
+    '0.35.0'
+    """
+    sets = sorted(_names(), key=lambda one: one != DOCUMENTED.versions.set)
+    return tuple(dict.fromkeys(str(value) for one in sets if (value := _loaded(one)[section].get(name))))
+
+
+def is_tested(section: str, **values: str) -> bool:
+    """Whether one and the same set has these values.
+
+    >>> is_tested("parseable", chart_version="1.6.5", image_tag="v1.7.3")
+    True
+    """
+    return any(
+        all(_loaded(one)[section].get(name) == value for name, value in values.items()) for one in _names()
+    )
+
+
 def metrics_of(settings: Settings) -> Metrics:
     """Where the server of the set has its metrics."""
     return Metrics(**_set_of(settings)["parseable"]["metrics"])
@@ -95,11 +116,16 @@ def check(settings: Settings) -> None:
 
 def _set_of(settings: Settings) -> Mapping[str, Any]:
     name = settings.versions.set
-    known = sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+    known = _names()
     if name not in known:
         hint = f"set versions.set to one of: {', '.join(known)}"
         raise SettingsError(f"there is no set of versions '{name}'", hint)
     return _loaded(name)
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.yaml")))
 
 
 @cache

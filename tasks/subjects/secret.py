@@ -10,7 +10,15 @@ from typing import Any
 from tasks.core.changes import Change, Remark
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
-from tasks.effects.sops import EncryptedFile, EncryptSecret, Readers, inspect, oddity, secret_document
+from tasks.effects.sops import (
+    HARMLESS,
+    EncryptedFile,
+    EncryptSecret,
+    Readers,
+    inspect,
+    oddity,
+    secret_document,
+)
 from tasks.flux.missing import MissingError, need_all
 from tasks.kube.makers import KINDS
 from tasks.subjects import given_secret
@@ -91,7 +99,7 @@ def _harmless(workspace: Workspace) -> dict[str, Any]:
     return secret_document(
         workspace.settings.parseable.secret,
         workspace.layout.namespace,
-        dict.fromkeys(SECRET_KEYS, "harmless"),
+        dict.fromkeys(SECRET_KEYS, HARMLESS),
     )
 
 

@@ -13,6 +13,7 @@ from tasks.core.runner import (
     Step,
     TaskPlan,
     carry_out,
+    check_planned,
     check_plans,
     check_prerequisites,
     make_plans,
@@ -54,6 +55,9 @@ class Place:
     def lay_over(self, changes: Iterable[Change]) -> None:
         self.log.append(f"lay over {', '.join(change.summary for change in changes)}")
 
+    def lay_aside(self) -> None:
+        self.refresh()
+
     def refresh(self) -> None:
         self.log.append("refresh")
 
@@ -94,6 +98,50 @@ BAD = verdict(failed("it is wrong", "it would break", "mend it", "a.yaml:3"), "D
 
 
 # Plans ----------------------------------------------------------------------------------------------------
+
+
+def asked(name: str, outcome: Outcome) -> Verdict:
+    return Verdict(name, "TASK-011", "a sentence", outcome)
+
+
+TWO = "2 things would stop the push of the planned result; nothing was written"
+LEAVES_UNKNOWN = (
+    "the planned result leaves unknown, because of something in the repository, the answer to check"
+)
+FAILED = failed("wrong", "it breaks", "mend it", "a.yaml:3")
+HIDDEN = unknown("not known, because of that", Cause.REPOSITORY, "mend that")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "text", "hint"),
+    [
+        ([("a", passed("fine")), ("b", unknown("no helm", Cause.TOOL))], None, ""),
+        (
+            [("a", FAILED), ("b", HIDDEN)],
+            "the planned result would fail check a: wrong (a.yaml:3); it breaks; nothing was written",
+            "mend it",
+        ),
+        (
+            [("a", HIDDEN), ("b", passed("fine")), ("c", HIDDEN)],
+            f"{LEAVES_UNKNOWN} a, c: not known, because of that; nothing was written",
+            "mend that",
+        ),
+        (
+            [("a", FAILED), ("b", FAILED), ("c", failed("bad", "it fails", ""))],
+            f"{TWO}\n- a, b: wrong (a.yaml:3); it breaks\n  hint: mend it\n- c: bad; it fails",
+            "",
+        ),
+    ],
+)
+def test_what_would_stop_a_push_is_told_once(
+    verdicts: list[tuple[str, Outcome]], text: str | None, hint: str
+) -> None:
+    if text is None:
+        check_planned([asked(*one) for one in verdicts])
+        return
+    with pytest.raises(StepFailedError) as caught:
+        check_planned([asked(*one) for one in verdicts])
+    assert (caught.value.summary, caught.value.hint, caught.value.exit_code) == (text, hint, 1)
 
 
 def test_each_task_is_planned_as_if_those_before_it_were_done() -> None:

@@ -183,6 +183,19 @@ def test_contents_are_read_a_part_at_a_time(repository: Git, monkeypatch: pytest
     assert len(found) == 5
 
 
+def test_planned_texts_take_the_place_of_what_is_there(repository: Git) -> None:
+    write_ours(repository.root)
+    planned = {OURS[0]: "planned: {}\n", "new/app/a.yaml": "new: {}\n", "Kustomization": None}
+    with snapshot(repository, OURS, planned) as files:
+        found = everything(files.root)
+        assert found[OURS[0]] == b"planned: {}\n"
+        assert found[OURS[1]] == f"ours: {OURS[1]}\n".encode()
+        assert found["new/app/a.yaml"] == b"new: {}\n"
+        assert "Kustomization" not in found
+        assert {"Kustomization", "new/app/a.yaml"} & set(files.yaml_files()) == {"new/app/a.yaml"}
+    assert not (repository.root / "new").exists()
+
+
 def test_a_full_disk_is_told(repository: Git, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = os.open
 

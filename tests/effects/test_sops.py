@@ -243,6 +243,21 @@ def test_the_change_generates_what_is_to_be_made_up(sops: Sops) -> None:
     assert len(values["password"].reveal()) >= 32
 
 
+def test_what_stands_for_a_secret_has_its_keys_and_readers_and_no_value(sops: Sops) -> None:
+    change = EncryptSecret(sops, PATH, None, "name", "space", {"A": Secret("canary")}, ("password",), "new")
+    ((path, text),) = change.results().items()
+    assert path == PATH
+    assert text is not None
+    assert not (sops.root / PATH).exists()
+    stands, readers = inspect(text), sops.readers(PATH, PLAIN)
+    assert stands is not None
+    assert stands.keys == {"A", "password"}
+    assert not stands.plain_keys
+    assert stands.readers == readers
+    (sops.root / PATH).write_text(text)
+    assert sops.decrypt(PATH) == {"A": Secret("harmless"), "password": Secret("harmless")}
+
+
 def test_the_change_does_not_overwrite_what_the_plan_did_not_see(sops: Sops) -> None:
     change = EncryptSecret(sops, PATH, None, "name", "space", {"A": Secret("b")}, (), "new")
     (sops.root / PATH).write_text("somebody was quicker")

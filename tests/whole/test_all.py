@@ -583,15 +583,15 @@ def test_killed_anywhere_the_next_run_continues(play: Playground) -> None:
     assert play.git("status", "--porcelain") == ""
 
 
-def test_a_failing_check_stops_before_anything_is_committed(play: Playground) -> None:
+def test_a_failing_check_stops_before_anything_is_changed(play: Playground) -> None:
     # A hand-made rule that would delete Parseable's own metadata.
     play.s3().create()
     play.s3().put_rules([rule("all", prefix(""), "30")])
     head = play.head()
     done = play.all()
     assert done.code == 1
-    assert "DoD-001-03" in done.err
-    assert "not done: TASK-002 to TASK-011" in done.err
+    assert "the planned result would fail check DoD-001-03: " in done.err
+    assert [one.id for one in play.s3().facts().rules] == ["all"]
     assert play.head() == head
     assert play.git("status", "--porcelain") == ""
 

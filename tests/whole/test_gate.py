@@ -57,11 +57,15 @@ class Gate:
     def all(self) -> PlaybookError | None:
         return self.run(commands.run_all)
 
+    def plan(self) -> PlaybookError | None:
+        return self.run(commands.plan)
+
     def last_task(self) -> PlaybookError | None:
+        return self.task("TASK-011")
+
+    def task(self, name: str) -> PlaybookError | None:
         return self.run(
-            lambda settings, options: commands.run_one(
-                settings, options, "TASK-011", with_prerequisites=False
-            )
+            lambda settings, options: commands.run_one(settings, options, name, with_prerequisites=False)
         )
 
     def verify(self, *, as_json: bool = False) -> PlaybookError | None:
@@ -138,7 +142,8 @@ def test_what_stops_a_push_fails_verify_and_nothing_else_does(
     assert (gate.heads() == before) == stops
     if refused is not None:
         assert refused.exit_code == 1
-        assert refused.summary.startswith("TASK-011 ")
+        assert refused.summary.startswith("the planned result ")
+        assert refused.summary.endswith("; nothing was written")
         assert f" check storage: {outcome.evidence}" in refused.summary
     shown = gate.verify()
     assert (shown is not None) == stops
@@ -240,7 +245,8 @@ def test_verify_ends_as_all_does(
     refused = gate.all()
     assert (refused is not None) == stops, refused
     assert (gate.heads() == before) == stops
-    shown = gate.verify()
+    planned, shown = gate.plan(), gate.verify()
+    assert (planned is not None) == stops, planned
     assert (shown is not None) == stops, shown
 
 
@@ -282,9 +288,15 @@ def test_a_bug_in_a_check_stops_a_push(
     kind: str,
     name: str,
 ) -> None:
-    answer(monkeypatch, bug, name)
     before = gate.heads()
-    for run in (gate.all, gate.last_task):
+    sound = registry.CHECKS[name]
+    answer(monkeypatch, bug, name)
+    for run in (gate.plan, gate.all, gate.last_task):
+        if run == gate.last_task:
+            # What it is to commit has been written without the bug.
+            monkeypatch.setitem(registry.CHECKS, name, sound)
+            assert gate.task("TASK-003") is None
+            answer(monkeypatch, bug, name)
         refused = run()
         assert refused is not None
         assert refused.exit_code in (1, 3)
