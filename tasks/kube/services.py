@@ -1,11 +1,11 @@
 """Services: which one a URL inside the cluster names, and which one a ServiceMonitor scrapes."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tasks.kube.keys import Key
 from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Resource, Resources
 from tasks.kube.rules import matches
@@ -74,14 +74,22 @@ def scrape_problems(found: Resources, monitor: Resource) -> list[str]:
         if not offering:
             names = " and ".join(f"Service {item.key.name}" for item in services)
             problems.append(f"{kind} {endpoint.get(kind)} is none of {names} ({_ports(services)})")
-        behind = Counter(pod.owner.key for service in offering for pod in _pods_behind(found, service))
         problems += [
-            f"{kind} {endpoint.get(kind)} scrapes {owner} once for each of "
-            f"{' and '.join(f'Service {item.key.name}' for item in offering)}"
-            for owner, count in behind.items()
-            if count > 1
+            f"{kind} {endpoint.get(kind)} scrapes {twice}" for twice in _scraped_twice(found, offering)
         ]
     return problems
+
+
+def _scraped_twice(found: Resources, services: Sequence[Resource]) -> Iterator[str]:
+    """The pods that several of the ``services`` lead to: Prometheus takes each for another target."""
+    behind: dict[Key, set[str]] = {}
+    for service in services:
+        for pod in _pods_behind(found, service):
+            behind.setdefault(pod.owner.key, set()).add(f"Service {service.key.name}")
+    for owner, names in behind.items():
+        # Two files may make one Service; that is told elsewhere.
+        if len(names) > 1:
+            yield f"{owner} once for each of {' and '.join(sorted(names))}"
 
 
 def _services(found: Resources, monitor: Resource) -> Iterator[Resource]:
