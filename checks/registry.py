@@ -13,6 +13,7 @@ from checks import (
     folders,
     grafana,
     ignored,
+    ingestors,
     kubernetes,
     limits,
     parseable,
@@ -288,6 +289,12 @@ _CHECKS = (
         "what is accepted is not lost with the pod",
         _RENDERED,
         of_ours(server.staged_lines_are_kept),
+    ),
+    Check(
+        "ingestors",
+        "of several servers that take logs some stay",
+        _RENDERED,
+        of_ours(ingestors.some_ingestors_stay),
     ),
     Check("memory", "queries get a part of the memory", _RENDERED, of_ours(server.queries_are_bounded)),
     Check(

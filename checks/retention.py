@@ -5,9 +5,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from checks.model import Cause, Model, Outcome, failed, passed, unknown
-from tasks.kube.pods import pods_of
+from tasks.kube.pods import Pod, pods_of, variables
 from tasks.kube.resources import Resource
-from tasks.subjects.parseable import PARSEABLE, RETENTION_MARGIN, retention_path
+from tasks.kube.services import address_of, pods_behind, urls_in
+from tasks.subjects.parseable import (
+    ALL,
+    INGEST,
+    MODE_VARIABLE,
+    PARSEABLE,
+    QUERY,
+    RETENTION_MARGIN,
+    retention_path,
+)
 from tasks.yaml.documents import items
 
 _DAYS = re.compile(r"\"duration\"\s*:\s*\"(\d+)d\"")
@@ -28,7 +37,8 @@ def parseable_deletes_first(model: Model) -> Iterator[Outcome]:
             if days is None:
                 continue
             found += 1
-            yield _judged(model, pod.owner, days)
+            elsewhere = _asked_elsewhere(model, pod, container, path)
+            yield elsewhere or _judged(model, pod.owner, days)
     if not found:
         yield unknown(
             f"nothing in the repository sets the retention of stream {model.settings.parseable.stream}: "
@@ -40,6 +50,27 @@ def parseable_deletes_first(model: Model) -> Iterator[Outcome]:
             Cause.CLUSTER,
             "invoke task-003",
         )
+
+
+def _asked_elsewhere(model: Model, pod: Pod, container: Mapping[str, Any], path: str) -> Outcome | None:
+    """A failure if the retention is set at servers that only take logs: those delete none."""
+    told = [str(one) for name in ("command", "args") for one in items(container, name)]
+    for url in (one for one in urls_in(told) if path in one):
+        address = address_of(url, pod.owner.key.namespace, model.resources)
+        service = address and model.resources.find("Service", address.namespace, address.service)
+        modes = {
+            variables(one).get(MODE_VARIABLE)
+            for server in (pods_behind(model.resources, service) if service else ())
+            for one in server.containers()
+        }
+        if INGEST in modes and not modes & {ALL, QUERY}:
+            return failed(
+                f"{pod.owner.key} sets the retention at {url}, whose servers only take logs",
+                "nothing would delete old logs before the bucket does",
+                "set it at the server that answers queries: invoke task-003",
+                model.place_with(pod.owner, path),
+            )
+    return None
 
 
 def _judged(model: Model, owner: Resource, days: int) -> Outcome:

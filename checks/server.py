@@ -9,7 +9,10 @@ from checks.parseable import servers_of
 from tasks.kube.pods import Pod, variables
 from tasks.kube.quantities import amount
 from tasks.subjects.parseable import (
+    INGEST,
     LIVENESS_PATH,
+    MODE_VARIABLE,
+    QUERY,
     QUERY_MEMORY_VARIABLE,
     READINESS_PATH,
     STAGING,
@@ -61,10 +64,16 @@ def _ending_problems(pod: Pod) -> Iterator[str]:
 
 def _volume_problems(model: Model, pod: Pod, container: Mapping[str, Any]) -> Iterator[str]:
     is_kept, told = _staging(pod, container)
+    mode = variables(container).get(MODE_VARIABLE)
+    # One that takes no logs stages none.
+    if mode == QUERY:
+        return
     if not is_kept:
         wanted = model.settings.parseable.staging_class
         if wanted is not None:
             yield f"staging is {told}, not on a volume of StorageClass {wanted}"
+        elif mode == INGEST:
+            yield f"staging is {told}, and the servers that take logs come and go"
         return
     strategy = mapping(pod.owner.data, "spec", "strategy")
     is_alone = strategy.get("type") == "Recreate" or dig(strategy, "rollingUpdate", "maxSurge") in (

@@ -7,7 +7,7 @@ from tasks.core.runner import Step
 from tasks.subjects import bucket, git, grafana, secret
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.subjects.manifests import app_facts, plan_files
-from tasks.subjects.parseable import NAMESPACE, PARSEABLE, RETENTION, SERVICE_MONITOR
+from tasks.subjects.parseable import BUDGET, NAMESPACE, PARSEABLE, RETENTION, SERVICE_MONITOR
 from tasks.subjects.vector import CONFIG_MAP, RBAC, VECTOR
 from tasks.workspace import Workspace
 
@@ -20,7 +20,7 @@ def _manifests(task: str, app: App, *files: str) -> Step[Workspace, Any]:
 _STEPS: tuple[Step[Workspace, Any], ...] = (
     Step(CATALOGUE["TASK-001"], bucket.facts, bucket.plan),
     _manifests("TASK-002", PARSEABLE, APP_FOLDER, KS),
-    _manifests("TASK-003", PARSEABLE, KS, KUSTOMIZATION, NAMESPACE, CHART_SOURCE, RELEASE, RETENTION),
+    _manifests("TASK-003", PARSEABLE, KS, KUSTOMIZATION, NAMESPACE, CHART_SOURCE, RELEASE, BUDGET, RETENTION),
     Step(CATALOGUE["TASK-004"], secret.facts, secret.plan, secret.ahead),
     _manifests("TASK-005", PARSEABLE, SERVICE_MONITOR),
     _manifests("TASK-006", VECTOR, APP_FOLDER, KS),

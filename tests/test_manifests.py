@@ -128,6 +128,14 @@ CASES: dict[str, tuple[shapes.Shape, Settings]] = {
         shapes.documented,
         replace(DOCUMENTED, versions=VersionsSettings("current")),
     ),
+    "distributed": (
+        shapes.documented,
+        replace(
+            DOCUMENTED,
+            versions=VersionsSettings("current"),
+            parseable=replace(DOCUMENTED.parseable, mode="distributed", staging_class="fast", ingestors=4),
+        ),
+    ),
     "existing-secret": (nobody_decrypts, replace(DOCUMENTED, secret=SecretSettings("existing"))),
 }
 

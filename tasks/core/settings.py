@@ -147,6 +147,7 @@ class SecretSettings:
 class Parseable:
     """The Parseable release. ``staging_class`` is the StorageClass of its staging volume; None: no volume.
 
+    ``mode`` is one server for all, or ``ingestors`` that take the logs beside one that answers queries.
     ``chart_version``, ``image``, ``image_tag`` and ``port`` are those of the set of versions where they are
     None.
     """
@@ -169,6 +170,8 @@ class Parseable:
     cpu_limit: str | None = _setting(None, _QUANTITY)
     memory_request: str = _setting("1Gi", _QUANTITY)
     memory_limit: str = _setting("2Gi", _QUANTITY)
+    mode: str = _setting("standalone", _Form("standalone|distributed", "standalone or distributed"))
+    ingestors: int = _count(3)
     staging_class: str | None = _setting(None, _NAME)
     retention_image: str = _setting("curlimages/curl:8.11.1", _WORD)
     staging_size: str = _setting("5Gi", _QUANTITY)

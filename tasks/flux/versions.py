@@ -26,13 +26,15 @@ _SETTINGS = (*VERSIONS, ("parseable", "image"), ("parseable", "port"))
 class Mode:
     """How a chart deploys Parseable in one mode.
 
-    ``release`` is the template of the HelmRelease, below manifests/. ``ingest`` and ``query`` are the names
-    of the Services that take logs and that answer queries.
+    ``release`` is the template of the HelmRelease, below manifests/; ``budget`` that of a
+    PodDisruptionBudget, None where there is one pod only. ``ingest`` and ``query`` are the names of the
+    Services that take logs and that answer queries.
     """
 
     release: str
     ingest: str
     query: str
+    budget: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,26 +103,41 @@ def mode_of(settings: Settings) -> Mode:
     Raises:
         SettingsError: the set has no such mode.
     """
-    modes, name = _set_of(settings)["parseable"]["modes"], settings.parseable.name
-    return Mode(**{key: Template(text).substitute(name=name) for key, text in modes["standalone"].items()})
+    modes, wanted = _set_of(settings)["parseable"]["modes"], settings.parseable
+    if wanted.mode not in modes:
+        raise SettingsError(
+            f"the set of versions '{settings.versions.set}' has no mode '{wanted.mode}' (parseable.mode)",
+            f"set versions.set to {' or '.join(_with_mode(wanted.mode))}",
+        )
+    found = modes[wanted.mode].items()
+    return Mode(**{key: Template(text).substitute(name=wanted.name) for key, text in found})
 
 
 def check(settings: Settings) -> None:
-    """Check that there is such a set, and that it has the mode that is set.
+    """Check that there is such a set, that it has the mode that is set, and what that mode needs.
 
     Raises:
-        SettingsError: there is not, or it has not; it says which there are.
+        SettingsError: something is missing; it says what there is.
     """
     mode_of(settings)
+    if settings.parseable.mode == "distributed" and settings.parseable.staging_class is None:
+        raise SettingsError(
+            "parseable.mode is distributed, and parseable.staging_class is not set",
+            "set it to a StorageClass (kubectl get storageclass): what an ingestor has not uploaded yet must "
+            "outlive its pod",
+        )
 
 
 def _set_of(settings: Settings) -> Mapping[str, Any]:
     name = settings.versions.set
-    known = _names()
-    if name not in known:
-        hint = f"set versions.set to one of: {', '.join(known)}"
+    if name not in _names():
+        hint = f"set versions.set to one of: {', '.join(_names())}"
         raise SettingsError(f"there is no set of versions '{name}'", hint)
     return _loaded(name)
+
+
+def _with_mode(mode: str) -> list[str]:
+    return [name for name in _names() if mode in _loaded(name)["parseable"]["modes"]]
 
 
 @cache

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from tasks.kube.keys import Key
 from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Resource, Resources
 from tasks.kube.rules import matches
@@ -82,10 +81,10 @@ def scrape_problems(found: Resources, monitor: Resource) -> list[str]:
 
 def _scraped_twice(found: Resources, services: Sequence[Resource]) -> Iterator[str]:
     """The pods that several of the ``services`` lead to: Prometheus takes each for another target."""
-    behind: dict[Key, set[str]] = {}
+    behind: dict[str, set[str]] = {}
     for service in services:
-        for pod in _pods_behind(found, service):
-            behind.setdefault(pod.owner.key, set()).add(f"Service {service.key.name}")
+        for pod in pods_behind(found, service):
+            behind.setdefault(str(pod.owner.key), set()).add(f"Service {service.key.name}")
     for owner, names in behind.items():
         # Two files may make one Service; that is told elsewhere.
         if len(names) > 1:
@@ -117,13 +116,13 @@ def _offers(found: Resources, service: Resource, endpoint: Mapping[str, Any]) ->
     # The operator compares with the ports that the containers behind the Service declare.
     return any(
         wanted in (dig(port, "name"), dig(port, "containerPort"))
-        for pod in _pods_behind(found, service)
+        for pod in pods_behind(found, service)
         for container in pod.containers()
         for port in items(container, "ports")
     )
 
 
-def _pods_behind(found: Resources, service: Resource) -> Iterator[Pod]:
+def pods_behind(found: Resources, service: Resource) -> Iterator[Pod]:
     """The pods that a Service selects; none without a selector."""
     selector = mapping(service.data, "spec", "selector")
     for pod in pods_of(found.objects) if selector else ():

@@ -19,12 +19,14 @@ from tasks.flux.missing import MissingError, need, need_all
 from tasks.subjects.apps import APP_FOLDER, KS, App
 from tasks.subjects.given_secret import giver_beside, givers, is_given
 from tasks.subjects.parseable import (
+    BUDGET,
     CA_FOLDER,
     CA_KEY,
     CA_VOLUME,
     DATA_SOURCE,
     PARSEABLE,
     SECRET,
+    has_budget,
     has_data_source,
     query_memory,
     query_url,
@@ -129,6 +131,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "s3_skip_verify": "true" if settings.s3.tls == "skip-verify" else ABSENT,
         **_authority(settings.s3.ca_config_map),
         "secret_entry": _secret_entry(workspace),
+        "budget_entry": f"./{posixpath.basename(BUDGET)}" if has_budget(workspace) else ABSENT,
         "parseable_query_url": query_url(workspace),
         "parseable_server_url": server_url(workspace),
         "parseable_staging": staging(settings.parseable),

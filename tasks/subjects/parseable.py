@@ -14,6 +14,8 @@ SECRET: Final = f"{APP_FOLDER}secret.sops.yaml"
 NAMESPACE: Final = f"{APP_FOLDER}namespace.yaml"
 SERVICE_MONITOR: Final = f"{APP_FOLDER}servicemonitor.yaml"
 RETENTION: Final = f"{APP_FOLDER}retention.yaml"
+# Of Parseable's files only where several pods take logs.
+BUDGET: Final = f"{APP_FOLDER}poddisruptionbudget.yaml"
 # The data source for Grafana's operator; of Parseable's files only where the operator runs Grafana.
 DATA_SOURCE: Final = f"{APP_FOLDER}grafanadatasource.yaml"
 
@@ -24,18 +26,38 @@ def has_data_source(workspace: Workspace) -> bool:
     return is_asked and isinstance(workspace.layout.grafana, GrafanaInstance)
 
 
+def has_budget(workspace: Workspace) -> bool:
+    """Whether a PodDisruptionBudget is a file of Parseable's."""
+    return versions.mode_of(workspace.settings).budget is not None
+
+
 PARSEABLE = App(
     "parseable",
-    (KS, KUSTOMIZATION, NAMESPACE, DATA_SOURCE, CHART_SOURCE, RELEASE, SECRET, SERVICE_MONITOR, RETENTION),
+    (
+        KS,
+        KUSTOMIZATION,
+        NAMESPACE,
+        DATA_SOURCE,
+        CHART_SOURCE,
+        RELEASE,
+        BUDGET,
+        SECRET,
+        SERVICE_MONITOR,
+        RETENTION,
+    ),
     settings=lambda settings: settings.parseable,
     charts=lambda layout: layout.parseable_charts,
     only_if={
         NAMESPACE: lambda workspace: workspace.layout.lacks_namespace,
         DATA_SOURCE: has_data_source,
+        BUDGET: has_budget,
         SECRET: lambda workspace: workspace.settings.secret.manage == "sops",
     },
     # The values of a release have the shape that its chart wants.
-    templates={RELEASE: lambda settings: versions.mode_of(settings).release},
+    templates={
+        RELEASE: lambda settings: versions.mode_of(settings).release,
+        BUDGET: lambda settings: str(versions.mode_of(settings).budget),
+    },
 )
 
 # Keys of the Secret: the S3 key pair, and Parseable's own login.
@@ -79,6 +101,10 @@ def store_variables(s3: S3) -> dict[str, str]:
         PATH_STYLE_VARIABLE: "true",
     }
 
+
+# What a server does: all, or only one of the others. https://github.com/parseablehq/parseable, src/option.rs
+MODE_VARIABLE: Final = "P_MODE"
+ALL, INGEST, QUERY = "all", "ingest", "query"
 
 # Where it keeps what is not uploaded yet; the folder of the chart's volume.
 STAGING_VARIABLE: Final = "P_STAGING_DIR"
