@@ -45,13 +45,14 @@ class Check:
 
     ``id`` and ``text`` are as documented for an item. ``stage`` is the nearest view that ``run`` can answer
     from; it answers from the furthest that could be made. ``run`` gives one answer, or one for each thing
-    that it found.
+    that it found. ``live`` asks the running cluster the same, where only that knows, or knows better.
     """
 
     id: str
     text: str
     stage: Stage
     run: Run
+    live: Run | None = None
 
     @property
     def is_item(self) -> bool:
@@ -69,8 +70,35 @@ def judge(checks: Iterable[Check], model: Model) -> list[Verdict]:
     return [
         Verdict(check.id, check.task, check.text, outcome)
         for check in checks
-        for outcome in _answers(check, model)
+        for outcome in _told(check, _combined(_answers(check, model), _live_answers(check, model)))
     ]
+
+
+def judge_live(checks: Iterable[Check], model: Model) -> list[Verdict]:
+    """Ask those of ``checks`` that the running cluster can answer, and nothing else."""
+    return [
+        Verdict(check.id, check.task, check.text, outcome)
+        for check in checks
+        if check.live is not None
+        for outcome in _told(check, _live_answers(check, model))
+    ]
+
+
+def _combined(found: list[Outcome], live: list[Outcome]) -> list[Outcome]:
+    """All answers, where those of the running cluster take the place of "only the cluster knows"."""
+    if not any(one.status is not Status.SKIPPED for one in live):
+        return [*found, *live]
+    is_open = (one.status is Status.UNKNOWN and one.cause is Cause.CLUSTER for one in found)
+    return [*(one for one, hides in zip(found, is_open, strict=True) if not hides), *live]
+
+
+def _told(check: Check, found: list[Outcome]) -> list[Outcome]:
+    """What is told of all answers to one check."""
+    told = list(dict.fromkeys(one for one in found if one.status is not Status.PASS))
+    if told:
+        return told
+    evidence = "; ".join(dict.fromkeys(one.evidence for one in found))
+    return [passed(evidence)] if found else [broken(f"{check.id} answered nothing")]
 
 
 def _answers(check: Check, model: Model) -> list[Outcome]:
@@ -80,9 +108,20 @@ def _answers(check: Check, model: Model) -> list[Outcome]:
                 f"not looked at before the stage {check.stage.name.lower()}", Cause.STAGE, "invoke verify"
             )
         ]
+    return _asked(check, check.run, model)
+
+
+def _live_answers(check: Check, model: Model) -> list[Outcome]:
+    if check.live is None or model.stage < Stage.LIVE:
+        return []
+    return _asked(check, check.live, model)
+
+
+def _asked(check: Check, run: Run, model: Model) -> list[Outcome]:
+    """All that ``run`` answers; an error is an answer, too."""
     found: list[Outcome] = []
     try:
-        answer = check.run(model)
+        answer = run(model)
         if isinstance(answer, Outcome):
             found.append(answer)
         else:
@@ -95,11 +134,7 @@ def _answers(check: Check, model: Model) -> list[Outcome]:
         found.append(unknown(error.summary, cause_of(error), error.hint))
     except Exception as error:  # A bug of a check must not open the gate, nor hide the other answers.
         found.append(broken(f"{check.id} broke: {raised_in(error)}"))
-    told = [one for one in found if one.status is not Status.PASS]
-    if told or check.is_item:
-        return told or found
-    evidence = "; ".join(dict.fromkeys(one.evidence for one in found))
-    return [passed(evidence)] if found else [broken(f"{check.id} answered nothing")]
+    return found
 
 
 def of_ours(run: Run) -> Run:

@@ -16,6 +16,7 @@ from checks import (
     ingestors,
     kubernetes,
     limits,
+    live,
     parseable,
     queries,
     references,
@@ -30,7 +31,7 @@ from checks import (
 )
 from checks.model import Check, Stage, of_ours
 
-_WRITTEN, _BUILT, _RENDERED = Stage
+_WRITTEN, _BUILT, _RENDERED, _ = Stage
 
 _CHECKS = (
     Check(
@@ -98,6 +99,7 @@ _CHECKS = (
         "WHEN secret is created, it SHALL contain S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY keys",
         _WRITTEN,
         parseable.secret_has_keys,
+        live.secret_has_keys,
     ),
     Check(
         "DoD-004-02",
@@ -206,12 +208,14 @@ _CHECKS = (
         "WHEN kustomization is updated, FluxCD SHALL reconcile Parseable and Vector resources",
         _BUILT,
         folders.apps_are_reconciled,
+        live.is_reconciled,
     ),
     Check(
         "DoD-011-02",
         "WHEN deployment completes, all pods SHALL be in Running state",
         _WRITTEN,
         flux.pods_run,
+        live.pods_run,
     ),
     Check(
         "DoD-011-03",
@@ -304,7 +308,11 @@ _CHECKS = (
         of_ours(retention.parseable_deletes_first),
     ),
     Check(
-        "rollout", "a changed pipeline reaches the pods", _RENDERED, of_ours(rollout.changes_reach_the_pods)
+        "rollout",
+        "a changed pipeline reaches the pods",
+        _RENDERED,
+        of_ours(rollout.changes_reach_the_pods),
+        of_ours(live.pods_are_current),
     ),
     Check(
         "queries",

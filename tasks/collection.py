@@ -199,7 +199,7 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
         **_JSON,
         "only": "one item or several, as in DoD-004-02,DoD-001-03",
         "task": "the items of one task, as in 004",
-        "stage": "static (what can be known before a push)",
+        "stage": "how far to look: written, built, rendered, static (all three), or live (the cluster alone)",
         "format": "text, or github (annotations of a workflow run)",
         "strict": "count unknown as failed",
         "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
@@ -215,7 +215,7 @@ def verify(
     cluster: str = "",
     only: str = "",
     task: str = "",
-    stage: str = "static",
+    stage: str = "",
     format: str = "text",  # noqa: A002 (a flag)
     strict: bool = False,
     offline: bool = False,
@@ -228,9 +228,10 @@ def verify(
     with reported(as_json=json):
         found = load(context, repo, cluster)
         from tasks import commands
+        from tasks.verifying.answers import Questions
         from tasks.workspace import Permissions
 
-        asked = commands.Questions(only, task, stage, format, strict, whole_repo)
+        asked = Questions(only, task, stage, format, strict, whole_repo)
         options = commands.Options(
             as_json=json,
             permissions=Permissions(unproved=unproved),

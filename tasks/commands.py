@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from checks import registry
-from checks.model import Check, judge
+from checks.model import judge
 from tasks import proof
 from tasks.closing import rollback
 from tasks.core.catalogue import CATALOGUE
@@ -18,7 +18,7 @@ from tasks.core.errors import (
     StepFailedError,
 )
 from tasks.core.graph import ancestors, mermaid, order, tree
-from tasks.core.outcomes import Outcome, Status, Verdict
+from tasks.core.outcomes import Verdict
 from tasks.core.reporting import already_reported
 from tasks.core.runner import (
     TaskPlan,
@@ -40,6 +40,7 @@ from tasks.setup.evidence import Finding
 from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
 from tasks.subjects import message
+from tasks.verifying import answers
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
 CHANGES_PLANNED = 5
@@ -182,52 +183,15 @@ def status(settings: Settings, options: Options) -> None:
         console.show_status(plans, verdicts)
 
 
-@dataclass(frozen=True)
-class Questions:
-    """What `verify` is to answer and how: ``form`` is "text" or "github"."""
-
-    only: str = ""
-    task: str = ""
-    stage: str = "static"
-    form: str = "text"
-    strict: bool = False
-    whole_repository: bool = False
-
-
-def verify(settings: Settings, options: Options, asked: Questions, *, probe: bool = True) -> None:
+def verify(settings: Settings, options: Options, asked: answers.Questions, *, probe: bool = True) -> None:
     """Answer the Definition of Done and the links between documents, or one item or task of them.
 
     ``probe`` says whether an object may be written to the bucket, and deleted again.
 
     Raises:
-        SettingsError: there is no such item, task, stage or form.
-        StepFailedError: an item fails; with ``strict``, or is unknown.
+        PlaybookError: see ``tasks.verifying.answers.verify``.
     """
-    console = Console(as_json=options.as_json)
-    forms = {"text": console.show_verdicts, "github": console.show_annotations}
-    if asked.form not in forms:
-        raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
-    if asked.stage != "static":
-        raise SettingsError(f"there is no stage {asked.stage}", "known: static")
-    model = Model(_workspace(settings, options, probe=probe), whole_repository=asked.whole_repository)
-    verdicts = judge(_chosen_checks(asked.only, asked.task), model)
-    if options.as_json:
-        console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
-    else:
-        pager.show(rendered(lambda: forms[asked.form](verdicts)))
-    counted = [verdict for verdict in verdicts if _counts(verdict.outcome, asked)]
-    bad = dict.fromkeys(verdict.id for verdict in counted)
-    if bad:
-        is_plain = all(verdict.outcome.status is Status.FAIL for verdict in counted)
-        what = "fail" if is_plain else "do not pass" if asked.strict else "stop a push"
-        total = len({verdict.id for verdict in verdicts})
-        with already_reported():
-            raise StepFailedError(f"{len(bad)} of {total} checks {what}: {', '.join(bad)}")
-
-
-def _counts(outcome: Outcome, asked: Questions) -> bool:
-    """Whether an answer makes `verify` fail: what stops a push does; with ``strict``, all that is unknown."""
-    return outcome.stops_push or (asked.strict and outcome.status is Status.UNKNOWN)
+    answers.verify(_workspace(settings, options, probe=probe), asked, as_json=options.as_json)
 
 
 def graph(*, as_mermaid: bool, as_json: bool) -> None:
@@ -462,25 +426,3 @@ def _report(
         for now, before in zip(plans, planned, strict=True)
     ]
     return {"progress": progress(plans, verdicts), "tasks": tasks}
-
-
-def _chosen_checks(only: str, task: str) -> list[Check]:
-    """The checks that --only and --task name; all of them if neither is given."""
-    chosen = list(registry.CHECKS.values())
-    if task:
-        name = f"TASK-{task.upper().removeprefix('TASK-'):0>3}"
-        if name not in CATALOGUE:
-            raise SettingsError(f"there is no {name}", f"there are {order()[0]} to {max(CATALOGUE)}")
-        chosen = [check for check in chosen if check.task == name]
-    if only:
-        wanted = {item.strip().upper(): item.strip() for item in only.split(",")}
-        known = {check.id.upper() for check in registry.CHECKS.values()}
-        unknown = [given for name, given in wanted.items() if name not in known]
-        if unknown:
-            raise SettingsError(
-                f"there is no check {', '.join(unknown)}", "invoke verify --json lists them all"
-            )
-        chosen = [check for check in chosen if check.id.upper() in wanted]
-        if not chosen:
-            raise SettingsError(f"none of {only} belongs to {task}", "leave one of --only and --task out")
-    return chosen

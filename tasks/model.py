@@ -29,6 +29,8 @@ from tasks.kube.keys import group_of, key_of
 from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
+from tasks.live.live import Live
+from tasks.live.wanting import wanted_of
 from tasks.subjects.apps import KS, App
 from tasks.subjects.flux import applied_files
 from tasks.subjects.grafana import left_out, without_ours
@@ -37,6 +39,8 @@ from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, load_documents, mapping, merged
 from tasks.yaml.marks import line_of, line_with
 
+# What writes the release of each app.
+TASKS = {"parseable": "task-003", "vector": "task-009"}
 KUSTOMIZE = "kustomize.config.k8s.io"
 _NAMED = re.compile(r"(?m)^\s*(?:-\s+)?(?:secretN|n)ame:\s*[\"']?([\w.-]+)")
 # What pods need or are given, what that is made from, and what finds our Services.
@@ -56,6 +60,7 @@ class Stage(IntEnum):
     WRITTEN = 1
     BUILT = 2
     RENDERED = 3
+    LIVE = 4
 
 
 class AnsweredError(Exception):
@@ -509,6 +514,25 @@ class Model:
         return self.hidden(app) or unknown(
             f"not known, because no release of {folder} is applied (see the check of entries)",
             Cause.REPOSITORY,
+        )
+
+    # The running cluster -----------------------------------------------------------------------------------
+
+    @cached_property
+    def live(self) -> Live:
+        """The running cluster, for what the pushed commit brings into it.
+
+        Raises:
+            AnsweredError: it is not to be asked, or nothing can be built.
+            ClusterError: it is not known what was pushed.
+        """
+        if self.stage < Stage.LIVE:
+            raise AnsweredError(_not_asked("the running cluster"))
+        ours = {TASKS[app.name]: self._applying(app) for app in APPS}
+        workspace = self.workspace
+        return Live(
+            workspace.kubectl,
+            wanted_of(workspace.repository.git, self.settings.gitops.remote, self.cluster, ours),
         )
 
     def mentioned(self, kind: str, name: str) -> str | None:

@@ -40,6 +40,7 @@ ROOMS = (
     "tasks/proof.py",
     "tasks/setup",
     "tasks/closing",
+    "tasks/verifying",
     "tasks/commands.py",
     "tasks/demo",
     "tasks/configuration.py",

@@ -208,9 +208,13 @@ class Console:
         if outcome.remedy:
             self.say(f"    do: {outcome.remedy}")
 
-    def show_verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """Failures first, then unknowns and notes, then the count; what has the same reason is told once."""
-        for status in (Status.ERROR, Status.FAIL, Status.UNKNOWN, Status.NOTE, Status.SKIPPED):
+    def show_verdicts(self, verdicts: Sequence[Verdict], *, passes: bool = False) -> None:
+        """Failures first, then unknowns and notes, then the count; what has the same reason is told once.
+
+        ``passes`` says that what passes is told, too.
+        """
+        bad = (Status.ERROR, Status.FAIL, Status.UNKNOWN, Status.NOTE, Status.SKIPPED)
+        for status in (*bad, *((Status.PASS,) if passes else ())):
             for outcome, told in _by_outcome(verdicts, status).items():
                 for verdict in told:
                     self.say(f"{status.upper():<8}{verdict.id}  {verdict.text}", style=_STYLES[status])

@@ -44,9 +44,9 @@ class Cause(StrEnum):
 class Outcome:
     """One answer with its evidence: what was looked at and found.
 
-    A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); an
-    unknown says in ``remedy`` what would make it answerable, and has a ``cause``. ``place`` is "FILE:LINE"
-    where there is one.
+    A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); one that
+    the running cluster shows has that as its ``cause``. An unknown says in ``remedy`` what would make it
+    answerable, and has a ``cause``. ``place`` is "FILE:LINE" where there is one.
     """
 
     status: Status
@@ -66,6 +66,8 @@ class Outcome:
         """Whether nothing is pushed with this answer: a failure, a bug, what the repository itself hides."""
         if self.status is Status.UNKNOWN:
             return self.cause is Cause.REPOSITORY
+        if self.cause is Cause.CLUSTER:
+            return False  # what is wrong there now may be what the push mends
         return self.status in (Status.FAIL, Status.ERROR)
 
 
@@ -77,6 +79,11 @@ def passed(evidence: str) -> Outcome:
 def failed(evidence: str, consequence: str, remedy: str, place: str = "") -> Outcome:
     """Answer that the item does not hold."""
     return Outcome(Status.FAIL, evidence, consequence, remedy, place)
+
+
+def failing(evidence: str, remedy: str) -> Outcome:
+    """Answer that the item does not hold in the running cluster."""
+    return Outcome(Status.FAIL, evidence, remedy=remedy, cause=Cause.CLUSTER)
 
 
 def unknown(evidence: str, cause: Cause, remedy: str = "", place: str = "") -> Outcome:

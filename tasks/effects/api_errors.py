@@ -19,7 +19,11 @@ class ClusterError(HiddenError):
 
 
 class NoContextError(ClusterError):
-    """There is no cluster that could be asked, or none of several is chosen."""
+    """There is no cluster that could be asked."""
+
+
+class ContextError(ClusterError):
+    """None of several clusters is chosen, or one that the kubeconfig does not have."""
 
 
 class NotFoundError(ClusterError):

@@ -322,6 +322,16 @@ class Git:
         messages = waiting.text.split("\0")[1:]
         return len(messages), sum(marker in message for message in messages)
 
+    def seen(self, remote: str, target: str) -> str | None:
+        """The commit of a branch on ``remote`` as it was last seen; None if it never was."""
+        found = self._run("rev-parse", "--verify", "--quiet", f"refs/remotes/{remote}/{target}")
+        return found.text if found.code == 0 else None
+
+    def holds(self, commit: str, older: str) -> bool | None:
+        """Whether ``commit`` came after ``older``, or is the same; None where one is not known here."""
+        found = self._run("merge-base", "--is-ancestor", older, commit)
+        return found.code == 0 if found.code in (0, 1) else None
+
     def commit(self, paths: Sequence[str], message: str) -> None:
         """Commit exactly ``paths`` as they are in the work tree; what else is staged stays staged.
 

@@ -5,6 +5,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tasks.effects.kubeconfig import ENVIRONMENT, MISSING, withheld
 from tasks.effects.scratch import scratch_folder
 
 SECONDS = 30.0  # of silence; a program for logging in may have to ask its own server first
+_TRIES, _MOMENT = 10, 0.05  # seconds
 _READY = "Starting to serve"
 _START = 10.0  # seconds that the proxy has to begin
 # Whatever is not GET (https://pkg.go.dev/regexp/syntax has no way to say "not"), and what a GET can do more
@@ -38,10 +40,13 @@ class Proxy:
         self._connections: list[_Connection] = []
         self.calls = 0
 
-    @property
-    def said(self) -> str:
-        """What kubectl wrote about its troubles."""
-        return self._companion.said if self._companion else ""
+    def complaint(self) -> str:
+        """What kubectl, or a program that it ran, has just written: it may come after the answer."""
+        for _ in range(_TRIES):
+            if self._companion is not None and self._companion.said:
+                return self._companion.said
+            time.sleep(_MOMENT)
+        return ""
 
     def close(self) -> None:
         """End it, and every connection to it."""

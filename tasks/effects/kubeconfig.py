@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tasks.effects import shell
-from tasks.effects.api_errors import ClusterError, NoContextError
+from tasks.effects.api_errors import ClusterError, ContextError, NoContextError
 
 MISSING = "install kubectl"
 # The user's own aliases and defaults for commands (https://kubernetes.io/docs/reference/kubectl/kuberc/) are
@@ -73,7 +73,8 @@ def chosen(contexts: Contexts, wanted: str | None) -> Context:
     """The context that is meant: the one wanted, the current one, or the only one.
 
     Raises:
-        NoContextError: there is none, or none of several is chosen.
+        NoContextError: there is none.
+        ContextError: none of several is chosen, or it has not the one that is wanted.
     """
     names = ", ".join(sorted(one.name for one in contexts.all))
     if wanted or contexts.current:
@@ -82,14 +83,14 @@ def chosen(contexts: Contexts, wanted: str | None) -> Context:
             if one.name == name:
                 return one
         if contexts.all or wanted:
-            raise NoContextError(
+            raise ContextError(
                 f"{contexts.place} has no context {name}" + (f" (it has {names})" if names else ""),
                 "set cluster.context to the name of one that it has",
             )
     if len(contexts.all) == 1:
         return contexts.all[0]
     if contexts.all:
-        raise NoContextError(
+        raise ContextError(
             f"none of the contexts is chosen: {names}",
             "set cluster.context to one of them, or: kubectl config use-context",
         )

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from tasks.effects.api_errors import (
     ClusterError,
+    ContextError,
     ExpiredError,
     ForbiddenError,
     NoContextError,
@@ -28,6 +29,7 @@ from tasks.effects.kubeconfig import Contexts, chosen, read_contexts
 
 __all__ = [
     "ClusterError",
+    "ContextError",
     "Event",
     "ExpiredError",
     "ForbiddenError",
@@ -294,7 +296,8 @@ class Kubectl:
         raise UnreachableError(f"{self.server} closes the connection without an answer", "try again later")
 
     def _refusal(self, path: str, status: int, body: bytes | Mapping[str, Any]) -> ClusterError:
-        error = refusal(self.server, path, status, body, self._proxy.said)
+        is_login = isinstance(body, bytes) and b"getting credentials" in body
+        error = refusal(self.server, path, status, body, self._proxy.complaint() if is_login else "")
         group = path.split("/")[2] if path.startswith("/apis/") else ""
         if isinstance(error, ForbiddenError) and group and not self._versions(group):
             # Whoever has no rule for a kind that does not exist is told the same as for one that does.

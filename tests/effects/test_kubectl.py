@@ -18,6 +18,7 @@ from tasks.effects import shell
 from tasks.effects.git import Git
 from tasks.effects.kubectl import (
     ClusterError,
+    ContextError,
     ExpiredError,
     ForbiddenError,
     Kubectl,
@@ -263,15 +264,15 @@ def test_one_context_is_meant_and_several_are_listed(
         assert door.arguments() == ("--context", "only")
     kubeconfig(file, {"b": "http://127.0.0.1:1", "a": cluster.url})
     door = Kubectl(kubeconfig=None, context=None)
-    with pytest.raises(NoContextError, match="none of the contexts is chosen: a, b") as caught:
+    with pytest.raises(ContextError, match="none of the contexts is chosen: a, b") as caught:
         door.get("/version")
     assert "cluster.context" in caught.value.hint
     with Kubectl(kubeconfig=None, context="a") as door:
         assert door.get("/version")["major"] == "1"
-    with pytest.raises(NoContextError, match=r"has no context c \(it has a, b\)"):
+    with pytest.raises(ContextError, match=r"has no context c \(it has a, b\)"):
         Kubectl(kubeconfig=None, context="c").get("/version")
     kubeconfig(file, {"b": "http://127.0.0.1:1", "a": cluster.url}, current="gone")
-    with pytest.raises(NoContextError, match="has no context gone"):
+    with pytest.raises(ContextError, match="has no context gone"):
         Kubectl(kubeconfig=None, context=None).get("/version")
 
 

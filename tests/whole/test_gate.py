@@ -18,6 +18,7 @@ from tasks.core.errors import InternalError, PlaybookError
 from tasks.core.outcomes import Cause, Outcome, Status, failed, passed, unknown
 from tasks.core.reporting import reported
 from tasks.core.settings import Charts, Parseable, Settings, Vector
+from tasks.verifying.answers import Questions
 from tasks.workspace import Permissions
 from tests.checks.memory import Memory
 from tests.checks.test_links import (
@@ -70,7 +71,7 @@ class Gate:
 
     def verify(self, *, as_json: bool = False) -> PlaybookError | None:
         def command(settings: Settings, options: commands.Options) -> None:
-            commands.verify(settings, dataclasses.replace(options, as_json=as_json), commands.Questions())
+            commands.verify(settings, dataclasses.replace(options, as_json=as_json), Questions())
 
         return self.run(command)
 

@@ -158,7 +158,7 @@ def test_what_would_be_pushed_is_judged_not_what_lies_about(deployment: Deployme
     ("arguments", "message"),
     [
         (["--offline", "--online"], "--offline and --online exclude each other"),
-        (["--stage", "live"], "there is no stage live"),
+        (["--stage", "other"], "there is no stage other"),
         (["--format", "xml"], "there is no format xml"),
         (["--only", "chart"], "there is no check chart"),
     ],

@@ -8,6 +8,7 @@ import pytest
 from tasks import commands
 from tasks.core.errors import PlaybookError
 from tasks.core.settings import Parseable, Settings
+from tasks.verifying.answers import Questions
 from tests.checks.test_links import (
     _programs,  # noqa: F401
     answers,  # noqa: F401
@@ -32,7 +33,7 @@ def status(settings: Settings, options: commands.Options) -> None:
 
 
 def verify(settings: Settings, options: commands.Options) -> None:
-    commands.verify(settings, options, commands.Questions())
+    commands.verify(settings, options, Questions())
 
 
 def task_011(settings: Settings, options: commands.Options) -> None:

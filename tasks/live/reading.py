@@ -1,0 +1,163 @@
+"""Reads from the cluster what the way of a commit leads through, in few questions, and those at once."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from tasks.core.errors import PlaybookError
+from tasks.effects.kubectl import ForbiddenError, Kubectl, NotFoundError, NotInstalledError
+from tasks.live.kustomizations import source_of
+from tasks.live.objects import Object, Objects
+from tasks.live.secrets import reduced
+from tasks.live.wanted import Wanted
+from tasks.live.workloads import KINDS, labels_of, pods_of, references_of, workloads_of
+from tasks.yaml.documents import dig, mapping
+
+SOURCES = "source.toolkit.fluxcd.io"
+PLURALS = {
+    "Kustomization": ("kustomize.toolkit.fluxcd.io", "kustomizations"),
+    "HelmRelease": ("helm.toolkit.fluxcd.io", "helmreleases"),
+    "GitRepository": (SOURCES, "gitrepositories"),
+    "OCIRepository": (SOURCES, "ocirepositories"),
+    "Bucket": (SOURCES, "buckets"),
+    "ExternalArtifact": (SOURCES, "externalartifacts"),
+    "HelmRepository": (SOURCES, "helmrepositories"),
+    "HelmChart": (SOURCES, "helmcharts"),
+    "Deployment": ("apps", "deployments"),
+    "StatefulSet": ("apps", "statefulsets"),
+    "DaemonSet": ("apps", "daemonsets"),
+    "Pod": ("", "pods"),
+    "Event": ("", "events"),
+    "ConfigMap": ("", "configmaps"),
+    "Secret": ("", "secrets"),
+    "PersistentVolumeClaim": ("", "persistentvolumeclaims"),
+}
+_AT_ONCE = 8
+_NAME = "helm.toolkit.fluxcd.io/name"
+
+
+class _Question(NamedTuple):
+    """A list of a kind in a namespace, or one object of it."""
+
+    kind: str
+    namespace: str
+    name: str = ""
+    labels: str = ""
+    fields: str = ""
+
+
+def read(kubectl: Kubectl, wanted: Wanted) -> Objects:
+    """All objects that lead from the pushed commit to running pods, as they are now.
+
+    What may not be read is told in ``hidden``, under its kind and namespace, for a single object with its
+    name ("monitoring/vector-config").
+
+    Raises:
+        ClusterError: the cluster cannot be asked at all.
+    """
+    found = read_flux(kubectl, wanted)
+    found = _with(kubectl, found, _workloads(wanted))
+    workloads = [
+        one for release in wanted.releases for one in workloads_of(found, release.key, release.namespace)
+    ]
+    found = _with(kubectl, found, (_pods(one) for one in workloads))
+    namespaces = {release.namespace for release in wanted.releases}
+    named = {
+        (str(dig(one, "metadata", "namespace")), *reference)
+        for one in workloads
+        for reference in references_of(pods_of(found, one))
+    }
+    return _with(
+        kubectl,
+        found,
+        (
+            *(_Question("Event", where, fields="type=Warning") for where in sorted(namespaces)),
+            *(_Question("PersistentVolumeClaim", where) for where in sorted(namespaces)),
+            *(_Question(kind, where, name) for where, kind, name in sorted(named)),
+        ),
+    )
+
+
+def read_flux(kubectl: Kubectl, wanted: Wanted) -> Objects:
+    """The Kustomizations and HelmReleases, then what they are made of.
+
+    Raises:
+        ClusterError: the cluster cannot be asked at all.
+    """
+    first = [_Question("Kustomization", where) for where in sorted({key[0] for key in wanted.kustomizations})]
+    first += [_Question("HelmRelease", where) for where in sorted({one.key[0] for one in wanted.releases})]
+    found = _with(kubectl, Objects(()), first)
+    return _with(kubectl, found, dict.fromkeys(_made_of(found, wanted)))
+
+
+def _made_of(found: Objects, wanted: Wanted) -> Iterator[_Question]:
+    """The sources of Kustomizations, and the charts and repositories of releases."""
+    for key in wanted.kustomizations:
+        data = found.find("Kustomization", *key)
+        if data is not None:
+            yield _Question(*source_of(data, key))
+    for one in wanted.releases:
+        release = found.find("HelmRelease", *one.key)
+        spec = mapping(release, "spec", "chart", "spec", "sourceRef") or mapping(release, "spec", "chartRef")
+        if release is None or not spec:
+            continue
+        namespace = str(spec.get("namespace") or one.key[0])
+        yield _Question(str(spec.get("kind")), namespace, str(spec.get("name")))
+        if mapping(release, "spec", "chart"):
+            chart = str(dig(release, "status", "helmChart") or f"{namespace}/{one.key[0]}-{one.key[1]}")
+            yield _Question("HelmChart", *chart.split("/", 1))
+
+
+def _workloads(wanted: Wanted) -> Iterator[_Question]:
+    names: dict[str, list[str]] = {}
+    for one in wanted.releases:
+        names.setdefault(one.namespace, []).append(labels_of(one.key)[_NAME])
+    for namespace, listed in sorted(names.items()):
+        for kind in KINDS:
+            yield _Question(kind, namespace, labels=f"{_NAME} in ({', '.join(sorted(listed))})")
+
+
+def _pods(workload: Object) -> _Question:
+    labels: Mapping[str, Any] = mapping(workload, "spec", "selector", "matchLabels")
+    selector = ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+    return _Question("Pod", str(dig(workload, "metadata", "namespace")), labels=selector)
+
+
+def _with(kubectl: Kubectl, objects: Objects, questions: Iterable[_Question]) -> Objects:
+    """``objects`` and what the answers to ``questions`` hold."""
+    asked = [one for one in questions if one.kind in PLURALS]
+
+    def ask(question: _Question) -> list[Object] | PlaybookError:
+        try:
+            return _answer(kubectl, question)
+        except (ForbiddenError, NotInstalledError) as error:
+            return error
+        except NotFoundError:
+            return []
+
+    if not asked:
+        return objects
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(zip(asked, pool.map(ask, asked), strict=True))
+    more = [one for _, answer in answers if not isinstance(answer, PlaybookError) for one in answer]
+    hidden = {
+        (one.kind, f"{one.namespace}/{one.name}" if one.kind in _BY_NAME else one.namespace): answer
+        for one, answer in answers
+        if isinstance(answer, PlaybookError)
+    }
+    return objects.with_more(more, hidden)
+
+
+_BY_NAME = ("ConfigMap", "Secret")
+
+
+def _answer(kubectl: Kubectl, question: _Question) -> list[Object]:
+    path = kubectl.path(*PLURALS[question.kind], question.namespace, question.name)
+    if question.name:
+        data = {"kind": question.kind, **kubectl.get(path)}
+        return [reduced(data) if question.kind == "Secret" else data]
+    if question.kind == "Event":
+        # As many as tell the way: they are kept for an hour, and a namespace may have thousands.
+        found = kubectl.get(f"{path}?limit=500&fieldSelector=type%3DWarning").get("items") or ()
+        return [{"kind": "Event", **one} for one in found]
+    return list(kubectl.items(path, labels=question.labels, fields=question.fields))

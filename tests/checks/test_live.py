@@ -1,0 +1,265 @@
+"""The checks that ask the running cluster: the real kubectl, and clusters as they were recorded."""
+
+import base64
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from checks.model import Cause, Model, Outcome, Stage, Status, judge, judge_live
+from checks.registry import CHECKS
+from tasks.core.settings import DOCUMENTED
+from tasks.core.settings import Cluster as ClusterSettings
+from tasks.effects.git import Git
+from tests.api_double import Cluster, Object, kubeconfig, serving, status
+from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
+from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
+from tests.checks.deployed import workspace_of
+from tests.checks.memory import Memory
+from tests.live.situations import commit_of, items_of, objects_of
+
+MONITORING = "monitoring"
+FLUX, PODS, KEYS, CURRENT = "DoD-011-01", "DoD-011-02", "DoD-004-01", "rollout"
+
+
+ALL = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT)]
+
+
+class Lab:
+    """A repository, and a cluster that runs what it holds, or does not."""
+
+    def __init__(self, root: Path, cluster: Cluster, folder: Path) -> None:
+        self.root = root
+        self.cluster = cluster
+        file = kubeconfig(folder / "kubeconfig", {"lab": cluster.url}, current="lab")
+        self.settings = replace(DOCUMENTED, cluster=ClusterSettings(kubeconfig=str(file)))
+        self.pushed = str(Git(root).seen("origin", "main"))
+
+    def load(self, name: str) -> None:
+        """Have the cluster be as it was recorded, with our commit for its newest."""
+        self.cluster.put(*recorded(name, self.pushed))
+
+    def model(self) -> Model:
+        return Model(workspace_of(self.root, self.settings), Stage.LIVE)
+
+    def ask(self, name: str) -> list[Outcome]:
+        """What the cluster alone answers to a check, asked anew; the repository stays as it was built."""
+        model = self.model()
+        kept = self.__dict__.setdefault("kept", model)
+        model.__dict__["_clusters"] = kept._clusters
+        model.workspace.__dict__["kubectl"] = kept.workspace.kubectl
+        return [one.outcome for one in judge_live([CHECKS[name]], model)]
+
+    def told(self, name: str) -> tuple[Status, str, str]:
+        """The only answer: status, evidence and remedy."""
+        (found,) = self.ask(name)
+        return found.status, found.evidence, found.remedy
+
+
+def recorded(name: str, commit: str) -> list[Object]:
+    """The objects of a situation, with ``commit`` for the newest, and what pods read when they start."""
+    text = json.dumps(items_of(name)).replace(commit_of(objects_of(name)), commit)
+    return [*map(_with_secret, json.loads(text)), secret(), config_map()]
+
+
+def _with_secret(one: Object) -> Object:
+    if one["kind"] == "Pod" and one["metadata"]["name"].startswith("parseable"):
+        variables = {"P_S3_ACCESS_KEY": "S3_ACCESS_KEY_ID", "P_PASSWORD": "password"}
+        one["spec"]["containers"][0]["env"] = [
+            {"name": name, "valueFrom": {"secretKeyRef": {"name": "parseable-s3-secret", "key": key}}}
+            for name, key in variables.items()
+        ]
+    if one["kind"] == "Pod" and one["metadata"]["name"].startswith("vector"):
+        one["spec"]["volumes"] = [{"name": "config", "configMap": {"name": "vector-config"}}]
+    return one
+
+
+def secret(**values: str) -> Object:
+    given = {
+        "S3_ACCESS_KEY_ID": "key",
+        "S3_SECRET_ACCESS_KEY": "x",
+        "username": "me",
+        "password": "canary",
+        **values,
+    }
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in given.items()}
+    made = "2026-11-25T09:23:23Z"
+    about = {"name": "parseable-s3-secret", "namespace": MONITORING, "creationTimestamp": made}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": about, "data": data}
+
+
+def config_map(changed: str = "2026-11-25T09:23:23Z") -> Object:
+    fields = [
+        {"manager": "kustomize-controller", "time": changed, "fieldsV1": {"f:data": {"f:vector.yaml": {}}}},
+        {"manager": "other", "time": "2026-11-26T00:00:00Z", "fieldsV1": {"f:metadata": {"f:labels": {}}}},
+    ]
+    about = {"name": "vector-config", "namespace": MONITORING, "managedFields": fields}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": about, "data": {"vector.yaml": "…"}}
+
+
+@pytest.fixture(scope="module")
+def memory() -> Memory:
+    return {}
+
+
+@pytest.fixture
+def lab(root: Path, tmp_path: Path) -> Iterator[Lab]:
+    with serving(Cluster()) as cluster:
+        yield Lab(root, cluster, tmp_path)
+
+
+def test_a_healthy_cluster_passes(lab: Lab) -> None:
+    lab.load("healthy")
+    model = lab.model()
+    found = {one.id: one.outcome for one in judge_live(ALL, model)}
+    assert {one.status for one in found.values()} == {Status.PASS}, found
+    short = lab.pushed[:7]
+    assert f"GitRepository flux-system/home-kubernetes: has {short}" in found[FLUX].evidence
+    assert f"Kustomization monitoring/vector: has applied {short}" in found[FLUX].evidence
+    assert "HelmRelease monitoring/parseable: runs parseable@1.6.5, v1" in found[FLUX].evidence
+    assert "DaemonSet monitoring/vector: 3 of 3 ready" in found[PODS].evidence
+    told = "Secret monitoring/parseable-s3-secret: has S3_ACCESS_KEY_ID, password, username, decrypted"
+    assert found[KEYS].evidence == told
+    assert "3 pods were started since it was changed" in found[CURRENT].evidence
+    # Each is asked about once, and nothing of it is kept.
+    assert model.workspace.kubectl.calls == len(lab.cluster.requests) < 30
+    assert {one.method for one in lab.cluster.requests} == {"GET"}
+    assert "canary" not in repr(model.live.objects)
+
+
+def test_the_answer_of_the_cluster_takes_the_place_of_only_the_cluster_knows(lab: Lab) -> None:
+    lab.load("healthy")
+    (without,) = judge([CHECKS[PODS]], Model(workspace_of(lab.root, lab.settings)))
+    assert (without.outcome.status, without.outcome.cause) == (Status.UNKNOWN, Cause.CLUSTER)
+    (found,) = judge([CHECKS[PODS]], lab.model())
+    assert found.outcome.status is Status.PASS
+    lab.load("sick-after-ready")
+    found, *more = judge([CHECKS[PODS]], lab.model())
+    assert (found.outcome.status, found.outcome.cause, found.outcome.stops_push) == (
+        Status.FAIL,
+        Cause.CLUSTER,
+        False,
+    )
+    assert len(more) == 1
+
+
+def test_what_fails_in_the_repository_is_told_beside_what_passes_in_the_cluster(lab: Lab) -> None:
+    lab.load("healthy")
+    file = lab.root / "kubernetes/apps/monitoring/kustomization.yaml"
+    file.write_text(file.read_text().replace("  - ./vector/ks.yaml\n", ""))
+    found = judge([CHECKS[FLUX]], lab.model())
+    assert Status.FAIL in {one.outcome.status for one in found}
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "words", "remedy"),
+    [
+        (
+            "sops-key-missing",
+            FLUX,
+            'secrets "sops-age" not found',
+            "copy Secret sops-age into namespace monitoring",
+        ),
+        ("suspended", FLUX, "is suspended, and has applied 0d6992c", "flux resume kustomization vector"),
+        ("sick-after-ready", PODS, "OOMKilled (137)", "raise parseable.memory_limit"),
+        ("secret-key-missing", PODS, "couldn't find key username", "correct the keys of Secret"),
+    ],
+)
+def test_a_sick_cluster_fails(lab: Lab, name: str, check: str, words: str, remedy: str) -> None:
+    lab.load(name)
+    found = lab.ask(check)
+    assert {one.status for one in found} == {Status.FAIL}
+    assert any(words in one.evidence and one.remedy.startswith(remedy) for one in found), found
+
+
+def test_what_is_on_its_way_is_no_failure(lab: Lab) -> None:
+    lab.load("healthy")
+    # Another commit, which the cluster does not have yet, and knows nothing of.
+    git = ("git", "-C", str(lab.root))
+    subprocess.run((*git, "commit", "-q", "--allow-empty", "-m", "Next"), check=True)
+    subprocess.run((*git, "update-ref", "refs/remotes/origin/main", "HEAD"), check=True)
+    status_, evidence, remedy = lab.told(FLUX)
+    assert status_ is Status.UNKNOWN
+    told = f"on its way: GitRepository flux-system/home-kubernetes: has {lab.pushed[:7]}, pushed is"
+    assert evidence.startswith(told)
+    assert evidence.endswith("more that follow)")
+    assert remedy == "flux reconcile source git home-kubernetes -n flux-system"
+
+
+@pytest.mark.parametrize("changed", ["2026-11-25T09:24:00Z", "2026-11-25T09:30:00Z"])
+def test_pods_that_started_before_their_configuration_changed(lab: Lab, changed: str) -> None:
+    lab.load("healthy")
+    lab.cluster.put(config_map(changed))
+    found, evidence, remedy = lab.told(CURRENT)
+    if changed < "2026-11-25T09:24:10Z":
+        assert found is Status.PASS
+        return
+    assert found is Status.FAIL
+    told = "ConfigMap monitoring/vector-config: changed 2026-11-25 09:30:00, but vector-4wbzl was started"
+    assert told in evidence
+    assert "(and 2 more)" in evidence
+    assert remedy == "kubectl rollout restart daemonset/vector -n monitoring"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"password": "ENC[AES256_GCM,data:x,iv:x,tag:x,type:str]"}, "holds ciphertext under password"),
+        ({"password": ""}, "has nothing under password"),
+    ],
+)
+def test_a_secret_that_is_not_what_the_pods_need(lab: Lab, values: dict[str, str], words: str) -> None:
+    lab.load("healthy")
+    lab.cluster.put(secret(**values))
+    found, evidence, _ = lab.told(KEYS)
+    assert found is Status.FAIL
+    assert words in evidence
+    lacking = secret()
+    del lacking["data"]["password"]
+    lab.cluster.put(lacking)
+    assert "lacks password" in lab.told(KEYS)[1]
+    lab.cluster.remove("Secret", MONITORING, "parseable-s3-secret")
+    assert "does not exist" in lab.told(KEYS)[1]
+
+
+# What may not be read ---------------------------------------------------------------------------------------
+
+
+def test_what_the_reader_may_not_see_is_unknown(lab: Lab) -> None:
+    lab.load("healthy")
+    lab.cluster.refuse = lambda request: (
+        status(403, 'secrets "parseable-s3-secret" is forbidden: User "me" cannot get resource "secrets"')
+        if "/secrets/" in request.path
+        else None
+    )
+    found, evidence, remedy = lab.told(KEYS)
+    assert (found, lab.told(PODS)[0]) == (Status.UNKNOWN, Status.PASS)
+    assert 'cannot get resource "secrets"' in evidence
+    assert remedy
+
+
+@pytest.mark.parametrize("code", [401, 500])
+def test_a_cluster_that_does_not_answer_is_asked_once(lab: Lab, code: int) -> None:
+    lab.load("healthy")
+    lab.cluster.refuse = lambda request: status(code, "Unauthorized")
+    model = lab.model()
+    found = judge_live(ALL, model)
+    assert {(one.outcome.status, one.outcome.cause) for one in found} == {(Status.UNKNOWN, Cause.CLUSTER)}
+    assert len(lab.cluster.requests) < 8
+
+
+def test_what_was_pushed_is_not_known(lab: Lab) -> None:
+    lab.load("healthy")
+    subprocess.run(("git", "-C", str(lab.root), "update-ref", "-d", "refs/remotes/origin/main"), check=True)
+    found, evidence, remedy = lab.told(FLUX)
+    assert (found, remedy) == (Status.UNKNOWN, "git fetch, or push")
+    assert "origin/main was never seen here" in evidence
+
+
+def test_only_what_asks_the_cluster_has_a_live_answer(lab: Lab) -> None:
+    lab.load("healthy")
+    live = [check for check in CHECKS.values() if check.live is not None]
+    assert {FLUX, PODS, KEYS, CURRENT} <= {check.id for check in live}

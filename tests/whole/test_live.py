@@ -1,0 +1,77 @@
+"""`verify` with a cluster, as a user runs it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api_double import Cluster, kubeconfig, serving, status
+from tests.checks.test_live import recorded
+from tests.playground import Playground
+
+FLUX, PODS = "DoD-011-01", "DoD-011-02"
+
+
+@pytest.fixture
+def cluster(done: Playground, tmp_path: Path) -> Iterator[Cluster]:
+    with serving(Cluster()) as running:
+        running.put(*recorded("healthy", done.remote_head()))
+        done.environment["KUBECONFIG"] = str(kubeconfig(tmp_path / "kubeconfig", {"lab": running.url}))
+        yield running
+
+
+def test_after_the_push(done: Playground, cluster: Cluster) -> None:
+    found = done.on_repository("verify", "--stage", "live", "--only", f"{FLUX},{PODS}")
+    assert found.code == 0, found.err
+    assert f"GitRepository flux-system/home-kubernetes: has {done.head()[:7]}" in found.out
+    # Without a stage the repository is asked, too; without the network neither the cluster is.
+    both = done.on_repository("verify", "--only", f"{FLUX},{PODS},entries", "--json")
+    assert [one["status"] for one in both.data["checks"]] == ["pass"] * 3
+    asked = len(cluster.requests)
+    offline = done.verify("--only", FLUX, "--json")
+    assert [one["status"] for one in offline.data["checks"]] == ["unknown"]
+    assert len(cluster.requests) == asked
+
+
+def test_a_sick_cluster_is_a_failure_that_stops_no_push(done: Playground, cluster: Cluster) -> None:
+    cluster.put(*recorded("sick-after-ready", done.remote_head()))
+    found = done.on_repository("verify", "--stage", "live", "--only", PODS, "--json")
+    assert found.code == 1
+    assert f"error: 1 of 1 checks fail: {PODS}" in found.err
+    (one, *_) = found.data["checks"]
+    assert (one["status"], one["cause"], one["stops_push"]) == ("fail", "cluster", False)
+    assert "OOMKilled (137)" in one["evidence"]
+    assert done.on_repository("verify", "--stage", "static", "--only", PODS).code == 0
+    wrong = done.on_repository("verify", "--stage", "live", "--only", "entries")
+    assert (wrong.code, "the running cluster answers none of these" in wrong.err) == (2, True)
+
+
+@pytest.mark.parametrize("stage", [(), ("--stage", "live")])
+def test_several_clusters_are_listed(
+    done: Playground, cluster: Cluster, tmp_path: Path, stage: tuple[str, ...]
+) -> None:
+    file = kubeconfig(tmp_path / "several", {"b": "http://127.0.0.1:1", "a": cluster.url})
+    found = done.on_repository("verify", "--only", FLUX, *stage, KUBECONFIG=str(file))
+    assert found.code == 4
+    assert "none of the contexts is chosen: a, b" in found.err
+    chosen = {"KUBECONFIG": str(file), "INVOKE_CLUSTER_CONTEXT": "a"}
+    assert done.on_repository("verify", "--only", FLUX, *stage, **chosen).code == 0
+
+
+def test_without_a_cluster_it_is_as_before(done: Playground, tmp_path: Path) -> None:
+    found = done.on_repository("verify", "--only", FLUX, KUBECONFIG=str(tmp_path / "nothing"))
+    assert found.code == 0
+    assert "only the running cluster can answer this" in found.out
+    live = done.on_repository("verify", "--stage", "live", KUBECONFIG=str(tmp_path / "nothing"))
+    assert live.code == 4
+    assert "no cluster is known" in live.err
+
+
+def test_a_cluster_that_refuses_everything_leaves_the_rest(done: Playground, cluster: Cluster) -> None:
+    cluster.refuse = lambda request: status(401, "Unauthorized")
+    found = done.on_repository("verify", "--only", f"{FLUX},entries", "--json")
+    assert found.code == 0
+    answers = {one["id"]: (one["status"], one["evidence"]) for one in found.data["checks"]}
+    assert answers["entries"][0] == "pass"
+    assert answers[FLUX][0] == "unknown"
+    assert "refuses the credentials in the kubeconfig" in answers[FLUX][1]
