@@ -11,6 +11,7 @@ from checks.model import AnsweredError, Cause, Model, Outcome, Stage, failed, pa
 from checks.references import is_given, key_problem, keys_made, keys_of, maker_of
 from tasks.core.credentials import SECRET_KEY
 from tasks.core.errors import HiddenError, PlaybookError
+from tasks.core.settings import Parseable
 from tasks.effects.helm import ChartError
 from tasks.effects.s3_errors import UntrustedError
 from tasks.effects.sops import inspect, oddity
@@ -24,6 +25,7 @@ from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import is_selected, scrape_problems
 from tasks.subjects import given_secret
+from tasks.subjects.kept import kept_settings
 from tasks.subjects.parseable import (
     CA_VARIABLES,
     LOGIN_VARIABLES,
@@ -212,8 +214,26 @@ def _is_same(name: str, found: object, wanted: str) -> bool:
 
 
 def has_resources(model: Model) -> Outcome:
-    """DoD-003-03, as Helm's merge with the chart's own defaults leaves it."""
+    """DoD-003-03, as Helm's merge with the chart's own defaults leaves it.
+
+    The figures are those of the settings, or those that the owner committed in their place.
+    """
     wanted, servers = model.settings.parseable, servers_of(model)
+    problems = _other_figures(servers, wanted)
+    if problems:
+        wanted = kept_settings(model.workspace).parseable
+        problems = _other_figures(servers, wanted)
+    return judged(
+        problems,
+        passed(f"memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}"),
+        consequence="the pod would have other limits than the specified ones",
+        remedy="invoke task-003",
+        place=model.place_of(servers[0][0].owner),
+    )
+
+
+def _other_figures(servers: Sequence[tuple[Pod, Mapping[str, Any]]], wanted: Parseable) -> list[str]:
+    """What differs between the resources of the servers and the settings ``wanted``."""
     problems = []
     for pod, container in servers:
         figures = {
@@ -226,13 +246,7 @@ def has_resources(model: Model) -> Outcome:
             if found != value:
                 expected = "and should not be set" if value is None else f"not {value!r}"
                 problems.append(f"{pod.owner.key}: resources.{name} is {shown(found)}, {expected}")
-    return judged(
-        problems,
-        passed(f"memory limit {wanted.memory_limit}, CPU request {wanted.cpu_request}"),
-        consequence="the pod would have other limits than the specified ones",
-        remedy="invoke task-003",
-        place=model.place_of(servers[0][0].owner),
-    )
+    return problems
 
 
 def _secret(model: Model) -> Resource:

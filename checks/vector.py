@@ -24,6 +24,7 @@ from tasks.effects.scratch import scratch_folder
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.kube.services import address_of
+from tasks.subjects.kept import kept_settings
 from tasks.subjects.parseable import INGEST_PATH, PARSEABLE, STREAM_HEADER, ingest_url
 from tasks.subjects.vector import LOG_SOURCE, VECTOR, WATCHED
 from tasks.yaml.documents import dig, items, load_documents, mapping
@@ -176,6 +177,9 @@ def sink_posts_to_parseable(model: Model) -> Outcome:
     """DoD-008-03."""
     stream, size = model.settings.parseable.stream, model.settings.vector.buffer_bytes
     pipeline, sink, _ = to_parseable(model)
+    if dig(sink, "buffer", "max_size") != size:
+        # Another size that its owner committed is kept.
+        size = kept_settings(model.workspace).vector.buffer_bytes
     wanted: dict[tuple[str, ...], object] = {
         ("encoding", "codec"): "json",
         ("buffer", "type"): "disk",

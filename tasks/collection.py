@@ -17,6 +17,8 @@ from tasks.core.graph import ancestors
 from tasks.core.reporting import reported
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.commands import Options
 
 say_loading_errors_plainly()
@@ -34,6 +36,7 @@ _RUN = {
     "force": "overwrite, or commit, edits that were not committed",
     "adopt": "take over app folders that the playbook did not write",
     "unproved": "take versions that were not tested, though it cannot be shown here that their charts render",
+    "overwrite": "FILE or FILE:PLACE where the settings win over what was committed; may be repeated",
     "offline": "contact only S3 and the git remote; skip chart repositories and registries",
 }
 
@@ -48,12 +51,15 @@ def _options(
     unproved: bool = False,
     offline: bool = True,
     is_pushed: bool = True,
+    overwrite: Sequence[str] = (),
 ) -> Options:
     """The common flags; registries are asked only where something ``is_pushed``."""
     from tasks.commands import Options
     from tasks.workspace import Network, Permissions
 
-    permissions = Permissions(force=force, adopt=adopt, push=not no_push, unproved=unproved)
+    permissions = Permissions(
+        force=force, adopt=adopt, push=not no_push, unproved=unproved, overwrite=tuple(overwrite)
+    )
     reach = Network.OFFLINE if offline else Network.ONLINE if is_pushed else Network.CHARTS
     return Options(yes=yes, as_json=json, permissions=permissions, network=reach)
 
@@ -67,7 +73,7 @@ def _end(code: int) -> None:
         raise Exit(code=code)
 
 
-@task(name="all", help=_RUN, auto_shortflags=False)
+@task(name="all", help=_RUN, iterable=["overwrite"], auto_shortflags=False)
 def all_tasks(
     context: Context,
     repo: str = "",
@@ -77,6 +83,7 @@ def all_tasks(
     force: bool = False,
     adopt: bool = False,
     unproved: bool = False,
+    overwrite: list[str] = [],  # noqa: B006 (Invoke fills a list of its own)
     offline: bool = False,
     json: bool = False,
 ) -> None:
@@ -93,6 +100,7 @@ def all_tasks(
             json=json,
             unproved=unproved,
             offline=offline,
+            overwrite=overwrite,
         )
         if not is_dry(context):
             commands.run_all(found, options)
@@ -104,8 +112,19 @@ def all_tasks(
 @task(
     help={
         key: _RUN[key]
-        for key in ("repo", "cluster", "no-push", "force", "adopt", "unproved", "offline", "json")
+        for key in (
+            "repo",
+            "cluster",
+            "no-push",
+            "force",
+            "adopt",
+            "overwrite",
+            "unproved",
+            "offline",
+            "json",
+        )
     },
+    iterable=["overwrite"],
     auto_shortflags=False,
 )
 def plan(
@@ -116,6 +135,7 @@ def plan(
     force: bool = False,
     adopt: bool = False,
     unproved: bool = False,
+    overwrite: list[str] = [],  # noqa: B006 (Invoke fills a list of its own)
     offline: bool = False,
     json: bool = False,
 ) -> None:
@@ -133,6 +153,7 @@ def plan(
             unproved=unproved,
             offline=offline,
             is_pushed=False,
+            overwrite=overwrite,
         )
         code = commands.plan(found, options)
     _end(code)
@@ -298,7 +319,7 @@ def _single(spec: TaskSpec) -> Task[Any]:
     if spec.needs:
         offered += ["with_prerequisites", "yes"]
     if spec.id != _FIRST:
-        offered += ["cluster", "force", "adopt", "offline"]
+        offered += ["cluster", "force", "adopt", "overwrite", "offline"]
     if {"TASK-003", "TASK-009"} & {*ancestors(spec.id), spec.id}:
         offered += ["unproved"]
     if spec.id == _LAST:
@@ -310,6 +331,7 @@ def _single(spec: TaskSpec) -> Task[Any]:
         cluster: str = "",
         json: bool = False,
         with_prerequisites: bool = False,
+        overwrite: Sequence[str] = (),
         **given: bool,
     ) -> None:
         with reported(as_json=json):
@@ -317,7 +339,7 @@ def _single(spec: TaskSpec) -> Task[Any]:
             from tasks import commands
 
             flags = dict.fromkeys(("yes", "no_push", "force", "adopt", "unproved", "offline"), False) | given
-            options = _options(json=json, is_pushed=spec.id == _LAST, **flags)
+            options = _options(json=json, is_pushed=spec.id == _LAST, overwrite=overwrite, **flags)
             if not is_dry(context):
                 commands.run_one(found, options, spec.id, with_prerequisites=with_prerequisites)
                 return
@@ -330,14 +352,20 @@ def _single(spec: TaskSpec) -> Task[Any]:
     run.__signature__ = Signature(  # type: ignore[attr-defined]
         [
             Parameter("context", Parameter.POSITIONAL_OR_KEYWORD),
-            *(
-                Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default="" if name in _REPO else False)
-                for name in offered
-            ),
+            *(Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=_default(name)) for name in offered),
         ]
     )
     helped = {name: described[name] for flag in offered if (name := flag.replace("_", "-"))}
-    return task(name=spec.command, help=helped, auto_shortflags=False)(run)  # type: ignore[no-any-return]
+    lists = [name for name in offered if name == "overwrite"]
+    made = task(name=spec.command, help=helped, iterable=lists, auto_shortflags=False)
+    return made(run)  # type: ignore[no-any-return]
+
+
+def _default(flag: str) -> str | bool | list[str]:
+    """What a flag of a single task is when it is not given."""
+    if flag == "overwrite":
+        return []
+    return "" if flag in _REPO else False
 
 
 # It makes the bucket, and writes no file; the last one commits and pushes what all others wrote.

@@ -33,12 +33,14 @@ class Permissions:
     """What the user allowed: overwrite uncommitted edits, take foreign app folders over, push.
 
     ``unproved``: go on with versions that were not tested, where it cannot be proved that they render.
+    ``overwrite`` are files, or values in them (``FILE:PATH``), that get what the settings say.
     """
 
     force: bool = False
     adopt: bool = False
     push: bool = True
     unproved: bool = False
+    overwrite: tuple[str, ...] = ()
 
 
 NOTHING_SPECIAL = Permissions()

@@ -1,6 +1,7 @@
 """The documents name commands, flags and files that exist."""
 
 import copy
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 import yaml
 
 from tasks import collection
-from tasks.core.settings import Layer, load
+from tasks.core.settings import FILE, Layer, load
 
 # Invoke takes the help out of the commands that it reads the flags of.
 ns = copy.deepcopy(collection.ns)
@@ -87,3 +88,25 @@ def test_workflows_are_workflows() -> None:
     assert len(found) == 2
     assert all(("uses" in step) != ("run" in step) for step in steps)
     assert any("verify --format github" in step.get("run", "") for step in steps)
+
+
+def test_renovate_finds_the_versions_in_the_settings() -> None:
+    path = ROOT / "docs/renovate.md"
+    (example,) = (text for text in blocks(path, "yaml") if "renovate:" in text)
+    (manager,) = (
+        found for text in blocks(path, "json") for found in json.loads(text).get("customManagers", [])
+    )
+    (pattern,) = manager["matchStrings"]
+    # Named groups are written in another way in JavaScript.
+    found = [match.groupdict() for match in re.finditer(pattern.replace("(?<", "(?P<"), example)]
+    settings = load([Layer("example", yaml.safe_load(example))])
+    versions = [settings.parseable.chart_version, settings.parseable.image_tag, settings.vector.chart_version]
+    assert [one["currentValue"] for one in found] == versions
+    assert [one["registryUrl"] for one in found] == [
+        settings.parseable.chart_repository,
+        None,
+        settings.vector.chart_repository,
+    ]
+    (files,) = manager["managerFilePatterns"]
+    assert re.search(files.strip("/"), FILE)
+    assert not re.search(files.strip("/"), f"{FILE}.orig")

@@ -57,6 +57,21 @@ class Entry:
         return self.mode == "100755"
 
 
+@dataclass(frozen=True)
+class Version:
+    """A commit of HEAD's history that changed a file.
+
+    ``before`` is the file's text in its first parent, ``after`` that in the commit; None where there is no
+    such file. ``parents`` is how many the commit has, as far as this clone knows.
+    """
+
+    commit: str
+    parents: int
+    message: str = field(repr=False)
+    before: str | None = field(repr=False)
+    after: str | None = field(repr=False)
+
+
 class Git:
     """One repository. ``root`` is its top folder, ``directory`` its git directory."""
 
@@ -182,6 +197,42 @@ class Git:
                 continue
             start, position = position, position + int(found[2]) + 1
             yield stream[start : position - 1] if found[1] == b"blob" else None
+
+    def versions(self, path: str, since: str = "") -> list[Version]:
+        """The history of a file, as far as it led to what HEAD has, the newest first.
+
+        With ``since``, the id of a commit, without that one and what came before it.
+
+        Raises:
+            RefusedError: git cannot read it.
+        """
+        # Not `git log`, which the user's settings change (see `unpushed`). What a graft or a replacement
+        # (git replace) shows here, others do not get.
+        listed = self._run(
+            "rev-list",
+            "--topo-order",
+            "--format=%x00%H%x00%P%x00%B",
+            "HEAD",
+            *([f"^{since}"] if since else []),
+            "--",
+            _literal(path),
+            GIT_NO_REPLACE_OBJECTS="1",
+        )
+        if listed.code != 0:
+            raise RefusedError(f"git cannot list the commits of {path}: {listed.said}", "git fsck says more")
+        parts = listed.text.split("\0")[1:]
+        commits = list(zip(parts[::3], parts[1::3], parts[2::3], strict=True))
+        names = [name for commit, _, _ in commits for name in (f"{commit}^:{path}", f"{commit}:{path}")]
+        texts = [None if one is None else one.decode(errors="replace") for one in self._contents(names)]
+        return [
+            Version(commit, len(parents.split()), message, texts[2 * number], texts[2 * number + 1])
+            for number, (commit, parents, message) in enumerate(commits)
+        ]
+
+    @cached_property
+    def is_shallow(self) -> bool:
+        """Whether the clone has the newest commits only."""
+        return self._run("rev-parse", "--is-shallow-repository").text == "true"
 
     def stores_alike(self, path: str, one: str, other: str) -> bool:
         """Whether two texts of ``path`` would be the same once committed: git may convert line ends."""

@@ -8,7 +8,7 @@ from typing import Protocol
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.files import WriteFile, read_text
-from tasks.effects.git import Git
+from tasks.effects.git import Git, Version
 from tasks.yaml.documents import same_documents
 
 
@@ -36,6 +36,7 @@ class Repository:
         self.root = self._files.root
         self._texts: dict[str, str | None] = {}
         self._heads: dict[str, str | None] = {}
+        self._versions: dict[str, list[Version]] = {}
         self._unknown: set[str] = set()
 
     @cached_property
@@ -61,6 +62,12 @@ class Repository:
         if path not in self._heads:
             self.load_heads([path])
         return self._heads[path]
+
+    def versions(self, path: str) -> list[Version]:
+        """The history of ``path`` in HEAD, the newest commit first."""
+        if path not in self._versions:
+            self._versions[path] = self.git.versions(path)
+        return self._versions[path]
 
     def load_heads(self, paths: Iterable[str]) -> None:
         """Read many paths of HEAD with one call of git; ``head`` then answers from memory."""
@@ -97,6 +104,7 @@ class Repository:
         """Drop what was read and planned, after something was changed."""
         self._texts.clear()
         self._heads.clear()
+        self._versions.clear()
         self._unknown.clear()
         self.__dict__.pop("yaml_files", None)
 

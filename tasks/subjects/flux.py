@@ -42,7 +42,10 @@ def charts_facts(workspace: Workspace) -> tuple[ManifestFacts, ...]:
         if MARKER in (workspace.repository.read(path) or MARKER)
     }
     texts = render_templates(workspace, ours.values())
-    return tuple(file_facts(workspace, path, text) for path, text in zip(ours, texts, strict=True))
+    return tuple(
+        file_facts(workspace, path, text, template)
+        for (path, template), text in zip(ours.items(), texts, strict=True)
+    )
 
 
 def applied_files(workspace: Workspace) -> tuple[str, ...]:

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from tasks.core.changes import Change
+from tasks.core.changes import Change, Remark
 from tasks.core.errors import RefusedError
 from tasks.effects.git import Commit, Push
 from tasks.flux.missing import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_lists, charts_facts, charts_files, repositories_list
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
-from tasks.subjects.message import SIGNATURE, message
+from tasks.subjects.message import message
 from tasks.subjects.shared_files import SharedFile
+from tasks.subjects.signature import SIGNATURE
 from tasks.workspace import Workspace
 
 
@@ -75,14 +76,16 @@ def push_facts(workspace: Workspace, branch: str) -> PushFacts:
     return PushFacts(remote, target, *git.unpushed(remote, target, SIGNATURE))
 
 
-def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change]:
+def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change | Remark]:
     """Write and list what is missing, commit what of ours differs from HEAD, push what is not yet pushed.
 
     Raises:
         RefusedError: edits that are not committed are in the way, or git does not know who commits.
     """
-    edits = list(plan_files(workspace, found.sources))
+    planned = list(plan_files(workspace, found.sources))
+    edits = [item for item in planned if isinstance(item, Change)]
     edits += [change for item in found.lists if (change := item.change(workspace)) is not None]
+    yield from (item for item in planned if isinstance(item, Remark))
     yield from edits
     paths = _uncommitted(workspace, found, edits)
     git = workspace.repository.git

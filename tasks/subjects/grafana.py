@@ -84,7 +84,9 @@ def plan(workspace: Workspace, found: GrafanaFacts) -> Iterator[Change | Remark 
         if change is not None:
             file.needs_commit(workspace)
             changes.append(change)
-    changes += plan_files(workspace, found.own)
+    own = list(plan_files(workspace, found.own))
+    changes += (item for item in own if isinstance(item, Change))
+    yield from (item for item in own if isinstance(item, Remark))
     if changes and workspace.settings.grafana.manage == "auto":
         yield Remark(found.way)
     yield from changes

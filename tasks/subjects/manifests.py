@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from string import Template
 
-from tasks.core.changes import Change
-from tasks.core.errors import RefusedError
+from tasks.core.changes import Change, Remark
+from tasks.core.errors import RefusedError, SettingsError
 from tasks.core.settings import SECTIONS
 from tasks.effects.files import MakeFolder, WriteFile, refuse_links
 from tasks.effects.repository import same_text
@@ -34,6 +34,7 @@ from tasks.subjects.parseable import (
     server_url,
     staging,
 )
+from tasks.subjects.settled import Settled, settle
 from tasks.subjects.vector import (
     CONFIG_MAP,
     VECTOR,
@@ -52,12 +53,20 @@ APPS = (PARSEABLE, VECTOR)
 
 @dataclass(frozen=True)
 class ManifestFacts:
-    """One file: its text in the work tree and in HEAD (None: no such file), and the text it should have."""
+    """One file: its text in the work tree and in HEAD (None: no such file), and the text it should have.
+
+    ``settled`` is how that text was found where HEAD says something else than the settings.
+    """
 
     path: str
     current: str | None = field(repr=False)
     head: str | None = field(repr=False)
-    wanted: str = field(repr=False)
+    settled: Settled
+
+    @property
+    def wanted(self) -> str:
+        """The text it should have."""
+        return self.settled.text
 
     @property
     def is_current(self) -> bool:
@@ -94,12 +103,18 @@ def render_templates(workspace: Workspace, names: Iterable[str]) -> list[str]:
             name for name in (*placeholders, *Template(config).get_identifiers()) if name != _CHECKSUM
         ]
         need_all(*(values[name] for name in placeholders))
-        values[_CHECKSUM] = config_checksum(_filled(config, values))
+        values[_CHECKSUM] = config_checksum(_settled_config(workspace, _filled(config, values)))
     need_all(*(values[name] for name in placeholders))
     return [workspace.layout.style.applied(_filled(text, values)) for text in texts]
 
 
 _CHECKSUM = "vector_config_checksum"
+
+
+def _settled_config(workspace: Workspace, wanted: str) -> str:
+    """The ConfigMap of Vector as it will be, with what its owner changed."""
+    path, template = VECTOR.path(workspace, CONFIG_MAP), VECTOR.template(CONFIG_MAP, workspace.settings)
+    return settle(workspace, path, workspace.layout.style.applied(wanted), template).text
 
 
 def _template(name: str) -> str:
@@ -237,14 +252,33 @@ def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[Fold
     templates = [app.template(file, workspace.settings) for file in written]
     wanted = dict(zip(written, render_templates(workspace, templates), strict=True))
     check_owner(workspace, app)
+    _check_overwritten(workspace)
     # One call of git for the files of all tasks, not one for each.
     workspace.repository.load_heads(_known_paths(workspace))
     return [
-        file_facts(workspace, app.path(workspace, file), wanted[file])
+        file_facts(workspace, app.path(workspace, file), wanted[file], app.template(file, workspace.settings))
         if file in wanted
         else _folder_facts(workspace, app.path(workspace, file))
         for file in files
     ]
+
+
+def _check_overwritten(workspace: Workspace) -> None:
+    """Check that --overwrite names files that are the playbook's as a whole.
+
+    Raises:
+        SettingsError: it names another.
+    """
+    sources = workspace.layout.chart_sources
+    folder = None if isinstance(sources, MissingError) else sources.folder
+    ours = {*own_files(workspace), *(charts_file(folder, app.name) for app in APPS if folder is not None)}
+    for item in workspace.permissions.overwrite:
+        file = item.partition(":")[0]
+        if file not in ours - {PARSEABLE.path(workspace, SECRET)}:
+            raise SettingsError(
+                f"--overwrite {item}: {file} is no file that the playbook writes as a whole",
+                "name a file, and a place in it, as the plan does: FILE or FILE:PLACE",
+            )
 
 
 def deployed_facts(workspace: Workspace) -> list[ManifestFacts]:
@@ -265,22 +299,32 @@ def _folder_facts(workspace: Workspace, path: str) -> FolderFacts:
     return FolderFacts(path, (workspace.repository.root / path).is_dir())
 
 
-def file_facts(workspace: Workspace, path: str, wanted: str) -> ManifestFacts:
-    """Facts of one file that should hold ``wanted``."""
-    return ManifestFacts(path, workspace.repository.read(path), workspace.repository.head(path), wanted)
+def file_facts(workspace: Workspace, path: str, wanted: str, template: str) -> ManifestFacts:
+    """Facts of one file that the settings want to hold ``wanted``, which ``template`` was filled in to."""
+    repository = workspace.repository
+    settled = settle(workspace, path, wanted, template)
+    return ManifestFacts(path, repository.read(path), repository.head(path), settled)
 
 
-def plan_files(workspace: Workspace, found: Iterable[FolderFacts | ManifestFacts]) -> Iterator[Change]:
+def plan_files(
+    workspace: Workspace, found: Iterable[FolderFacts | ManifestFacts]
+) -> Iterator[Change | Remark]:
     """Make each folder that is missing, and write each file that does not say what it should.
 
+    What a file keeps of its owner's is told.
+
     Raises:
-        RefusedError: such a file has edits that are not committed, and --force was not given.
+        RefusedError: such a file has edits that are not committed, and --force was not given; or its owner
+            and the settings changed the same.
     """
     for item in found:
         if isinstance(item, FolderFacts):
             if not item.exists:
                 yield MakeFolder(workspace.repository.root, item.path)
             continue
+        if item.settled.refusal is not None:
+            raise item.settled.refusal
+        yield from map(Remark, item.settled.said)
         if item.is_current:
             continue
         if item.has_local_edits and not workspace.permissions.force:

@@ -12,14 +12,11 @@ from tasks.core.redaction import redacted
 from tasks.subjects.apps import RELEASE
 from tasks.subjects.manifests import APPS, own_files
 from tasks.subjects.parseable import PARSEABLE, QUERY_MEMORY_VARIABLE, SECRET, SERVICE_MONITOR
+from tasks.subjects.signature import MARK
 from tasks.subjects.vector import VECTOR
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents, syntax_error
 
-# The last paragraph of every commit of the playbook, whatever its template says: how they are known again.
-SIGNATURE = "-by: parseable-playbook"
-MARK = f"Deployed{SIGNATURE}"
-ROLLED_BACK = f"Rolled-back{SIGNATURE}"
 _FIRST = "deploy Parseable log aggregation with Vector"
 # Of a first line, beyond which git's own tools cut it; and of a value in a line.
 _SUBJECT, _VALUE = 72, 40

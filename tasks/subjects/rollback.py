@@ -11,7 +11,8 @@ from tasks.effects.history import History, Past
 from tasks.flux.listing import is_below
 from tasks.flux.missing import need
 from tasks.subjects.apps import KS
-from tasks.subjects.message import MARK, ROLLED_BACK, signed
+from tasks.subjects.message import signed
+from tasks.subjects.signature import MARK, ROLLED_BACK
 from tasks.workspace import Workspace
 from tasks.yaml.diff import unified_diff
 from tasks.yaml.documents import syntax_error

@@ -534,3 +534,32 @@ def test_what_is_ignored_is_not_added(repository: Git) -> None:
         capture_output=True,
     )
     assert b"canary" not in stored.stdout
+
+
+def test_the_history_of_a_file(repository: Git, tmp_path: Path) -> None:
+    root, path = repository.root, "d [x]/ü *.yaml"
+    (root / "d [x]").mkdir()
+    for number, text in enumerate(("a: 1\n", "a: 2\n", "")):
+        (root / path).write_text(text)
+        if not text:
+            (root / path).unlink()
+        (root / "a.yaml").write_text(f"a: {number}\n")
+        git(root, "add", "--all")
+        git(root, "commit", "-qm", f"number {number}\n\nwith a body\n\nTrailer: x")
+    found = repository.versions(path)
+    assert [(one.before, one.after) for one in found] == [
+        ("a: 2\n", None),
+        ("a: 1\n", "a: 2\n"),
+        (None, "a: 1\n"),
+    ]
+    assert [one.parents for one in found] == [1, 1, 1]
+    assert [one.message.splitlines()[0] for one in found] == ["number 2", "number 1", "number 0"]
+    assert "\nTrailer: x\n" in found[0].message
+    assert [one.commit for one in repository.versions(path, since=found[1].commit)] == [found[0].commit]
+    assert repository.versions("nowhere.yaml") == []
+    (first,) = (one for one in repository.versions("a.yaml") if not one.parents)
+    assert (first.before, first.after, repository.is_shallow) == (None, "a: 1\n", False)
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{root}", "shallow")
+    shallow = Git(tmp_path / "shallow")
+    (newest,) = shallow.versions("a.yaml")
+    assert (newest.parents, newest.before, shallow.is_shallow) == (0, None, True)

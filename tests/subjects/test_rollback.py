@@ -13,8 +13,8 @@ from tasks.core.errors import PlaybookError, RefusedError
 from tasks.core.settings import DOCUMENTED, Settings
 from tasks.demo.sandbox import make_key, make_repository
 from tasks.effects.history import History
-from tasks.subjects.message import MARK, ROLLED_BACK
 from tasks.subjects.rollback import Rollback, plan
+from tasks.subjects.signature import MARK, ROLLED_BACK
 from tasks.yaml.templates import MARKER
 from tests.checks.deployed import workspace_of
 from tests.shapes import edit
