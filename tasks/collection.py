@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
@@ -262,19 +263,36 @@ def verify(
 
 
 @task(
-    help={"repo": _REPO["repo"], **_JSON, "yes": _RUN["yes"], "no-push": _RUN["no-push"]},
+    help={
+        "repo": _REPO["repo"],
+        **_JSON,
+        "yes": _RUN["yes"],
+        "no-push": _RUN["no-push"],
+        "cluster": "change nothing in git; delete the Flux Kustomizations in the running cluster",
+        "wait": "how long to wait until Flux has deleted what it applied, as in 10m",
+    },
     auto_shortflags=False,
 )
 def rollback(
-    context: Context, repo: str = "", yes: bool = False, no_push: bool = False, json: bool = False
+    context: Context,
+    repo: str = "",
+    yes: bool = False,
+    no_push: bool = False,
+    cluster: bool = False,
+    wait: str = "",
+    json: bool = False,
 ) -> None:
     """Take the playbook's commits back in one commit, and push it; the bucket and its logs stay."""
     with reported(as_json=json):
         found = load(context, repo)
         from tasks import commands
+        from tasks.closing import cluster as in_cluster
+        from tasks.closing import rollback as in_git
 
         options = _options(yes=yes, no_push=no_push, force=False, adopt=False, json=json)
-        code = commands.roll_back(found, options, is_dry=is_dry(context))
+        planned = partial((in_cluster if cluster else in_git).planned, wait=in_cluster.checked_time(wait))
+        name = "rollback --cluster" if cluster else "rollback"
+        code = commands.end(found, options, name, planned, is_dry=is_dry(context))
     _end(code)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from checks import registry
 from checks.model import judge
 from tasks import proof
-from tasks.closing import rollback
+from tasks.closing.ending import Ending
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.console import Console, plan_data, progress, rendered, task_state, verdict_data
 from tasks.core.errors import (
@@ -147,26 +147,36 @@ def run_one(settings: Settings, options: Options, task: str, *, with_prerequisit
         _run(workspace, options, plans, beside, ask=with_prerequisites)
 
 
-def roll_back(settings: Settings, options: Options, *, is_dry: bool) -> int:
-    """Take the rollout out of the repository, or show how. Returns the exit code, as `plan` does.
+def end(
+    settings: Settings,
+    options: Options,
+    command: str,
+    planned: Callable[[Workspace], Ending],
+    *,
+    is_dry: bool,
+) -> int:
+    """Do what a ``command`` that ends a rollout has ``planned``, after asking, or show it.
+
+    Returns the exit code, as `plan` does.
 
     Raises:
-        PlaybookError: what refused; nothing was changed then.
+        PlaybookError: what refused.
     """
     workspace = _workspace(settings, options)
     console = Console(as_json=options.as_json)
     if is_dry:
-        found = rollback.planned(workspace)
+        found = planned(workspace)
         found.show(console)
-        return CHANGES_PLANNED if found.changes else 0
-    with _locked(workspace, "rollback"):
-        found = rollback.planned(workspace)
-        if found.changes:
+        return 0 if found.is_empty else CHANGES_PLANNED
+    with _locked(workspace, command):
+        found = planned(workspace)
+        if not found.is_empty:
             said = Console()
             _confirm(
-                options, "invoke --dry rollback", lambda: found.summarise(said), lambda: found.show(said)
+                options, f"invoke --dry {command}", lambda: found.summarise(said), lambda: found.show(said)
             )
-        rollback.carry_out(found, console)
+            found.carry_out(console)
+        found.report(console)
     return 0
 
 

@@ -291,6 +291,14 @@ class Cluster:
     def _watch(self, kind: str, namespace: str, query: Mapping[str, str]) -> Iterator[bytes]:
         since = int(query.get("resourceVersion") or 0)
         ends = time.monotonic() + float(query.get("timeoutSeconds", "60"))
+        if query.get("sendInitialEvents") == "true":
+            # https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists
+            since = self._version
+            for one in self.all(kind, namespace):
+                if _is_selected(one, query):
+                    yield _line("ADDED", one)
+            about = {"resourceVersion": str(since), "annotations": {"k8s.io/initial-events-end": "true"}}
+            yield _line("BOOKMARK", {"kind": kind, "apiVersion": "v1", "metadata": about})
         if since < self.oldest:
             yield _line("ERROR", json.loads(status(410, f"too old resource version: {since}").body))
             return

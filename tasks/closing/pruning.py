@@ -1,6 +1,7 @@
 """What Flux makes of a repository that no longer holds the rollout, as far as the repository tells."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from tasks.core.errors import PlaybookError
 from tasks.flux.kustomizations import FluxKustomization, is_flux_kustomization
@@ -15,7 +16,6 @@ _UNKNOWN = (
     "Flux deletes what it applied if the Kustomization above prunes (spec.prune: true), "
     "which could not be looked up here"
 )
-_DELETE = "kubectl delete kustomizations.kustomize.toolkit.fluxcd.io"
 
 
 def after_rollback(workspace: Workspace) -> list[str]:
@@ -31,15 +31,17 @@ def after_rollback(workspace: Workspace) -> list[str]:
     for parents, item in found:
         name = "/".join(filter(None, item.key))
         keeper = next((one for one in parents if not dig(one.spec, "prune")), None)
-        if not parents:
-            lines.append(f"Kustomization {name} stays in the cluster: nothing in this repository applies it")
+        if not parents or any(one.origin is None for one in parents):
+            lines.append(
+                f"Flux deletes Kustomization {name} if what applies it, outside this repository, prunes"
+            )
         elif keeper is not None:
             lines.append(
                 f"Kustomization {name} stays in the cluster, for {keeper.key[1]} above it does not prune: "
-                f"{_DELETE} {item.key[1]} -n {item.key[0]}"
+                "delete it with invoke rollback --cluster"
             )
-        elif _orphans(item):
-            lines.append(f"Flux deletes Kustomization {name}, but not what that applied: it does not prune")
+        elif kept := kept_by(item.spec):
+            lines.append(f"Flux deletes Kustomization {name}, but not what that applied: {kept}")
         else:
             lines.append(f"Flux deletes Kustomization {name} and all that it applied")
     return lines
@@ -60,10 +62,14 @@ def _holds(parent: FluxKustomization, item: FluxKustomization) -> bool:
     return any((key.namespace, key.name) == item.key for key in keys)
 
 
-def _orphans(item: FluxKustomization) -> bool:
-    """Whether what it applied stays when it goes.
+def kept_by(spec: Mapping[str, Any]) -> str:
+    """Why what a Kustomization applied stays when it goes itself; empty if Flux deletes it.
 
-    https://fluxcd.io/flux/components/kustomize/kustomizations/#deletion-policy
+    https://fluxcd.io/flux/components/kustomize/kustomizations/#deletion-policy, and #suspend
     """
-    policy = str(dig(item.spec, "deletionPolicy") or "MirrorPrune")
-    return policy == "Orphan" or (policy == "MirrorPrune" and not dig(item.spec, "prune"))
+    policy = spec.get("deletionPolicy") or "MirrorPrune"
+    if spec.get("suspend"):
+        return "it is suspended"
+    if policy == "Orphan" or (policy == "MirrorPrune" and not spec.get("prune")):
+        return "it does not prune"
+    return ""
