@@ -31,7 +31,7 @@ def charts_render(model: Model) -> Iterator[Outcome]:
             yield failed(
                 error.summary + _told(release, keys) + _wanted(model, release, error),
                 f"Flux would refuse HelmRelease {name}, and install nothing of it",
-                error.hint or "correct what it names",
+                _hint(model, release, error) or "correct what it names",
                 model.place(release.path, release.data, *keys),
             )
         else:
@@ -60,10 +60,19 @@ def _listed(model: Model, release: Release) -> Outcome:
         try:
             model.workspace.web.fetch(chart)
         except ChartError as error:
-            return failed(error.summary, "Flux would not find it, and install nothing", error.hint, where)
+            gone = "Flux would not find it, and install nothing"
+            return failed(error.summary, gone, _hint(model, release, error, is_listed=False), where)
         except RefusedError as error:
             return unknown(f"rendered from the cache; {error.summary}", cause_of(error), error.hint, where)
     return passed(f"{release.path}: {chart} renders as release {release.name}")
+
+
+def _hint(model: Model, release: Release, error: RefusedError, *, is_listed: bool = True) -> str:
+    """What to do; of a chart of ours that is not listed also that there are other versions."""
+    is_gone = isinstance(error, ChartError) and (release.archive is None or not is_listed)
+    if not is_gone or release.path not in model.ours:
+        return error.hint
+    return f"{error.hint}; or choose another set of versions (versions.set)"
 
 
 def _version(release: Release) -> tuple[str, ...]:
