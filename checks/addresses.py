@@ -1,6 +1,7 @@
 """URLs inside the cluster: whether they lead to a Service and a port that will exist."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from checks.model import Cause, Model, Outcome, Status, as_note, failed, passed, unknown
@@ -22,6 +23,13 @@ def reached(model: Model, address: Address, used_by: str, place: str) -> Outcome
     if service is None:
         return _without_service(model, found, address, used_by, place)
     spec = mapping(service.data, "spec")
+    if _selects_nothing(model, service, spec):
+        return failed(
+            f"{used_by} leads to Service {name}, whose selector fits no pod of Parseable or Vector",
+            "the connection would be refused: nothing arrives",
+            "invoke task-004, then invoke task-009",
+            place,
+        )
     ports = [dig(port, "port") for port in items(spec, "ports")]
     if any(has_variable(port) for port in ports):
         return unknown(f"{used_by}: a port of Service {name} is a variable", Cause.CLUSTER, place=place)
@@ -33,6 +41,18 @@ def reached(model: Model, address: Address, used_by: str, place: str) -> Outcome
         "the connection would be refused: nothing arrives",
         "use a port it has, or give the Service that one",
         place,
+    )
+
+
+def _selects_nothing(model: Model, service: Resource, spec: Mapping[str, Any]) -> bool:
+    """Whether a Service of ours leads to no pod for certain; what others select may be made by hand."""
+    selector = mapping(spec, "selector")
+    if service.path not in model.ours or service.helm_release is not None or not selector:
+        return False
+    pods, hidden = model.pods_and_gaps(*model.apps)
+    return not hidden and not any(
+        pod.owner.key.namespace == service.key.namespace and selector.items() <= pod.labels.items()
+        for pod in pods
     )
 
 

@@ -309,7 +309,7 @@ _CHECKS = (
     ),
     Check(
         "rollout",
-        "a changed pipeline reaches the pods",
+        "a changed pipeline and a changed login reach the pods",
         _RENDERED,
         of_ours(rollout.changes_reach_the_pods),
         of_ours(live.pods_are_current),

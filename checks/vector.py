@@ -23,9 +23,16 @@ from tasks.effects import shell
 from tasks.effects.scratch import scratch_folder
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
-from tasks.kube.services import address_of
+from tasks.kube.services import Address, address_of
 from tasks.subjects.kept import kept_settings
-from tasks.subjects.parseable import INGEST_PATH, PARSEABLE, STREAM_HEADER, ingest_url
+from tasks.subjects.parseable import (
+    INGEST_PATH,
+    LOGIN_LABEL,
+    PARSEABLE,
+    STREAM_HEADER,
+    ingest_url,
+    server_url,
+)
 from tasks.subjects.vector import LOG_SOURCE, VECTOR, WATCHED
 from tasks.yaml.documents import dig, items, load_documents, mapping
 
@@ -273,17 +280,23 @@ def to_parseable(model: Model) -> tuple[Pipeline, Mapping[str, Any], Sequence[Po
 
 def _parseable_sink(model: Model, pipeline: Pipeline) -> Mapping[str, Any] | None:
     """The sink of a pipeline that posts to Parseable; None if none does."""
-    wanted, namespace = ingest_url(model.workspace), pipeline.holder.key.namespace
+    # Which login a server has is another question than whether it is Parseable.
+    wanted = (ingest_url(model.workspace), f"{server_url(model.workspace)}{INGEST_PATH}")
+    namespace = pipeline.holder.key.namespace
+    addresses = [address_of(url, namespace, model.resources) for url in wanted]
     for sink in pipeline.components("sinks", "http").values():
         uri = str(sink.get("uri"))
         address = address_of(uri, namespace, model.resources)
-        if uri == wanted or (
-            uri.rstrip("/").endswith(INGEST_PATH)
-            and address is not None
-            and address == address_of(wanted, namespace, model.resources)
-        ):
+        is_named = address is not None and (address in addresses or _is_by_login(model, address))
+        if uri in wanted or (is_named and uri.rstrip("/").endswith(INGEST_PATH)):
             return sink
     return None
+
+
+def _is_by_login(model: Model, address: Address) -> bool:
+    """Whether a Service leads to servers by their login, whichever that is."""
+    service = model.resources.find("Service", address.namespace, address.service)
+    return service is not None and LOGIN_LABEL in mapping(service.data, "spec", "selector")
 
 
 # Release --------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ _RUN = {
     "adopt": "take over app folders that the playbook did not write",
     "unproved": "take versions that were not tested, though it cannot be shown here that their charts render",
     "overwrite": "FILE or FILE:PLACE where the settings win over what was committed; may be repeated",
+    "new-login": "give Parseable a new password",
     "offline": "contact only S3 and the git remote; skip chart repositories and registries",
 }
 
@@ -50,6 +51,7 @@ def _options(
     adopt: bool,
     json: bool,
     unproved: bool = False,
+    new_login: bool = False,
     offline: bool = True,
     is_pushed: bool = True,
     overwrite: Sequence[str] = (),
@@ -59,7 +61,12 @@ def _options(
     from tasks.workspace import Network, Permissions
 
     permissions = Permissions(
-        force=force, adopt=adopt, push=not no_push, unproved=unproved, overwrite=tuple(overwrite)
+        force=force,
+        adopt=adopt,
+        push=not no_push,
+        unproved=unproved,
+        overwrite=tuple(overwrite),
+        new_login=new_login,
     )
     reach = Network.OFFLINE if offline else Network.ONLINE if is_pushed else Network.CHARTS
     return Options(yes=yes, as_json=json, permissions=permissions, network=reach)
@@ -85,6 +92,7 @@ def all_tasks(
     adopt: bool = False,
     unproved: bool = False,
     overwrite: list[str] = [],  # noqa: B006 (Invoke fills a list of its own)
+    new_login: bool = False,
     offline: bool = False,
     json: bool = False,
 ) -> None:
@@ -100,6 +108,7 @@ def all_tasks(
             adopt=adopt,
             json=json,
             unproved=unproved,
+            new_login=new_login,
             offline=offline,
             overwrite=overwrite,
         )
@@ -340,6 +349,8 @@ def _single(spec: TaskSpec) -> Task[Any]:
         offered += ["cluster", "force", "adopt", "overwrite", "offline"]
     if {"TASK-003", "TASK-009"} & {*ancestors(spec.id), spec.id}:
         offered += ["unproved"]
+    if spec.id == "TASK-004":
+        offered += ["new_login"]
     if spec.id == _LAST:
         offered += ["no_push"]
 
@@ -356,7 +367,8 @@ def _single(spec: TaskSpec) -> Task[Any]:
             found = load(context, repo, cluster)
             from tasks import commands
 
-            flags = dict.fromkeys(("yes", "no_push", "force", "adopt", "unproved", "offline"), False) | given
+            names = ("yes", "no_push", "force", "adopt", "unproved", "new_login", "offline")
+            flags = dict.fromkeys(names, False) | given
             options = _options(json=json, is_pushed=spec.id == _LAST, overwrite=overwrite, **flags)
             if not is_dry(context):
                 commands.run_one(found, options, spec.id, with_prerequisites=with_prerequisites)

@@ -44,7 +44,7 @@ def of_plans(workspace: Workspace, plans: Sequence[TaskPlan], beside: Sequence[T
 
     ``beside`` are the plans of other tasks, as if those were carried out too: a single task does not answer
     for what later ones add. Nothing is written but a copy of HEAD in a temporary folder, no probe object
-    either. What is encrypted is judged by a Secret with the same keys and harmless values.
+    either.
     """
     if not any(plan.changes for plan in plans):
         return []

@@ -34,6 +34,7 @@ class Permissions:
 
     ``unproved``: go on with versions that were not tested, where it cannot be proved that they render.
     ``overwrite`` are files, or values in them (``FILE:PATH``), that get what the settings say.
+    ``new_login``: give Parseable a new password, though the one it has is good.
     """
 
     force: bool = False
@@ -41,6 +42,7 @@ class Permissions:
     push: bool = True
     unproved: bool = False
     overwrite: tuple[str, ...] = ()
+    new_login: bool = False
 
 
 NOTHING_SPECIAL = Permissions()

@@ -162,6 +162,7 @@ service: {enabled: true, type: ClusterIP, ports: []}
 serviceHeadless: {enabled: true}
 existingConfigMaps: []
 rollWorkload: true
+updateStrategy: {}
 podAnnotations: {}
 dataDir: ""
 customConfig: {}
@@ -215,6 +216,9 @@ spec:
     matchLabels:
       {{- include "own.selector" . | nindent 6 }}
       app.kubernetes.io/component: {{ .Values.role }}
+  {{- with .Values.updateStrategy }}
+  updateStrategy: {{- toYaml . | nindent 4 }}
+  {{- end }}
   template:
     metadata:
       labels:

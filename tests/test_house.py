@@ -176,6 +176,7 @@ def test_no_task_offers_a_flag_that_does_nothing_for_it() -> None:
     assert offered["task-001"] == {"repo", "json"}
     assert offered["task-006"] == {"repo", "cluster", "json", "force", "adopt", "overwrite", "offline"}
     assert offered["task-003"] == offered["task-006"] | {"with_prerequisites", "yes", "unproved"}
+    assert offered["task-004"] == offered["task-003"] | {"new_login"}
     assert offered["task-011"] == offered["task-003"] | {"no_push"}
 
 

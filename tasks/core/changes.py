@@ -19,11 +19,7 @@ class Change(ABC):
         return ()
 
     def results(self) -> Mapping[str, str | None]:
-        """The texts of the files it writes, each None if it deletes the file.
-
-        For what is not known before it is done, a text that stands for it, of the same meaning to all who
-        cannot read the secrets in it.
-        """
+        """The texts of the files it writes, each None if it deletes the file."""
         return {}
 
     @property

@@ -3,6 +3,7 @@
 The shape is that of https://github.com/getsops/sops/blob/main/stores/stores.go (metadata).
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -74,6 +75,18 @@ def inspect(text: str) -> EncryptedFile | None:
         return _inspected(text)
     except _OddError:
         return None
+
+
+def revision(text: str) -> str | None:
+    """What an encrypted Secret is known by as long as none of its values is encrypted anew: ten hex digits.
+
+    It is made of the ciphertext, which anybody may see. None if ``text`` is no encrypted Secret.
+    """
+    if inspect(text) is None:
+        return None
+    (document,) = load_documents(text)
+    values = [_sorted(document.get(field) or {}) for field in VALUES]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:10]
 
 
 def oddity(text: str) -> str:

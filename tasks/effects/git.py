@@ -576,12 +576,12 @@ _OWN_SETTINGS = {
 
 @dataclass(frozen=True)
 class Commit(Change):
-    """Commit ``files`` with ``message``. ``texts`` are theirs as the plan has them, as far as it can know."""
+    """Commit ``files`` with ``message``. ``planned`` are their texts as the plan has them, None: no file."""
 
     git: Git = field(repr=False)
     files: tuple[str, ...]
     message: str
-    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    planned: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     @property
     def summary(self) -> str:
@@ -601,7 +601,7 @@ class Commit(Change):
         Raises:
             RefusedError: somebody changed a file since the plan was made; git or a hook refuses.
         """
-        for path, text in self.texts.items():
+        for path, text in self.planned.items():
             if read_text(self.git.root, path) != text:
                 raise RefusedError(
                     f"{path} was changed since the plan was shown", "run the same command again"

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
-from tasks.effects.files import WriteFile, read_text
+from tasks.effects.files import read_text
 from tasks.effects.git import Git, Version
 from tasks.yaml.documents import same_documents
 
@@ -37,7 +37,6 @@ class Repository:
         self._texts: dict[str, str | None] = {}
         self._heads: dict[str, str | None] = {}
         self._versions: dict[str, list[Version]] = {}
-        self._unknown: set[str] = set()
 
     @cached_property
     def yaml_files(self) -> tuple[str, ...]:
@@ -76,36 +75,29 @@ class Repository:
             self._heads.update(self._files.head_texts(missing))
 
     def plan(self, changes: Iterable[Change]) -> None:
-        """Lay planned changes over the tree. The text of an encrypted file is not known beforehand."""
+        """Lay planned changes over the tree."""
         for change in changes:
-            if isinstance(change, WriteFile):
-                self._texts[change.path] = change.after
-            else:
-                self._unknown.update(change.paths)
+            self._texts.update(change.results())
 
     def differs_from_head(self, path: str) -> bool:
         """Whether ``path`` exists and, after the planned changes, says something else than HEAD.
 
         Comments and style do not count: an edit of those alone is its author's to commit.
         """
-        if path in self._unknown:
-            return True
         text, head = self.read(path), self.head(path)
         if text is None or head is None:
             return text is not None
         return not same_text(text, head) and not same_documents(text, head)
 
-    def known_texts(self, paths: Iterable[str]) -> dict[str, str]:
-        """What ``paths`` hold after the planned changes, those left out of which that is not known."""
-        texts = {path: self.read(path) for path in paths if path not in self._unknown}
-        return {path: text for path, text in texts.items() if text is not None}
+    def texts_of(self, paths: Iterable[str]) -> dict[str, str | None]:
+        """What ``paths`` hold after the planned changes; None for a file that is not there."""
+        return {path: self.read(path) for path in paths}
 
     def forget(self) -> None:
         """Drop what was read and planned, after something was changed."""
         self._texts.clear()
         self._heads.clear()
         self._versions.clear()
-        self._unknown.clear()
         self.__dict__.pop("yaml_files", None)
 
 

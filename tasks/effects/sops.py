@@ -26,8 +26,6 @@ _PATTERN = r".*\.sops\.ya?ml"
 _VALUES_ONLY = "^(data|stringData)$"
 _HINT = "install sops 3.9 or newer: https://github.com/getsops/sops/releases"
 _CONFIG = ".sops.yaml"
-# A value with nothing to hide.
-HARMLESS = "harmless"
 # What sops exits with when no key at hand opens the file (cmd/sops/codes: CouldNotRetrieveKey).
 _NO_KEY = 128
 _LONGEST = 300
@@ -67,7 +65,6 @@ class Sops:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._started: dict[tuple[str, str], Future[shell.Result]] = {}
-        self._samples: dict[tuple[str, str], str] = {}
 
     def start(self, path: str, document: Mapping[str, Any], *, is_there: bool) -> None:
         """Start what `readers`, and `decrypt` where ``is_there``, will wait for: the next call of each.
@@ -97,8 +94,7 @@ class Sops:
         done = self._encrypt(path, config, document) if started is None else started.result()
         if done.code != 0:
             raise self._rule_error(path, config, done.said)
-        text = done.stdout.decode()
-        seen = inspect(text)
+        seen = inspect(done.stdout.decode())
         if seen is None:
             raise RefusedError(
                 f"the rule for {path} in {config} encrypts more than values; Flux could not read the Secret",
@@ -109,19 +105,7 @@ class Sops:
                 f"the rule for {path} in {config} would leave {', '.join(sorted(seen.plain_keys))} readable",
                 f"give the rule encrypted_regex: {_VALUES_ONLY}",
             )
-        self._samples[path, repr(document)] = text
         return seen.readers
-
-    def sample(self, path: str, document: Mapping[str, Any]) -> str:
-        """``document``, whose values must be harmless, as `encrypt` gives it; asked for once only.
-
-        Raises:
-            RefusedError: sops failed.
-        """
-        key = (path, repr(document))
-        if key not in self._samples:
-            self._samples[key] = self.encrypt(path, document)
-        return self._samples[key]
 
     def encrypt(self, path: str, document: Mapping[str, Any]) -> str:
         """``document`` encrypted as the rule for ``path`` says.
@@ -305,16 +289,47 @@ def _decoded(path: str, key: str, value: str) -> Secret:
 
 @dataclass(frozen=True)
 class EncryptSecret(Change):
-    """Write an encrypted Secret. ``values`` are kept or given; ``generate`` names keys to be made up."""
+    """Write an encrypted Secret. ``values`` are kept or given; ``generate`` names keys that were made up.
 
-    sops: Sops = field(repr=False)
+    ``after`` is the ciphertext, made when it was planned: what follows from it can be planned too.
+    """
+
+    root: Path = field(repr=False)
     path: str
     before: str | None = field(repr=False)
+    after: str = field(repr=False)
     name: str
     namespace: str
     values: Mapping[str, Secret]
     generate: tuple[str, ...]
     reason: str
+
+    @classmethod
+    def planned(
+        cls,
+        sops: Sops,
+        path: str,
+        before: str | None,
+        name: str,
+        namespace: str,
+        values: Mapping[str, Secret],
+        generate: tuple[str, ...],
+        reason: str,
+    ) -> "EncryptSecret":
+        """Encrypt ``values`` and what is made up for ``generate``, in memory.
+
+        Raises:
+            RefusedError: sops refuses, or leaves a value readable.
+        """
+        from secrets import token_hex
+
+        made = {key: token_hex(24) for key in generate}
+        revealed = {key: value.reveal() for key, value in values.items()} | made
+        encrypted = sops.encrypt(path, secret_document(name, namespace, revealed))
+        seen = inspect(encrypted)
+        if seen is None or seen.plain_keys or not seen.keys:
+            raise RefusedError(f"sops did not encrypt every value of {path}", "nothing was written")
+        return cls(sops.root, path, before, encrypted, name, namespace, values, generate, reason)
 
     @property
     def summary(self) -> str:
@@ -325,13 +340,7 @@ class EncryptSecret(Change):
         return (self.path,)
 
     def results(self) -> Mapping[str, str | None]:
-        """The same Secret with harmless values: what sops writes differs each time, but not in its keys.
-
-        Raises:
-            RefusedError: sops refuses.
-        """
-        harmless = dict.fromkeys((*self.values, *self.generate), HARMLESS)
-        return {self.path: self.sops.sample(self.path, self._document(harmless))}
+        return {self.path: self.after}
 
     @property
     def is_first(self) -> bool:
@@ -343,27 +352,16 @@ class EncryptSecret(Change):
         return f"  keys: {keys}{made}; values not shown"
 
     def apply(self) -> None:
-        """Encrypt in memory and write the result.
+        """Write the ciphertext.
 
         Raises:
-            RefusedError: sops or the disk refuses, or somebody changed the file since the plan was made.
+            RefusedError: the disk refuses, or somebody changed the file since the plan was made.
         """
-        from secrets import token_hex
-
-        if read_text(self.sops.root, self.path) != self.before:
+        if read_text(self.root, self.path) != self.before:
             raise RefusedError(
                 f"{self.path} was changed since the plan was shown", "run the same command again"
             )
-        made = {key: token_hex(24) for key in self.generate}
-        document = self._document({key: value.reveal() for key, value in self.values.items()} | made)
-        encrypted = self.sops.encrypt(self.path, document)
-        seen = inspect(encrypted)
-        if seen is None or seen.plain_keys or not seen.keys:
-            raise RefusedError(f"sops did not encrypt every value of {self.path}", "nothing was written")
-        write_text(self.sops.root, self.path, encrypted)
-
-    def _document(self, values: Mapping[str, str]) -> dict[str, Any]:
-        return secret_document(self.name, self.namespace, values)
+        write_text(self.root, self.path, self.after)
 
 
 def secret_document(name: str, namespace: str, values: Mapping[str, str]) -> dict[str, Any]:

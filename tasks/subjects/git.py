@@ -92,7 +92,7 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change | Remark]:
     if paths:
         git.check_identity()
         git.check_not_ignored(paths)
-        known = workspace.repository.known_texts(paths)
+        known = workspace.repository.texts_of(paths)
         shared = tuple(item.path for item in found.grafana)
         yield Commit(git, paths, message(workspace, paths, shared), known)
     if found.push is not None and (paths or found.push.ours):

@@ -1,6 +1,7 @@
 """The manifests as files of the repository: where they go, what they say, whether they may be written."""
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from string import Template
@@ -16,7 +17,7 @@ from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.grafana_plugins import entry, variable_of
 from tasks.flux.missing import MissingError, need, need_all
-from tasks.subjects.apps import APP_FOLDER, KS, App
+from tasks.subjects.apps import APP_FOLDER, KS, RELEASE, App
 from tasks.subjects.given_secret import giver_beside, givers, is_given
 from tasks.subjects.parseable import (
     BUDGET,
@@ -24,19 +25,23 @@ from tasks.subjects.parseable import (
     CA_KEY,
     CA_VOLUME,
     DATA_SOURCE,
+    LOGIN_LABEL,
     PARSEABLE,
     SECRET,
     has_budget,
     has_data_source,
+    login_revision,
+    login_service,
     query_memory,
     query_url,
     retention_days,
-    server_url,
+    senders_url,
     staging,
 )
 from tasks.subjects.settled import Settled, settle
 from tasks.subjects.vector import (
     CONFIG_MAP,
+    LOGIN_SERVICE,
     VECTOR,
     config_checksum,
     joining,
@@ -56,12 +61,15 @@ class ManifestFacts:
     """One file: its text in the work tree and in HEAD (None: no such file), and the text it should have.
 
     ``settled`` is how that text was found where HEAD says something else than the settings.
+    ``begun`` is the wanted text as it is before there is a Secret: TASK-003 writes the release like that, and
+    TASK-004 puts the revision of the Secret in. None where the revision is in no other way in the file.
     """
 
     path: str
     current: str | None = field(repr=False)
     head: str | None = field(repr=False)
     settled: Settled
+    begun: str | None = field(default=None, repr=False)
 
     @property
     def wanted(self) -> str:
@@ -76,7 +84,11 @@ class ManifestFacts:
     @property
     def has_local_edits(self) -> bool:
         """Whether somebody changed the file and did not commit it."""
-        return self.current is not None and (self.head is None or not same_text(self.current, self.head))
+        if self.current is None:
+            return False
+        if self.begun is not None and same_documents(_LOGIN_LINE.sub("", self.current), self.begun):
+            return False
+        return self.head is None or not same_text(self.current, self.head)
 
 
 @dataclass(frozen=True)
@@ -87,14 +99,16 @@ class FolderFacts:
     exists: bool
 
 
-def render_templates(workspace: Workspace, names: Iterable[str]) -> list[str]:
+def render_templates(workspace: Workspace, names: Iterable[str], login: str | None = None) -> list[str]:
     """The templates of these paths below manifests/, filled in with the settings and what the layout shows.
+
+    ``login`` is the revision of the Secret, None where there is none yet or somebody else gives it.
 
     Raises:
         MissingError: the repository does not show what they need; it names all of it.
     """
     texts = [_template(name) for name in names]
-    values = _placeholder_values(workspace)
+    values = _placeholder_values(workspace) | _login(workspace, login)
     placeholders = [name for text in texts for name in Template(text).get_identifiers()]
     if _CHECKSUM in placeholders:
         # It is of another of the manifests.
@@ -148,7 +162,6 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "secret_entry": _secret_entry(workspace),
         "budget_entry": f"./{posixpath.basename(BUDGET)}" if has_budget(workspace) else ABSENT,
         "parseable_query_url": query_url(workspace),
-        "parseable_server_url": server_url(workspace),
         "parseable_staging": staging(settings.parseable),
         "parseable_persistence": {"staging": staging(settings.parseable)}
         if settings.parseable.staging_class
@@ -223,6 +236,28 @@ def _authority(config_map: str | None) -> dict[str, Value | Absent]:
     }
 
 
+# The line of Parseable's release with the revision of the Secret, as its template has it; and in any form.
+_LOGIN_LINE = re.compile(rf"(?m)^ *metadata: {{(?:labels|annotations): {{{LOGIN_LABEL}: [^}}]*}}}}\n")
+_LOGIN = re.compile(rf"{LOGIN_LABEL}: (?:\\?\")?([0-9a-f]+)")
+
+
+def _login_in(release: str) -> str | None:
+    found = _LOGIN.search(release)
+    return None if found is None else found[1]
+
+
+def _login(workspace: Workspace, found: str | None) -> dict[str, Value | Absent]:
+    """What makes the pods of both apps anew when the Secret, of revision ``found``, changes."""
+    return {
+        "login_labels": ABSENT if found is None else {"labels": {LOGIN_LABEL: found}},
+        "login_annotations": ABSENT if found is None else {"annotations": {LOGIN_LABEL: found}},
+        "login_revision": ABSENT if found is None else found,
+        "login_service": login_service(workspace),
+        "login_service_entry": ABSENT if found is None else f"./{posixpath.basename(LOGIN_SERVICE)}",
+        "senders_url": senders_url(workspace),
+    }
+
+
 def _secret_entry(workspace: Workspace) -> str | Absent:
     """The entry of the app's kustomization that gives the Secret, whoever wrote that file."""
     if not is_given(workspace):
@@ -240,8 +275,13 @@ def _decryption(workspace: Workspace) -> Value | Absent:
     return ABSENT if layout.decryption is None or not needed else dict(layout.decryption)
 
 
-def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[FolderFacts | ManifestFacts]:
+def app_facts(
+    workspace: Workspace, app: App, files: Iterable[str], *, keeps_login: bool = False
+) -> list[FolderFacts | ManifestFacts]:
     """Facts of files and folders ("app/") of one app: ``app_facts(workspace, VECTOR, (KS, RELEASE))``.
+
+    With ``keeps_login`` the release of Parseable is to have the revision of the Secret that it has: which one
+    that must be is the question of a later task.
 
     Raises:
         RefusedError: the app's folder holds somebody else's app, or the repository does not show what the
@@ -250,13 +290,25 @@ def app_facts(workspace: Workspace, app: App, files: Iterable[str]) -> list[Fold
     files = tuple(file for file in files if file == APP_FOLDER or file in app.files_in(workspace))
     written = [file for file in files if file != APP_FOLDER]
     templates = [app.template(file, workspace.settings) for file in written]
-    wanted = dict(zip(written, render_templates(workspace, templates), strict=True))
+    login = login_revision(workspace)
+    if keeps_login and login is not None:
+        login = _login_in(workspace.repository.text(app.path(workspace, RELEASE)))
+    wanted = dict(zip(written, render_templates(workspace, templates, login), strict=True))
     check_owner(workspace, app)
     _check_overwritten(workspace)
     # One call of git for the files of all tasks, not one for each.
     workspace.repository.load_heads(_known_paths(workspace))
+    begun = {}
+    if app is PARSEABLE and RELEASE in wanted:
+        (begun[RELEASE],) = render_templates(workspace, [app.template(RELEASE, workspace.settings)])
     return [
-        file_facts(workspace, app.path(workspace, file), wanted[file], app.template(file, workspace.settings))
+        file_facts(
+            workspace,
+            app.path(workspace, file),
+            wanted[file],
+            app.template(file, workspace.settings),
+            begun.get(file),
+        )
         if file in wanted
         else _folder_facts(workspace, app.path(workspace, file))
         for file in files
@@ -299,11 +351,16 @@ def _folder_facts(workspace: Workspace, path: str) -> FolderFacts:
     return FolderFacts(path, (workspace.repository.root / path).is_dir())
 
 
-def file_facts(workspace: Workspace, path: str, wanted: str, template: str) -> ManifestFacts:
-    """Facts of one file that the settings want to hold ``wanted``, which ``template`` was filled in to."""
+def file_facts(
+    workspace: Workspace, path: str, wanted: str, template: str, begun: str | None = None
+) -> ManifestFacts:
+    """Facts of one file that the settings want to hold ``wanted``, which ``template`` was filled in to.
+
+    ``begun`` is what the same run may have written of it.
+    """
     repository = workspace.repository
     settled = settle(workspace, path, wanted, template)
-    return ManifestFacts(path, repository.read(path), repository.head(path), settled)
+    return ManifestFacts(path, repository.read(path), repository.head(path), settled, begun)
 
 
 def plan_files(

@@ -100,7 +100,7 @@ def _changes(workspace: Workspace, paths: Sequence[str], grafana: Sequence[str])
     """What a commit of ``paths`` changes, the weightiest first."""
     apps = f"{workspace.layout.apps}/"
     secret = PARSEABLE.path(workspace, SECRET)
-    known = workspace.repository.known_texts(paths)
+    known = workspace.repository.texts_of(paths)
     told: list[str] = []
     others: list[str] = []
     for path in paths:

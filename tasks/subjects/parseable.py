@@ -4,8 +4,10 @@ from typing import Final
 
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY
 from tasks.core.settings import S3, Parseable, Settings
+from tasks.effects.encrypted import revision
 from tasks.flux import versions
 from tasks.flux.grafana_operator import GrafanaInstance
+from tasks.flux.missing import MissingError
 from tasks.kube.quantities import amount
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.workspace import Workspace
@@ -161,9 +163,38 @@ def server_url(workspace: Workspace) -> str:
     return _url(workspace, versions.mode_of(workspace.settings).ingest)
 
 
+# The label of servers by the revision of the Secret that they started with.
+LOGIN_LABEL: Final = "parseable-login"
+
+
+def login_revision(workspace: Workspace) -> str | None:
+    """The revision of the Secret that the playbook encrypted; None where somebody else gives it, or before.
+
+    Parseable and Vector read the Secret when they start: both carry this, so that another Secret makes other
+    pods of both.
+    """
+    if workspace.settings.secret.manage != "sops" or isinstance(workspace.layout.apps, MissingError):
+        return None
+    return revision(workspace.repository.text(PARSEABLE.path(workspace, SECRET)))
+
+
+def login_service(workspace: Workspace) -> str:
+    """The Service that leads to the servers with the login of the Secret as it is, and to no others."""
+    name, found = workspace.settings.parseable.name, login_revision(workspace)
+    if found is None:
+        return versions.mode_of(workspace.settings).ingest
+    # The API server takes 63 characters.
+    return f"{name[:45].rstrip('-')}-login-{found}"
+
+
+def senders_url(workspace: Workspace) -> str:
+    """The URL of Parseable for those that send logs: by the Service of the login, where there is one."""
+    return _url(workspace, login_service(workspace))
+
+
 def ingest_url(workspace: Workspace) -> str:
     """The URL that logs are posted to."""
-    return f"{server_url(workspace)}{INGEST_PATH}"
+    return f"{senders_url(workspace)}{INGEST_PATH}"
 
 
 def _url(workspace: Workspace, service: str) -> str:

@@ -11,7 +11,6 @@ from tasks.core.changes import Change, Remark
 from tasks.core.credentials import ACCESS_KEY, SECRET_KEY, S3Credentials, Secret
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError
 from tasks.effects.sops import (
-    HARMLESS,
     EncryptedFile,
     EncryptSecret,
     Readers,
@@ -22,13 +21,16 @@ from tasks.effects.sops import (
 from tasks.flux.missing import MissingError, need_all
 from tasks.kube.makers import KINDS
 from tasks.subjects import given_secret
-from tasks.subjects.manifests import check_owner
+from tasks.subjects.apps import RELEASE
+from tasks.subjects.manifests import app_facts, check_owner, plan_files
 from tasks.subjects.parseable import LOGIN, PARSEABLE, PASSWORD, SECRET, SECRET_KEYS
 from tasks.workspace import Workspace
 from tasks.yaml.documents import load_documents
 
 # Without a login of its own the server would run with admin/admin.
 _DEFAULT_PASSWORD = Secret("admin")
+# From this length on the last four signs of a key's id tell it from others, and tell nothing else.
+_LONG = 12
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _harmless(workspace: Workspace) -> dict[str, Any]:
     return secret_document(
         workspace.settings.parseable.secret,
         workspace.layout.namespace,
-        dict.fromkeys(SECRET_KEYS, HARMLESS),
+        dict.fromkeys(SECRET_KEYS, "harmless"),
     )
 
 
@@ -144,6 +146,15 @@ def plan(workspace: Workspace, found: SecretFacts | None) -> Iterator[Change | R
     if found is None:
         yield from given_secret.told(workspace)
         return
+    planned = list(_encrypted(workspace, found))
+    yield from planned
+    workspace.repository.plan(item for item in planned if isinstance(item, Change))
+    # Another Secret makes another pod of Parseable; those of Vector follow with TASK-008.
+    if workspace.repository.read(PARSEABLE.path(workspace, RELEASE)) is not None:
+        yield from plan_files(workspace, app_facts(workspace, PARSEABLE, (RELEASE,)))
+
+
+def _encrypted(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Remark]:
     reason = _reason(workspace, found)
     if found.encrypted is not None and found.values is None:
         # Without a key pair there is nothing to compare it with.
@@ -167,17 +178,42 @@ def plan(workspace: Workspace, found: SecretFacts | None) -> Iterator[Change | R
         kept |= {ACCESS_KEY: found.credentials.access_key, SECRET_KEY: found.credentials.secret_key}
     elif ACCESS_KEY not in kept or SECRET_KEY not in kept:
         raise found.credentials
-    kept = {key: value for key, value in kept.items() if not _must_be_made(key, value)}
-    yield EncryptSecret(
-        sops=workspace.sops,
-        path=found.path,
-        before=found.current,
+    is_new = workspace.permissions.new_login
+    kept = {k: value for k, value in kept.items() if not _must_be_made(k, value, is_new=is_new)}
+    yield EncryptSecret.planned(
+        workspace.sops,
+        found.path,
+        found.current,
         name=workspace.settings.parseable.secret,
         namespace=workspace.layout.namespace,
         values=kept,
         generate=tuple(key for key in LOGIN if key not in kept),
         reason=reason,
     )
+    yield from _left_behind(workspace, found.values or {}, kept)
+
+
+def _left_behind(
+    workspace: Workspace, before: Mapping[str, Secret], kept: Mapping[str, Secret]
+) -> Iterator[Remark]:
+    """What is still to be done by hand after values changed: the former key, and who else has the login."""
+    former = before.get(ACCESS_KEY)
+    if former is not None and former != kept.get(ACCESS_KEY):
+        yield Remark(
+            f"the former S3 key{_end_of(former)} stays valid: delete it at the S3 server once Parseable runs "
+            "with the new one"
+        )
+    if PASSWORD in before and PASSWORD not in kept and workspace.settings.grafana.manage != "none":
+        yield Remark(
+            "a Grafana that has the login in variables reads it when it starts: restart it once Parseable "
+            "runs with the new one (its operator takes it by itself)"
+        )
+
+
+def _end_of(key: Secret) -> str:
+    """The last signs of the id of a key, as consoles show them; nothing of one that is too short for that."""
+    text = key.reveal()
+    return f" (…{text[-4:]})" if len(text) >= _LONG else ""
 
 
 def _reason(workspace: Workspace, found: SecretFacts) -> str | None:
@@ -197,7 +233,8 @@ def _reason(workspace: Workspace, found: SecretFacts) -> str | None:
     missing = [key for key in SECRET_KEYS if key not in found.encrypted.keys]
     if missing:
         return f"keys missing: {', '.join(missing)}"
-    return None if found.values is None else _value_reason(found.values, found.credentials)
+    changed = None if found.values is None else _value_reason(found.values, found.credentials)
+    return changed or ("a new password" if workspace.permissions.new_login else None)
 
 
 def _value_reason(values: Mapping[str, Secret], credentials: S3Credentials | SettingsError) -> str | None:
@@ -205,12 +242,14 @@ def _value_reason(values: Mapping[str, Secret], credentials: S3Credentials | Set
         values[ACCESS_KEY] != credentials.access_key or values[SECRET_KEY] != credentials.secret_key
     ):
         return "S3 credentials changed"
-    poor = [key for key in LOGIN if _must_be_made(key, values[key])]
+    poor = [key for key in LOGIN if _must_be_made(key, values[key], is_new=False)]
     return f"empty or the default: {', '.join(poor)}" if poor else None
 
 
-def _must_be_made(key: str, value: Secret) -> bool:
-    """Whether a value of Parseable's login is empty, or the password everybody knows."""
+def _must_be_made(key: str, value: Secret, *, is_new: bool) -> bool:
+    """Whether a value of Parseable's login is empty, the password everybody knows, or to be a new one."""
+    if is_new and key == PASSWORD:
+        return True
     return key in LOGIN and (not value.reveal().strip() or (key, value) == (PASSWORD, _DEFAULT_PASSWORD))
 
 

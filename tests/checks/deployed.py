@@ -17,6 +17,9 @@ from tasks.effects.repository import Repository
 from tasks.flux.cluster import Cluster
 from tasks.model import Model
 from tasks.steps import STEPS
+from tasks.subjects.apps import RELEASE as RELEASE_FILE
+from tasks.subjects.manifests import app_facts, plan_files
+from tasks.subjects.parseable import PARSEABLE
 from tasks.workspace import Permissions, Workspace
 from tests import shapes
 
@@ -40,7 +43,12 @@ sops:
 """
 
 
-def deploy(root: Path, shape: shapes.Shape = shapes.documented, settings: Settings = DOCUMENTED) -> None:
+def deploy(
+    root: Path,
+    shape: shapes.Shape = shapes.documented,
+    settings: Settings = DOCUMENTED,
+    secret: str = SECRET,
+) -> None:
     """Make the sample in ``root``, changed by ``shape``, and write into it what the playbook writes."""
     root.parent.mkdir(parents=True, exist_ok=True)
     key = root.with_name(f"{root.name}.key")
@@ -55,8 +63,14 @@ def deploy(root: Path, shape: shapes.Shape = shapes.documented, settings: Settin
                 if isinstance(change, MakeFolder | WriteFile):
                     change.apply()
             workspace.refresh()
-    (release,) = root.rglob(f"{settings.parseable.name}/app/helmrelease.yaml")
-    release.with_name("secret.sops.yaml").write_text(SECRET)
+        if name == "TASK-004":
+            (release,) = root.rglob(f"{settings.parseable.name}/app/helmrelease.yaml")
+            release.with_name("secret.sops.yaml").write_text(secret)
+            workspace.refresh()
+            for change in plan_files(workspace, app_facts(workspace, PARSEABLE, [RELEASE_FILE])):
+                assert isinstance(change, WriteFile)
+                change.apply()
+            workspace.refresh()
 
 
 @pytest.fixture(scope="session")

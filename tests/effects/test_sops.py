@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from pyrage import x25519
 from tasks.core.credentials import Secret
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
+from tasks.effects.encrypted import revision
 from tasks.effects.sops import EncryptSecret, Readers, Sops, inspect, secret_document
 
 PATH = "kubernetes/apps/monitoring/parseable/app/secret.sops.yaml"
@@ -57,7 +59,7 @@ def test_no_link_is_followed(sops: Sops, tmp_path: Path) -> None:
     (sops.root / PATH).symlink_to(tmp_path / "outside/secret.sops.yaml")
     with pytest.raises(RefusedError, match=rf"{PATH} is a symbolic link"):
         sops.decrypt(PATH)
-    change = EncryptSecret(sops, PATH, text, "name", "space", {"A": Secret("x")}, (), "new")
+    change = EncryptSecret.planned(sops, PATH, text, "name", "space", {"A": Secret("x")}, (), "new")
     with pytest.raises(RefusedError, match=rf"{PATH} is a symbolic link"):
         change.apply()
     assert (tmp_path / "outside/secret.sops.yaml").read_text() == text
@@ -234,7 +236,9 @@ def test_values_that_no_secret_can_have(sops: Sops, fields: dict[str, Any], mess
 
 
 def test_the_change_generates_what_is_to_be_made_up(sops: Sops) -> None:
-    change = EncryptSecret(sops, PATH, None, "name", "space", {"A": Secret("canary")}, ("password",), "new")
+    change = EncryptSecret.planned(
+        sops, PATH, None, "name", "space", {"A": Secret("canary")}, ("password",), "new"
+    )
     assert "canary" not in repr(change) + change.summary + change.diff()
     change.apply()
     values = sops.decrypt(PATH)
@@ -243,23 +247,45 @@ def test_the_change_generates_what_is_to_be_made_up(sops: Sops) -> None:
     assert len(values["password"].reveal()) >= 32
 
 
-def test_what_stands_for_a_secret_has_its_keys_and_readers_and_no_value(sops: Sops) -> None:
-    change = EncryptSecret(sops, PATH, None, "name", "space", {"A": Secret("canary")}, ("password",), "new")
+def test_what_is_planned_is_what_is_written(sops: Sops) -> None:
+    change = EncryptSecret.planned(
+        sops, PATH, None, "name", "space", {"A": Secret("canary")}, ("password",), "new"
+    )
     ((path, text),) = change.results().items()
     assert path == PATH
     assert text is not None
+    assert "canary" not in text
     assert not (sops.root / PATH).exists()
-    stands, readers = inspect(text), sops.readers(PATH, PLAIN)
-    assert stands is not None
-    assert stands.keys == {"A", "password"}
-    assert not stands.plain_keys
-    assert stands.readers == readers
-    (sops.root / PATH).write_text(text)
-    assert sops.decrypt(PATH) == {"A": Secret("harmless"), "password": Secret("harmless")}
+    planned = inspect(text)
+    assert planned is not None
+    assert planned.keys == {"A", "password"}
+    assert not planned.plain_keys
+    assert planned.readers == sops.readers(PATH, PLAIN)
+    change.apply()
+    assert (sops.root / PATH).read_text() == text
+
+
+def test_the_revision_is_that_of_the_values(sops: Sops) -> None:
+    def encrypted(**values: str) -> str:
+        given = {key: Secret(value) for key, value in values.items()}
+        return EncryptSecret.planned(sops, PATH, None, "name", "space", given, (), "new").after
+
+    text = encrypted(A="canary", B="other")
+    found = revision(text)
+    assert found is not None
+    assert re.fullmatch("[0-9a-f]{10}", found)
+    # A formatter's work and other readers are no other values; each encryption counts as such.
+    lines = text.replace("stringData:\n", "stringData:\n\n    # theirs\n").replace("    A: ", "    A:   ")
+    assert lines != text
+    assert revision(lines) == found
+    assert revision(text.replace("name: name", "name: another")) == found
+    assert revision(encrypted(A="canary", B="other")) != found
+    assert revision("kind: Secret\nstringData: {A: canary}\n") is None
+    assert revision("no: secret\n") is None
 
 
 def test_the_change_does_not_overwrite_what_the_plan_did_not_see(sops: Sops) -> None:
-    change = EncryptSecret(sops, PATH, None, "name", "space", {"A": Secret("b")}, (), "new")
+    change = EncryptSecret.planned(sops, PATH, None, "name", "space", {"A": Secret("b")}, (), "new")
     (sops.root / PATH).write_text("somebody was quicker")
     with pytest.raises(RefusedError, match="was changed since the plan"):
         change.apply()

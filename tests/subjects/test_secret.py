@@ -9,7 +9,7 @@ from tasks.core.changes import Change, Remark
 from tasks.core.credentials import S3Credentials, Secret
 from tasks.core.errors import RefusedError, SettingsError
 from tasks.core.settings import Settings
-from tasks.demo.sandbox import make_repository
+from tasks.demo.sandbox import make_key, make_repository
 from tasks.effects.encrypted import EncryptedFile, Readers
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
@@ -40,7 +40,7 @@ MISSING = SettingsError("no S3 credentials", "give some")
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
-    make_repository(folder / "work", folder / "remote.git", "age1one")
+    make_repository(folder / "work", folder / "remote.git", make_key(folder / "age.key"))
     return folder / "work"
 
 
@@ -62,7 +62,7 @@ def planned(workspace: Workspace, found: SecretFacts) -> list[Change | Remark]:
 
 
 def written(workspace: Workspace, found: SecretFacts) -> EncryptSecret:
-    (change,) = planned(workspace, found)
+    (change,) = (item for item in planned(workspace, found) if isinstance(item, Change))
     assert isinstance(change, EncryptSecret)
     assert (change.path, change.before) == (found.path, found.current)
     assert (change.name, change.namespace) == ("parseable-s3-secret", "monitoring")
@@ -160,3 +160,32 @@ def test_without_a_private_key(workspace: Workspace, sample: Path) -> None:
     assert not remark.is_open
     assert isinstance(change, EncryptSecret)
     assert change.generate == ("username", "password")
+
+
+def remarks(workspace: Workspace, found: SecretFacts) -> list[str]:
+    return [item.text for item in planned(workspace, found) if isinstance(item, Remark)]
+
+
+def test_the_former_key_is_named_and_not_shown(workspace: Workspace) -> None:
+    (told,) = remarks(workspace, with_values(S3_ACCESS_KEY_ID="AKIAFORMERKEY0001"))
+    assert told.startswith(
+        "the former S3 key (…0001) stays valid: delete it at the S3 server once Parseable runs"
+    )
+    # What is short is shown in no part; another secret of the same key leaves nothing behind.
+    (told,) = remarks(workspace, with_values(S3_ACCESS_KEY_ID="former"))
+    assert told.startswith("the former S3 key stays valid")
+    assert remarks(workspace, with_values(S3_SECRET_ACCESS_KEY="former")) == []
+
+
+def test_a_new_password_where_it_is_asked_for(sample: Path) -> None:
+    asked = Workspace(Settings(), Repository(Git(sample)), permissions=Permissions(new_login=True))
+    change = written(asked, RIGHT)
+    assert (change.reason, change.generate) == ("a new password", ("password",))
+    assert change.values == {key: value for key, value in VALUES.items() if key != "password"}
+    (told,) = remarks(asked, RIGHT)
+    assert told.startswith("a Grafana that has the login in variables reads it when it starts: restart it")
+    # The first one is new anyway.
+    assert written(asked, replace(RIGHT, current=None, encrypted=None, values=None)).reason.startswith(
+        "new, "
+    )
+    assert len(remarks(asked, with_values(S3_ACCESS_KEY_ID="former"))) == 2

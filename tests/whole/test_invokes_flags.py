@@ -73,7 +73,7 @@ def test_the_demo_cannot_be_dry(play: Playground, tmp_path: Path) -> None:
 def test_other_flags_change_nothing(play: Playground) -> None:
     flags = ("--echo", "--pty", "--warn-only", "--hide=both", "--command-timeout=1", "--no-dedupe", "-D", "1")
     first = play.invoke(*flags, "all", "--yes", "--offline", "--repo", str(play.root))
-    assert (first.code, first.out.splitlines()[0]) == (0, "11/11 done, 22 changes"), first.err
+    assert (first.code, first.out.splitlines()[0]) == (0, "11/11 done, 24 changes"), first.err
     assert "push main to origin/main" in first.err
     refused = play.invoke(*flags, "plan", "--repo", "/nowhere")
     assert refused.code == 2

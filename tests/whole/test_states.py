@@ -75,7 +75,7 @@ def test_closed_streams(play: Playground, streams: str) -> None:
 
 def test_a_run_goes_on_when_its_progress_cannot_be_written(play: Playground) -> None:
     done = shell(play, "$P all --yes --offline $R 2>/dev/full")
-    assert (done.code, done.out.splitlines()[0]) == (0, "11/11 done, 22 changes")
+    assert (done.code, done.out.splitlines()[0]) == (0, "11/11 done, 24 changes")
     assert shell(play, "$P plan --repo /nowhere 2>/dev/full").code == 2
 
 
