@@ -137,6 +137,15 @@ class Git:
             for path, content in zip(wanted, contents, strict=True)
         }
 
+    def index_texts(self, paths: Iterable[str]) -> dict[str, str | None]:
+        """For each path its text as it is staged, or None where nothing is."""
+        wanted = list(paths)
+        contents = self._contents([f":0:{path}" for path in wanted]) if wanted else []
+        return {
+            path: None if content is None else content.decode(errors="replace")
+            for path, content in zip(wanted, contents, strict=True)
+        }
+
     def head_entries(self) -> dict[str, Entry]:
         """All files and links of HEAD by their paths; submodules are left out.
 

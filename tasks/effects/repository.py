@@ -9,6 +9,7 @@ from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.files import read_text
 from tasks.effects.git import Git, Version
+from tasks.effects.outputs import Outputs, WriteOutput
 from tasks.yaml.documents import same_documents
 
 
@@ -34,6 +35,7 @@ class Repository:
         self.git = git
         self._files: FileTree = files or git
         self.root = self._files.root
+        self.outputs = Outputs(git.directory)
         self._texts: dict[str, str | None] = {}
         self._heads: dict[str, str | None] = {}
         self._versions: dict[str, list[Version]] = {}
@@ -61,6 +63,14 @@ class Repository:
         if path not in self._heads:
             self.load_heads([path])
         return self._heads[path]
+
+    def is_output(self, path: str) -> bool:
+        """Whether ``path`` holds what a run of ours wrote there and nobody committed: nobody's edit."""
+        return self.outputs.has(path, self.head(path), self.read(path))
+
+    def write(self, path: str, after: str) -> WriteOutput:
+        """The change that makes ``path`` hold ``after``."""
+        return WriteOutput(self.root, path, self.read(path), after, self.head(path), self.outputs)
 
     def versions(self, path: str) -> list[Version]:
         """The history of ``path`` in HEAD, the newest commit first."""

@@ -141,13 +141,19 @@ def _check_edits(workspace: Workspace, found: CommitFacts, paths: Sequence[str])
     git = workspace.repository.git
     for file in (*deployed_facts(workspace), *found.sources):
         text = workspace.repository.read(file.path)
-        if file.path in paths and text is not None and not git.stores_alike(file.path, text, file.wanted):
+        if file.path not in paths or text is None or file.is_output:
+            continue
+        if not git.stores_alike(file.path, text, file.wanted):
             raise RefusedError(
                 f"{file.path} has comments or formatting that the playbook did not write, not committed",
                 "commit it yourself, or delete it to have it written anew; "
                 "with --force it goes into the playbook's commit as it is",
             )
-    staged = git.staged_apart(paths)
+    apart = git.staged_apart(paths)
+    outputs, head = workspace.repository.outputs, workspace.repository.head
+    staged = [
+        path for path, text in git.index_texts(apart).items() if not outputs.has(path, head(path), text)
+    ]
     if staged:
         raise RefusedError(
             f"something else is staged for {', '.join(staged)} than the file holds",

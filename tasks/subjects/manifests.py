@@ -9,7 +9,7 @@ from string import Template
 from tasks.core.changes import Change, Remark
 from tasks.core.errors import RefusedError, SettingsError
 from tasks.core.settings import SECTIONS
-from tasks.effects.files import MakeFolder, WriteFile, refuse_links
+from tasks.effects.files import MakeFolder, refuse_links
 from tasks.effects.repository import same_text
 from tasks.flux import versions
 from tasks.flux.chart_sources import charts_file
@@ -63,6 +63,7 @@ class ManifestFacts:
     ``settled`` is how that text was found where HEAD says something else than the settings.
     ``begun`` is the wanted text as it is before there is a Secret: TASK-003 writes the release like that, and
     TASK-004 puts the revision of the Secret in. None where the revision is in no other way in the file.
+    ``is_output``: a run of ours wrote what the work tree has.
     """
 
     path: str
@@ -70,6 +71,7 @@ class ManifestFacts:
     head: str | None = field(repr=False)
     settled: Settled
     begun: str | None = field(default=None, repr=False)
+    is_output: bool = False
 
     @property
     def wanted(self) -> str:
@@ -84,7 +86,7 @@ class ManifestFacts:
     @property
     def has_local_edits(self) -> bool:
         """Whether somebody changed the file and did not commit it."""
-        if self.current is None:
+        if self.current is None or self.is_output:
             return False
         if self.begun is not None and same_documents(_LOGIN_LINE.sub("", self.current), self.begun):
             return False
@@ -360,7 +362,8 @@ def file_facts(
     """
     repository = workspace.repository
     settled = settle(workspace, path, wanted, template)
-    return ManifestFacts(path, repository.read(path), repository.head(path), settled, begun)
+    current, head = repository.read(path), repository.head(path)
+    return ManifestFacts(path, current, head, settled, begun, repository.is_output(path))
 
 
 def plan_files(
@@ -395,7 +398,7 @@ def plan_files(
                 f"{item.path} has uncommitted changes that this run would overwrite",
                 "commit them, or run again with --force to overwrite them",
             )
-        yield WriteFile(workspace.repository.root, item.path, item.current, item.wanted)
+        yield workspace.repository.write(item.path, item.wanted)
 
 
 def own_files(workspace: Workspace) -> tuple[str, ...]:

@@ -26,12 +26,16 @@ class SharedFile:
         Raises:
             RefusedError: the text cannot be edited safely.
         """
-        after = self.edit(self.current or "")
-        return (
-            None
-            if after == self.current
-            else WriteFile(workspace.repository.root, self.path, self.current, after)
-        )
+        after = self.edit(self._base(workspace))
+        return None if after == self.current else workspace.repository.write(self.path, after)
+
+    def _base(self, workspace: Workspace) -> str:
+        """The text that our lines go into: that of HEAD where a run of ours wrote what is there now.
+
+        Other settings may have had other lines in mind then.
+        """
+        is_output = workspace.repository.outputs.has(self.path, self.head, self.current)
+        return (self.head if is_output else self.current) or ""
 
     def needs_commit(self, workspace: Workspace) -> bool:
         """Whether HEAD lacks our lines, so that the file belongs into our commit.
@@ -45,7 +49,7 @@ class SharedFile:
         # Byte for byte: a comment, or other quotes, are somebody's work too.
         if workspace.permissions.force or (
             workspace.repository.git.stores_alike(
-                self.path, self.edit(self.head or ""), self.edit(self.current or "")
+                self.path, self.edit(self.head or ""), self.edit(self._base(workspace))
             )
         ):
             return True
