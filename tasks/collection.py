@@ -305,6 +305,24 @@ def rollback(
     _end(code)
 
 
+@task(
+    help={"repo": _REPO["repo"], **_JSON, "yes": _RUN["yes"], "no-push": _RUN["no-push"]},
+    auto_shortflags=False,
+)
+def archive(
+    context: Context, repo: str = "", yes: bool = False, no_push: bool = False, json: bool = False
+) -> None:
+    """Move specs/parseable-deployment to specs/done, where the repository has it, in a commit."""
+    with reported(as_json=json):
+        found = load(context, repo)
+        from tasks import commands
+        from tasks.closing.archive import planned
+
+        options = _options(yes=yes, no_push=no_push, force=False, adopt=False, json=json)
+        code = commands.end(found, options, "archive", planned, is_dry=is_dry(context))
+    _end(code)
+
+
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
 def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     """Show which task depends on which."""
@@ -401,6 +419,6 @@ def _default(flag: str) -> str | bool | list[str]:
 # It makes the bucket, and writes no file; the last one commits and pushes what all others wrote.
 _FIRST, _LAST = min(CATALOGUE), max(CATALOGUE)
 ns = Collection()
-_PLAIN = (init, doctor, all_tasks, plan, status, verify, rollback, graph, settings_schema, demo)
+_PLAIN = (init, doctor, all_tasks, plan, status, verify, rollback, archive, graph, settings_schema, demo)
 for command in (*_PLAIN, *map(_single, CATALOGUE.values())):
     ns.add_task(command)

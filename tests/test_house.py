@@ -140,6 +140,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
         "verify",
         "status",
         "rollback",
+        "archive",
         "graph",
         "settings-schema",
         "init",

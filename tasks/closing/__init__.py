@@ -1,1 +1,1 @@
-"""What ends a rollout: taking it back."""
+"""What ends a rollout: taking it back, and archiving its specification."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
 from tasks.effects.files import read_bytes
@@ -182,6 +183,40 @@ class History(Git):
             or self._written(path) not in (_name(heads.get(path)), _name(wanted[path]))
         ]
 
+    def check_edits(self, wanted: Mapping[str, Entry | None]) -> None:
+        """Check that nobody's work lies at the paths that would be changed.
+
+        Raises:
+            RefusedError: it does.
+        """
+        edited = self.edited(wanted)
+        if edited:
+            it = "it" if len(edited) == 1 else "them"
+            raise RefusedError(
+                f"{', '.join(edited)}: changed and not committed, and this would change {it}, too",
+                "commit or stash that first",
+            )
+
+    def below(self, folder: str) -> dict[str, Entry]:
+        """All that HEAD has below ``folder``, or in its place; links and submodules are among it."""
+        listed = self._ask(
+            "--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", self.head_id, "--", folder
+        )
+        found = {}
+        for line in os.fsdecode(listed.stdout).split("\0"):
+            about, _, path = line.partition("\t")
+            if path:
+                mode, _, blob = about.split()
+                found[path] = Entry(mode, blob, 0)
+        return found
+
+    def untracked(self, *folders: str) -> list[str]:
+        """The files below ``folders`` that git does not track and does not ignore."""
+        listed = self._ask(
+            "--literal-pathspecs", "ls-files", "-z", "--others", "--exclude-standard", "--", *folders
+        )
+        return [name for name in os.fsdecode(listed.stdout).split("\0") if name]
+
     def _staged(self, path: str) -> set[str]:
         listed = self._ask("--literal-pathspecs", "ls-files", "-s", "-z", "--", path).stdout
         lines = [line for line in os.fsdecode(listed).split("\0") if line]
@@ -215,6 +250,43 @@ class History(Git):
         done = self._run("--literal-pathspecs", "restore", f"--source={source}", *where, "--", *paths)
         if done.code != 0:
             raise RefusedError(f"git cannot write files of {self.root}: {done.said}", "git status says more")
+
+
+@dataclass(frozen=True)
+class FilesCommit(Change):
+    """One commit that makes ``wanted`` of the paths that it names (None: no file), whatever else lies about.
+
+    ``contents`` is what of that git does not have yet.
+    """
+
+    history: History = field(repr=False)
+    wanted: Mapping[str, Entry | None] = field(repr=False)
+    message: str = field(repr=False)
+    contents: Sequence[bytes] = field(default=(), repr=False, kw_only=True)
+
+    @property
+    def summary(self) -> str:
+        count = len(self.wanted)
+        return f"commit {count} file{'s' if count != 1 else ''}: {self.message.splitlines()[0]}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(self.wanted)
+
+    def apply(self) -> None:
+        """Make the commit; what cannot be finished is as before.
+
+        Raises:
+            RefusedError: HEAD is another by now, somebody's edits are in the way, or git or a hook refuses.
+        """
+        history = self.history
+        if History(history.root).head_id != history.head_id:
+            raise RefusedError("somebody committed since the plan was shown", "run the same command again")
+        history.check_edits(self.wanted)
+        for content in self.contents:
+            history.store(content)
+        with history.files_as_in(history.tree_with(self.wanted), self.paths):
+            history.commit(self.paths, self.message)
 
 
 def _entry(mode: str, blob: str) -> Entry | None:

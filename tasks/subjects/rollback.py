@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from tasks.core.changes import Change
 from tasks.core.errors import RefusedError
 from tasks.effects.git import Entry
-from tasks.effects.history import History, Past
+from tasks.effects.history import FilesCommit, History, Past
 from tasks.flux.listing import is_below
 from tasks.flux.missing import need
 from tasks.subjects.apps import KS
@@ -27,61 +26,17 @@ _REVERTED = re.compile(rf"{_REVERTS} ([0-9a-f]{{40,64}})")
 
 
 @dataclass(frozen=True)
-class Rollback(Change):
+class Rollback(FilesCommit):
     """Take ``commits`` back, in one commit: the states between them are nobody's, and Flux might apply one.
 
-    ``wanted`` is what the changed paths hold after it (None: no file), ``contents`` what of that git does not
-    have yet, ``diffs`` are those of the paths, with secrets hidden.
+    ``diffs`` are those of the paths, with secrets hidden.
     """
 
-    history: History = field(repr=False)
     commits: tuple[Past, ...]
-    wanted: Mapping[str, Entry | None] = field(repr=False)
-    contents: Sequence[bytes] = field(repr=False)
     diffs: Mapping[str, str] = field(repr=False)
-    message: str = field(repr=False)
-
-    @property
-    def summary(self) -> str:
-        count = len(self.wanted)
-        return f"commit {count} file{'s' if count != 1 else ''}: {self.message.partition(chr(10))[0]}"
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return tuple(self.wanted)
 
     def diff(self) -> str:
         return "\n".join(filter(None, self.diffs.values()))
-
-    def apply(self) -> None:
-        """Make the commit; what cannot be finished is as before.
-
-        Raises:
-            RefusedError: HEAD is another by now, somebody's edits are in the way, or git or a hook refuses.
-        """
-        history = self.history
-        if History(history.root).head_id != history.head_id:
-            raise RefusedError("somebody committed since the plan was shown", "run the same command again")
-        check_edits(history, self.wanted)
-        for content in self.contents:
-            history.store(content)
-        with history.files_as_in(history.tree_with(self.wanted), self.paths):
-            history.commit(self.paths, self.message)
-
-
-def check_edits(history: History, wanted: Mapping[str, Entry | None]) -> None:
-    """Check that nobody's work lies at the paths that would be changed.
-
-    Raises:
-        RefusedError: it does.
-    """
-    edited = history.edited(wanted)
-    if edited:
-        raise RefusedError(
-            f"{', '.join(edited)}: changed and not committed, and the rollback changes "
-            f"{'it' if len(edited) == 1 else 'them'}, too",
-            "commit or stash that first",
-        )
 
 
 def plan(workspace: Workspace, history: History) -> Rollback | None:
@@ -101,14 +56,15 @@ def plan(workspace: Workspace, history: History) -> Rollback | None:
             states.take_back(commit, path, *changed[path])
     states.check()
     wanted = {path: entry for path, entry in sorted(states.now.items()) if not _same(entry, before.get(path))}
-    check_edits(history, wanted)
+    history.check_edits(wanted)
     if is_all:
         _check_left(set(history.with_text(history.head_id, MARKER)) - wanted.keys(), bool(commits))
     if not wanted:
         return None
     taken = tuple(commit for commit, changed in commits if not wanted.keys().isdisjoint(changed))
     diffs = {path: states.diff(path) for path in wanted}
-    return Rollback(history, taken, wanted, states.contents_of(wanted), diffs, _message(workspace, taken))
+    message = _message(workspace, taken)
+    return Rollback(history, wanted, message, taken, diffs, contents=states.contents_of(wanted))
 
 
 def _message(workspace: Workspace, commits: Sequence[Past]) -> str:

@@ -5,3 +5,4 @@ from typing import Final
 SIGNATURE: Final = "-by: parseable-playbook"
 MARK: Final = f"Deployed{SIGNATURE}"
 ROLLED_BACK: Final = f"Rolled-back{SIGNATURE}"
+ARCHIVED: Final = f"Archived{SIGNATURE}"

@@ -5,6 +5,15 @@ import json
 from tests.playground import APPS, RELEASE, Playground
 
 
+def without_login(tree: dict[str, bytes]) -> dict[str, list[bytes]]:
+    """The lines of all files but the Secret's, and those that name the login."""
+    return {
+        path: [line for line in text.splitlines() if b"login" not in line and b"checksum" not in line]
+        for path, text in tree.items()
+        if "sops" not in path
+    }
+
+
 def test_a_rollout_is_taken_back_and_made_again(done: Playground) -> None:
     deployed = done.tree()
     before = done.git("rev-parse", "HEAD~1^{tree}")
@@ -36,12 +45,30 @@ def test_a_rollout_is_taken_back_and_made_again(done: Playground) -> None:
     assert (again.code, again.out) == (0, "nothing to take back\n")
 
     assert done.all().code == 0
-    assert {path: text for path, text in done.tree().items() if "sops" not in path} == {
-        path: text for path, text in deployed.items() if "sops" not in path
-    }
+    # The login is a new one.
+    assert without_login(done.tree()) == without_login(deployed)
     assert done.on_repository("rollback", "--yes", "--no-push", "--json").code == 0
     assert done.git("rev-parse", "HEAD^{tree}") == before
     assert done.head() != done.remote_head()
     pushed = done.on_repository("rollback", "--yes", "--json")
     assert json.loads(pushed.out)["changes"] == ["push main to origin/main"]
     assert done.head() == done.remote_head()
+
+
+def test_the_specification_is_archived(done: Playground) -> None:
+    assert done.on_repository("archive").out.startswith("nothing to archive: the repository has no specs/")
+    done.write("specs/parseable-deployment/tasks.md", "# Tasks\n")
+    done.commit_all("Their specification")
+    shown = done.invoke("--dry", "archive", "--repo", str(done.root), "--json")
+    assert (shown.code, shown.data["to"]) == (5, "specs/done/parseable-deployment")
+    assert done.on_repository("archive").code == 2
+    moved = done.on_repository("archive", "--yes")
+    assert (moved.code, moved.out) == (
+        0, "moved specs/parseable-deployment to specs/done/parseable-deployment\n",
+    )  # fmt: skip
+    assert "push main to origin/main (with 1 of your own unpushed commits)" in moved.err
+    assert done.head() == done.remote_head()
+    assert done.read("specs/done/parseable-deployment/tasks.md") == "# Tasks\n"
+    # It is no part of the rollout.
+    assert done.on_repository("rollback", "--yes").code == 0
+    assert done.read("specs/done/parseable-deployment/tasks.md") == "# Tasks\n"
