@@ -7,6 +7,7 @@ from typing import Any
 
 from checks.addresses import reached
 from checks.answers import judged, shown
+from checks.interpolation import TELLING, leaves_variables
 from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
 from checks.pipeline import (
     Pipeline,
@@ -353,7 +354,12 @@ def _unset_variables(model: Model) -> list[str]:
         for field in ("user", "password")
         if (found := _VARIABLE.match(str(dig(sink, "auth", field))))
     ]
-    problems = []
+    problems = [
+        f"{pod.owner.key}: {one.get('image')} takes ${used[0]} for the login itself, unless {TELLING} is true"
+        for pod in pods
+        for one in pod.containers()
+        if used and "vector" in str(one.get("image")) and leaves_variables(one)
+    ]
     for pod in pods:
         given = {name: value for one in pod.containers() for name, value in variables(one).items()}
         for variable in used:

@@ -97,6 +97,12 @@ def metrics_of(settings: Settings) -> Metrics:
     return Metrics(**_set_of(settings)["parseable"]["metrics"])
 
 
+def vector_variable(settings: Settings) -> Mapping[str, str] | None:
+    """The variable that Vector of the set needs beside those of the login, as an entry of ``env``."""
+    found: Mapping[str, str] | None = _set_of(settings)["vector"].get("variable")
+    return found
+
+
 def mode_of(settings: Settings) -> Mode:
     """How the chart of the set deploys Parseable in the mode of the settings.
 

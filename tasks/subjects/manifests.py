@@ -175,6 +175,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "parseable_query_memory": str(query_memory(settings.parseable)),
         "vector_label_columns": label_columns(settings.vector),
         "vector_json_columns": json_columns(settings.vector),
+        "vector_variable": versions.vector_variable(settings) or ABSENT,
         "vector_join": joining(settings.vector) or ABSENT,
         "vector_last_transform": last_transform(settings.vector),
         "source_kind": reference if isinstance(reference, MissingError) else reference.kind,

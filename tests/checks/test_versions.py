@@ -65,6 +65,7 @@ NOT_HERE = {
     "DoD-011-04", "references", "images", "plugin", "remap",
 }  # fmt: skip
 MONITOR = f"{APPS}/parseable/app/servicemonitor.yaml"
+VECTOR = f"{APPS}/vector/app/helmrelease.yaml"
 RETENTION = f"{APPS}/parseable/app/retention.yaml"
 SINK = f"{APPS}/vector/app/configmap.yaml"
 GRAFANA = f"{APPS}/grafana/app/helmrelease.yaml"
@@ -150,6 +151,12 @@ BREAKS: list[tuple[str, str, str, dict[str, str]]] = [
             "staging": "terminationGracePeriodSeconds is 30",
             "memory": f"{POD}: P_QUERY_MEMORY_LIMIT is not set",
         },
+    ),
+    (
+        VECTOR,
+        'env:\n      - {name: VECTOR_DANGEROUSLY_ALLOW_ENV_VAR_INTERPOLATION, value: "true"}\n',
+        "image: {tag: 0.57.0}\n    env:\n",
+        {"DoD-009-02": "timberio/vector:0.57.0 takes $PARSEABLE_USERNAME for the login itself"},
     ),
     # By its number the port is that of the headless Service, too.
     (MONITOR, "port: http", "targetPort: 8000", {"DoD-005-01": f"scrapes {POD} once for each of Service"}),
@@ -339,6 +346,12 @@ def test_a_volume_of_the_charts_own_default_is_not_made_by_anybody(deployed: Dep
     (found,) = (one.outcome for one in verdicts(root, CURRENT, mirror) if one.id == "storage")
     assert found.status is Status.UNKNOWN
     assert f"{POD} claims a volume of no StorageClass" in found.evidence
+
+
+def test_a_vector_that_is_told_to_replaces_the_login(deployed: Deploy, mirror: Path) -> None:
+    root = deployed("current")
+    edit(root, VECTOR, "    role: Agent\n", "    role: Agent\n    image: {tag: 0.57.0}\n")
+    assert failing(verdicts(root, CURRENT, mirror)) == {}
 
 
 def test_a_version_of_the_settings_counts_over_that_of_the_set() -> None:
