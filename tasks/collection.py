@@ -231,6 +231,7 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
         "only": "one item or several, as in DoD-004-02,DoD-001-03",
         "task": "the items of one task, as in 004",
         "stage": "how far to look: written, built, rendered, static (all three), or live (the cluster alone)",
+        "wait": "first wait so long, as in 10m, until what was pushed runs in the cluster, or fails",
         "format": "text, or github (annotations of a workflow run)",
         "strict": "count unknown as failed",
         "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
@@ -247,6 +248,7 @@ def verify(
     only: str = "",
     task: str = "",
     stage: str = "",
+    wait: str = "",
     format: str = "text",  # noqa: A002 (a flag)
     strict: bool = False,
     offline: bool = False,
@@ -262,7 +264,7 @@ def verify(
         from tasks.verifying.answers import Questions
         from tasks.workspace import Permissions
 
-        asked = Questions(only, task, stage, format, strict, whole_repo)
+        asked = Questions(only, task, stage, format, strict, whole_repo, wait)
         options = commands.Options(
             as_json=json,
             permissions=Permissions(unproved=unproved),

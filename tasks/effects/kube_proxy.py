@@ -36,7 +36,7 @@ class Proxy:
         self._here = threading.local()
         self._place = ""
         self._companion: shell.Companion | None = None
-        self._is_closed = False
+        self.is_closed = False
         self._connections: list[_Connection] = []
         self.calls = 0
 
@@ -51,10 +51,11 @@ class Proxy:
     def close(self) -> None:
         """End it, and every connection to it."""
         with self._lock:
-            self._is_closed = True
+            self.is_closed = True
+            # First the program: a connection that somebody waits at could not be closed before it ends.
+            self._stack.close()
             for connection in self._connections:
                 connection.close()
-            self._stack.close()
 
     def start(self, arguments: tuple[str, ...], server: str) -> None:
         """Have it run: ``arguments`` lead kubectl to ``server``.
@@ -64,7 +65,7 @@ class Proxy:
             UnavailableError: there is no kubectl.
         """
         with self._lock:
-            if self._is_closed:
+            if self.is_closed:
                 raise ClusterError("the connection to the cluster is closed")
             if not self._place:
                 self._place = self._started(arguments, server)

@@ -93,6 +93,17 @@ class Kubectl:
         """How many questions the cluster was asked."""
         return self._proxy.calls
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was ended."""
+        return self._proxy.is_closed
+
+    def another(self) -> "Kubectl":
+        """Another door to the same cluster, with an end of its own."""
+        other = Kubectl(kubeconfig=self._kubeconfig, context=self._wanted)
+        other.__dict__["_contexts"] = self._contexts
+        return other
+
     # Where it goes ----------------------------------------------------------------------------------------
 
     def arguments(self) -> tuple[str, ...]:
@@ -158,6 +169,10 @@ class Kubectl:
             except ExpiredError:
                 continue
         raise UnreachableError(f"{path}: the list changes faster than it can be read", "try again later")
+
+    def version(self, path: str) -> str:
+        """The version of the list at ``path`` now, to watch from; ``get`` says what it raises."""
+        return str((self.get(f"{path}?limit=1").get("metadata") or {}).get("resourceVersion") or "")
 
     def _all_parts(self, path: str, query: Mapping[str, str]) -> Listing:
         found: list[dict[str, Any]] = []

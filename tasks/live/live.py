@@ -1,10 +1,11 @@
 """The running cluster as the checks of one run see it: read once, when it is first asked about."""
 
+from dataclasses import replace
 from functools import cached_property
 
 from tasks.core.errors import PlaybookError
 from tasks.effects.kubectl import Kubectl
-from tasks.live.judgement import Judgement
+from tasks.live.judgement import Judgement, State, name_of
 from tasks.live.objects import Object, Objects
 from tasks.live.reading import read
 from tasks.live.rollout import judge_flux, judge_pods
@@ -18,6 +19,7 @@ class Live:
     def __init__(self, kubectl: Kubectl, wanted: Wanted) -> None:
         self.kubectl = kubectl
         self.wanted = wanted
+        self._seen: dict[str, str] = {}
 
     @property
     def objects(self) -> Objects:
@@ -38,10 +40,37 @@ class Live:
         except PlaybookError as error:
             return error
 
+    def look_again(self) -> Objects:
+        """Read everything anew; what was wrong with pods is remembered.
+
+        A rollback puts healthy pods in the place of sick ones, and the release then only says that its time
+        was over.
+
+        Raises:
+            ClusterError: the cluster cannot be asked.
+        """
+        for read_before in ("_objects", "flux", "pods"):
+            self.__dict__.pop(read_before, None)
+        releases = {
+            name_of(one): f"HelmRelease {release.key[0]}/{release.key[1]}"
+            for release in self.wanted.releases
+            for one in workloads_of(self.objects, release.key, release.namespace)
+        }
+        for one in self.pods:
+            if one.about in releases and (one.state is State.FAIL or "CrashLoopBackOff" in one.evidence):
+                self._seen[releases[one.about]] = one.line
+        return self.objects
+
     @cached_property
     def flux(self) -> list[Judgement]:
         """What is known of each source, Kustomization and HelmRelease."""
-        return judge_flux(self.objects, self.wanted)
+        return [self._with_memory(one) for one in judge_flux(self.objects, self.wanted)]
+
+    def _with_memory(self, judged: Judgement) -> Judgement:
+        seen = self._seen.get(judged.about)
+        if seen is None or judged.state is not State.FAIL or "deadline exceeded" not in judged.evidence:
+            return judged
+        return replace(judged, evidence=f"{judged.evidence}; seen before: {seen}")
 
     @cached_property
     def pods(self) -> list[Judgement]:

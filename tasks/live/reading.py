@@ -161,3 +161,19 @@ def _answer(kubectl: Kubectl, question: _Question) -> list[Object]:
         found = kubectl.get(f"{path}?limit=500&fieldSelector=type%3DWarning").get("items") or ()
         return [{"kind": "Event", **one} for one in found]
     return list(kubectl.items(path, labels=question.labels, fields=question.fields))
+
+
+def watched(kubectl: Kubectl, found: Objects, wanted: Wanted) -> list[tuple[str, str]]:
+    """The lists in which something changes on the way of a commit, as paths and labels."""
+    flux = {
+        (kind, str(dig(one, "metadata", "namespace")))
+        for one in found.all
+        if (kind := str(one.get("kind"))) in PLURALS and PLURALS[kind][0].endswith("toolkit.fluxcd.io")
+    }
+    flux |= {("Kustomization", key[0]) for key in wanted.kustomizations}
+    flux |= {("HelmRelease", one.key[0]) for one in wanted.releases}
+    lists = [(kind, namespace, "") for kind, namespace in sorted(flux)]
+    lists += [(one.kind, one.namespace, one.labels) for one in _workloads(wanted)]
+    lists += [("Pod", namespace, "") for namespace in sorted({one.namespace for one in wanted.releases})]
+    asked = [one for one in lists if (one[0], one[1]) not in found.hidden]
+    return [(kubectl.path(*PLURALS[kind], namespace), labels) for kind, namespace, labels in asked]

@@ -6,13 +6,14 @@ from checks import registry
 from checks.model import Check, judge, judge_live
 from tasks.core.catalogue import CATALOGUE
 from tasks.core.console import Console, rendered, verdict_data
-from tasks.core.errors import SettingsError, StepFailedError, UnavailableError
+from tasks.core.errors import RefusedError, SettingsError, StepFailedError, UnavailableError
 from tasks.core.graph import order
 from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.reporting import already_reported
 from tasks.effects import pager
 from tasks.effects.kubectl import ClusterError, NoContextError
-from tasks.model import Model, Stage
+from tasks.model import AnsweredError, Model, Stage
+from tasks.verifying.waiting import seconds_of, wait
 from tasks.workspace import Network, Workspace
 
 _STAGES = {
@@ -26,7 +27,10 @@ _STAGES = {
 
 @dataclass(frozen=True)
 class Questions:
-    """What `verify` is to answer and how: ``form`` is "text" or "github"; ``stage`` empty means all."""
+    """What `verify` is to answer and how: ``form`` is "text" or "github"; ``stage`` empty means all.
+
+    ``wait`` is how long to wait first until what was pushed runs; empty: not at all.
+    """
 
     only: str = ""
     task: str = ""
@@ -34,6 +38,7 @@ class Questions:
     form: str = "text"
     strict: bool = False
     whole_repository: bool = False
+    wait: str = ""
 
 
 def verify(workspace: Workspace, asked: Questions, *, as_json: bool) -> None:
@@ -42,7 +47,7 @@ def verify(workspace: Workspace, asked: Questions, *, as_json: bool) -> None:
     Raises:
         SettingsError: there is no such item, task, stage or form.
         ClusterError: the cluster is to be asked, and it is not known which.
-        StepFailedError: an item fails; with ``strict``, or is unknown.
+        StepFailedError: an item fails; with ``strict``, or is unknown; or what was waited for has not come.
     """
     console = Console(as_json=as_json)
     is_live = asked.stage == "live"
@@ -59,12 +64,32 @@ def verify(workspace: Workspace, asked: Questions, *, as_json: bool) -> None:
         checks = [check for check in checks if check.live is not None]
         if not checks:
             raise SettingsError("the running cluster answers none of these", "leave --stage out")
+    late = _waited(asked, model) if asked.wait else None
     verdicts = judge_live(checks, model) if is_live else judge(checks, model)
     if as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})
     else:
         pager.show(rendered(lambda: forms[asked.form](verdicts)))
+    if late is not None:
+        with already_reported():
+            raise late
     _end(verdicts, asked)
+
+
+def _waited(asked: Questions, model: Model) -> StepFailedError | None:
+    """The error of what has not come in time; None if there is nothing left to wait for."""
+    seconds = seconds_of(asked.wait)
+    if asked.stage not in ("", "live"):
+        raise SettingsError(
+            f"nothing is waited for at the stage {asked.stage}", "leave out --wait or --stage"
+        )
+    model.workspace.kubectl.arguments()  # or it is told which cluster is lacking
+    try:
+        return wait(model.live, seconds)
+    except AnsweredError as error:
+        raise RefusedError(
+            f"not known what to wait for: {error.outcome.evidence}", error.outcome.remedy
+        ) from None
 
 
 def _end(verdicts: list[Verdict], asked: Questions) -> None:

@@ -1,13 +1,15 @@
 """`verify` with a cluster, as a user runs it."""
 
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.api_double import Cluster, kubeconfig, serving, status
 from tests.checks.test_live import recorded
-from tests.playground import Playground
+from tests.playground import Playground, wait_for
 
 FLUX, PODS = "DoD-011-01", "DoD-011-02"
 
@@ -75,3 +77,40 @@ def test_a_cluster_that_refuses_everything_leaves_the_rest(done: Playground, clu
     assert answers["entries"][0] == "pass"
     assert answers[FLUX][0] == "unknown"
     assert "refuses the credentials in the kubeconfig" in answers[FLUX][1]
+
+
+def test_waits_for_the_push(done: Playground, cluster: Cluster) -> None:
+    found = done.on_repository("verify", "--wait", "1m", "--stage", "live", "--only", f"{FLUX},{PODS}")
+    assert (found.code, found.err) == (0, "")
+    assert "DaemonSet monitoring/vector: 3 of 3 ready" in found.out
+    done.git("commit", "-q", "--allow-empty", "-m", "Not fetched yet")
+    done.git("push", "-q")
+    late = done.on_repository("verify", "--wait", "1s", "--stage", "live", "--only", FLUX, "--json")
+    assert late.code == 1
+    assert "waiting for GitRepository flux-system/home-kubernetes since " in late.err
+    assert "error: not there after 1 s: GitRepository flux-system/home-kubernetes: has " in late.err
+    assert "hint: flux reconcile source git home-kubernetes -n flux-system" in late.err
+    assert [one["status"] for one in late.data["checks"]] == ["unknown"]
+    for arguments in (("--wait", "soon"), ("--wait", "1m", "--stage", "built")):
+        assert done.on_repository("verify", *arguments).code == 2
+
+
+def test_an_interrupt_ends_the_waiting(done: Playground, cluster: Cluster) -> None:
+    done.git("commit", "-q", "--allow-empty", "-m", "Not fetched yet")
+    done.git("push", "-q")
+    with done.started("verify", "--wait", "10m", "--stage", "live") as process:
+        wait_for(lambda: any(one.verb == "watch" for one in cluster.requests))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "error: interrupted" in err
+    wait_for(lambda: not _proxies(done.environment["KUBECONFIG"]))
+
+
+def _proxies(file: str) -> list[str]:
+    """The programs that were told to read a kubeconfig."""
+    found = []
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(line.read_bytes().decode(errors="replace"))
+    return [one for one in found if "proxy" in one and file in one]
