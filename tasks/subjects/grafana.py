@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tasks.core.changes import Change, Remark, Skip
@@ -16,6 +17,7 @@ from tasks.flux.missing import need
 from tasks.flux.versions import resolved
 from tasks.subjects.manifests import ManifestFacts, app_facts, plan_files, render_templates
 from tasks.subjects.parseable import DATA_SOURCE, PARSEABLE
+from tasks.subjects.renamed_source import former_entries, with_deleted
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, items, load_documents, mapping
@@ -208,18 +210,40 @@ def _file(
                 stays(settings, name, str(one)) for one in items(present, PLUGINS)
             ):
                 del values[PLUGINS]
+            former = _rename(workspace, values, holder, text)
             text = ensure(
                 text,
                 holder.level,
                 _with_version(values, holder, text),
                 name=path,
                 document=holder.document,
-                same=lambda existing, ours: is_same_entry(settings, existing, ours),
+                same=partial(_stands_for, settings, former),
             )
         return text
 
     repository = workspace.repository
     return SharedFile(path, repository.read(path) or "", repository.head(path), edit)
+
+
+def _rename(
+    workspace: Workspace, values: dict[str, YamlValue], place: ValuesPlace, text: str
+) -> Sequence[Mapping[str, Any]]:
+    """The entries that the data source of ``values`` takes the place of; Grafana is told to delete them."""
+    wanted = dig(values, *DATASOURCES, 0)
+    if wanted is None:
+        return []
+    former = former_entries(workspace, place, text, wanted)
+    file = with_deleted(dig(values, *DATASOURCES[:2]), former, wanted)
+    values[DATASOURCES[0]] = {DATASOURCES[1]: file}
+    return former
+
+
+def _stands_for(
+    settings: Settings, former: Sequence[Mapping[str, Any]], existing: object, wanted: object
+) -> bool:
+    """Whether an item of a list is ``wanted``, or the data source in whose place that comes."""
+    is_source = isinstance(wanted, dict) and "uid" in wanted
+    return is_same_entry(settings, existing, wanted) or (is_source and existing in former)
 
 
 def _with_plugin(settings: Settings, variable: str, text: object) -> str:

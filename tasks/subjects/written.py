@@ -35,7 +35,7 @@ def written(versions: Sequence[Version], *, is_shallow: bool) -> Written:
     """
     base, commit, is_cut = None, "", is_shallow
     for version in reversed(versions):
-        if not _is_ours(version):
+        if not is_ours(version):
             continue
         commit = version.commit
         if version.after is None:
@@ -49,8 +49,8 @@ def written(versions: Sequence[Version], *, is_shallow: bool) -> Written:
     return Written(base, commit, is_cut)
 
 
-def _is_ours(version: Version) -> bool:
-    """Whether the playbook wrote this: its commit, or somebody's of a file that it had just made."""
+def is_ours(version: Version) -> bool:
+    """Whether the playbook wrote this version: in a commit of its own, or of a file that it had just made."""
     # A merge brings together what others wrote.
     if version.parents > 1:
         return False

@@ -280,7 +280,6 @@ def test_a_repository_that_uses_none_of_it(playground: PlaygroundMaker) -> None:
         ("kubernetes/flux/meta/repos/parseable.yaml", "charts.parseable.com", "old.example.com"),
         (GRAFANA, "versions/1.1.0/", "versions/0.9.0/"),
         (GRAFANA, "parseable.monitoring.svc.cluster.local:8000", "old.example.com"),
-        (GRAFANA, "name: Parseable", "name: Logs"),
         (GRAFANA, "            editable: false\n", ""),
     ],
 )
