@@ -197,6 +197,42 @@ def init(
 
 
 @task(
+    help={key: _RUN[key] for key in _RUN if key not in ("adopt", "new-login")},
+    iterable=["overwrite"],
+    auto_shortflags=False,
+)
+def upgrade(
+    context: Context,
+    repo: str = "",
+    cluster: str = "",
+    yes: bool = False,
+    no_push: bool = False,
+    force: bool = False,
+    unproved: bool = False,
+    overwrite: list[str] = [],  # noqa: B006 (Invoke fills a list of its own)
+    offline: bool = False,
+    json: bool = False,
+) -> None:
+    """Show what the settings change in the cluster, the order and the way back; then commit and push it."""
+    with reported(as_json=json):
+        found = load(context, repo, cluster)
+        from tasks import commands
+
+        options = _options(
+            yes=yes,
+            no_push=no_push,
+            force=force,
+            adopt=False,
+            json=json,
+            unproved=unproved,
+            offline=offline,
+            overwrite=overwrite,
+        )
+        code = commands.upgrade(found, options, is_dry=is_dry(context))
+    _end(code)
+
+
+@task(
     help={**_REPO, **_JSON, "offline": "contact only S3; do not ask the chart repositories"},
     auto_shortflags=False,
 )
@@ -421,6 +457,19 @@ def _default(flag: str) -> str | bool | list[str]:
 # It makes the bucket, and writes no file; the last one commits and pushes what all others wrote.
 _FIRST, _LAST = min(CATALOGUE), max(CATALOGUE)
 ns = Collection()
-_PLAIN = (init, doctor, all_tasks, plan, status, verify, rollback, archive, graph, settings_schema, demo)
+_PLAIN = (
+    init,
+    doctor,
+    all_tasks,
+    plan,
+    upgrade,
+    status,
+    verify,
+    rollback,
+    archive,
+    graph,
+    settings_schema,
+    demo,
+)
 for command in (*_PLAIN, *map(_single, CATALOGUE.values())):
     ns.add_task(command)

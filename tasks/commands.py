@@ -3,8 +3,9 @@
 import getpass
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from checks import registry
 from checks.model import judge
@@ -40,6 +41,7 @@ from tasks.setup.evidence import Finding
 from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
 from tasks.subjects import message
+from tasks.upgrade import planned as upgrading
 from tasks.verifying import answers
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
@@ -177,6 +179,38 @@ def end(
             )
             found.carry_out(console)
         found.report(console)
+    return 0
+
+
+def upgrade(settings: Settings, options: Options, *, is_dry: bool) -> int:
+    """Show what the settings change in the cluster, and how it is done; commit and push it, or only show it.
+
+    Returns the exit code, as `plan` does.
+
+    Raises:
+        PrerequisiteError: nothing is deployed yet.
+        PlaybookError: what refused or failed; a run that is repeated continues there.
+    """
+    workspace = _workspace(settings, options, probe=not is_dry, ask=True)
+    console = Console(as_json=options.as_json)
+    with nullcontext() if is_dry else _locked(workspace, "upgrade"):
+        plans = make_plans(STEPS, workspace, order())
+        check_plans(plans)
+        check_planned(proof.of_plans(workspace, plans, ()))
+        found = upgrading.planned(workspace, plans)
+        if is_dry or not found.differences:
+            found.show(console)
+            return CHANGES_PLANNED if found.differences else 0
+        said = Console()
+        if options.yes:
+            found.summarise(said)
+        _confirm(
+            options, "invoke --dry upgrade", lambda: found.summarise(said), lambda: said.show_plan(plans)
+        )
+        workspace.refresh()
+        _carry_out(workspace, options, found.plans, found.data())
+        for line in () if options.as_json else found.committed(workspace).rest():
+            console.say(line)
     return 0
 
 
@@ -377,7 +411,13 @@ def _confirm(options: Options, review: str, summarise: Callable[[], None], show:
         raise StepFailedError("not approved; nothing was changed")
 
 
-def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]) -> None:
+def _carry_out(
+    workspace: Workspace,
+    options: Options,
+    plans: Sequence[TaskPlan],
+    also: Mapping[str, object] = MappingProxyType({}),
+) -> None:
+    """Do what is planned, and tell of it; ``also`` goes into the JSON document."""
     console = Console(as_json=options.as_json)
     commits, pushes = (
         [change for item in plans for change in item.changes if isinstance(change, kind)]
@@ -398,13 +438,8 @@ def _carry_out(workspace: Workspace, options: Options, plans: Sequence[TaskPlan]
         verdicts[verdict.task].append(verdict)
     changes = sum(len(item.changes) for item in plans)
     if options.as_json:
-        console.write_json(
-            _report(
-                [TaskPlan(item.spec, skipped=item.skipped, is_open=item.is_open) for item in plans],
-                verdicts,
-                plans,
-            )
-        )
+        now = [TaskPlan(item.spec, skipped=item.skipped, is_open=item.is_open) for item in plans]
+        console.write_json({**_report(now, verdicts, plans), **also})
         return
     made = f"{changes} change{'s' if changes != 1 else ''}" if changes else "nothing to change"
     asked = sum(not item.skipped for item in plans)

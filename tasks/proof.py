@@ -1,6 +1,7 @@
 """What is asked before anything is changed, of the planned result, and before a push, of what is written."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from checks import registry
 from checks.model import Check, judge
@@ -49,16 +50,11 @@ def of_plans(workspace: Workspace, plans: Sequence[TaskPlan], beside: Sequence[T
     if not any(plan.changes for plan in plans):
         return []
     names = {plan.spec.id for plan in plans}
-    changes = [change for plan in (*plans, *beside) for change in plan.changes]
-    committed = [path for change in changes if isinstance(change, Commit) for path in change.files]
     written = {path for plan in plans for change in plan.changes for path in change.results()}
-    # Of all changes, for the files of later tasks are what those of these refer to.
-    results = {path: text for change in changes for path, text in change.results().items()}
     known = {plan.spec.id for plan in (*plans, *beside) if plan.error is None}
     checks = list(_answerable(names, is_whole=known == set(CATALOGUE)))
-    git = workspace.repository.git
-    with snapshot(git, committed, results) as files:
-        planned = workspace.as_planned(Repository(git, files), changes)
+    # Of all changes, for the files of later tasks are what those of these refer to.
+    with planned_workspace(workspace, (*plans, *beside)) as planned:
         found = judge(checks, Model(planned, Stage.RENDERED if written else Stage.WRITTEN))
     if _LAST in names:
         return found
@@ -67,6 +63,21 @@ def of_plans(workspace: Workspace, plans: Sequence[TaskPlan], beside: Sequence[T
         for verdict in found
         if verdict.task in names or verdict.outcome.place.rpartition(":")[0] in written
     ]
+
+
+@contextmanager
+def planned_workspace(workspace: Workspace, plans: Sequence[TaskPlan]) -> Iterator[Workspace]:
+    """The workspace as if ``plans`` were done: its files are those that others would get by them.
+
+    Raises:
+        RefusedError: HEAD cannot be read, or not be written down for the time of the look.
+    """
+    changes = [change for plan in plans for change in plan.changes]
+    committed = [path for change in changes if isinstance(change, Commit) for path in change.files]
+    results = {path: text for change in changes for path, text in change.results().items()}
+    git = workspace.repository.git
+    with snapshot(git, committed, results) as files:
+        yield workspace.as_planned(Repository(git, files), changes)
 
 
 def _answerable(names: Collection[str], *, is_whole: bool) -> Iterator[Check]:

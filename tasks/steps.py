@@ -1,12 +1,16 @@
 """The eleven tasks as steps: how each finds out what is missing."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from tasks.core.catalogue import CATALOGUE
+from tasks.core.changes import Remark
 from tasks.core.runner import Step
+from tasks.effects.files import WriteFile
 from tasks.subjects import bucket, git, grafana, secret
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
 from tasks.subjects.manifests import app_facts, plan_files
+from tasks.subjects.message import version_changes
 from tasks.subjects.parseable import BUDGET, NAMESPACE, PARSEABLE, RETENTION, SERVICE_MONITOR
 from tasks.subjects.vector import CONFIG_MAP, LOGIN_SERVICE, RBAC, VECTOR
 from tasks.workspace import Workspace
@@ -17,8 +21,18 @@ def _manifests(task: str, app: App, *files: str, keeps_login: bool = False) -> S
     return Step(
         CATALOGUE[task],
         lambda workspace: app_facts(workspace, app, files, keeps_login=keeps_login),
-        plan_files,
+        _plan,
     )
+
+
+def _plan(workspace: Workspace, found: Any) -> Iterator[Any]:
+    """The files, and where to see what another version of a chart or an image changes in the cluster."""
+    for change in plan_files(workspace, found):
+        yield change
+        if isinstance(change, WriteFile) and change.before is not None:
+            told = version_changes(workspace, change.before, change.after)
+            if told:
+                yield Remark(f"{', '.join(told)}: invoke upgrade shows what that changes in the cluster")
 
 
 _STEPS: tuple[Step[Workspace, Any], ...] = (

@@ -41,6 +41,7 @@ ROOMS = (
     "tasks/setup",
     "tasks/closing",
     "tasks/verifying",
+    "tasks/upgrade",
     "tasks/commands.py",
     "tasks/demo",
     "tasks/configuration.py",
@@ -137,6 +138,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
     assert commands == {
         "all",
         "plan",
+        "upgrade",
         "verify",
         "status",
         "rollback",

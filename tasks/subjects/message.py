@@ -71,6 +71,22 @@ def signed(workspace: Workspace, subject: str, changes: Sequence[str], end: str)
     return f"{text.strip()}\n\n{end}\n"
 
 
+def with_paragraph(text: str, paragraph: str) -> str:
+    """The message ``text`` with one more paragraph before the playbook's own mark."""
+    told, mark, closing = text.rpartition(f"\n\n{MARK}")
+    return f"{told}\n\n{paragraph}{mark}{closing}"
+
+
+def version_changes(workspace: Workspace, before: str, after: str) -> list[str]:
+    """What a new text of a file changes of versions, each in words; empty if nothing."""
+    differences = _differences(load_documents(before), load_documents(after))
+    return [
+        _weighty(workspace, item)
+        for item in differences
+        if item.where.endswith(("chart.spec.version", "image.tag")) and None not in (item.before, item.after)
+    ]
+
+
 def _first_rollout(workspace: Workspace, paths: Sequence[str], grafana: Sequence[str]) -> Iterator[str]:
     host = urlsplit(workspace.settings.s3.endpoint).netloc
     lines = {
