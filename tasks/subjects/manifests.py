@@ -34,6 +34,7 @@ from tasks.subjects.parseable import (
     login_service,
     query_memory,
     query_url,
+    release_minutes,
     retention_days,
     senders_url,
     staging,
@@ -164,6 +165,7 @@ def _placeholder_values(workspace: Workspace) -> dict[str, Value | Absent | Miss
         "secret_entry": _secret_entry(workspace),
         "budget_entry": f"./{posixpath.basename(BUDGET)}" if has_budget(workspace) else ABSENT,
         "parseable_query_url": query_url(workspace),
+        "parseable_release_timeout": f"{release_minutes(settings.parseable)}m",
         "parseable_staging": staging(settings.parseable),
         "parseable_persistence": {"staging": staging(settings.parseable)}
         if settings.parseable.staging_class

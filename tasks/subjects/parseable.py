@@ -141,6 +141,14 @@ def query_memory(parseable: Parseable) -> int:
     return int((amount(parseable.memory_limit) or 0) / 2)
 
 
+def release_minutes(parseable: Parseable) -> int:
+    """How long an upgrade of several servers may take: as long as Flux gives one release, and two for each.
+
+    One stops within 60 s and the upload of what is staged, starts, and must get ready before the next.
+    """
+    return 5 + 2 * (parseable.ingestors + 1)
+
+
 def staging(parseable: Parseable) -> dict[str, object]:
     """A chart's values for the volume of staging: one of its own, where a StorageClass is set."""
     if parseable.staging_class is None:

@@ -354,6 +354,16 @@ def test_a_vector_that_is_told_to_replaces_the_login(deployed: Deploy, mirror: P
     assert failing(verdicts(root, CURRENT, mirror)) == {}
 
 
+def test_several_servers_start_at_once_and_have_time_to_be_replaced(deployed: Deploy, mirror: Path) -> None:
+    root = deployed("distributed")
+    settings = replace(DISTRIBUTED, charts=Charts(mirrors=dict.fromkeys(REPOSITORIES, str(mirror))))
+    model = Model(workspace_of(root, settings))
+    sets = model.resources.of_kind("StatefulSet")
+    assert [item.data["spec"]["podManagementPolicy"] for item in sets] == ["Parallel", "Parallel"]
+    # Five minutes, and two for each of four ingestors and the querier.
+    assert "  timeout: 15m\n" in (root / RELEASE).read_text()
+
+
 def test_a_version_of_the_settings_counts_over_that_of_the_set() -> None:
     settings = replace(CURRENT, parseable=replace(CURRENT.parseable, chart_version="3.2.0", port=8080))
     found = versions.resolved(settings)
