@@ -5,8 +5,9 @@ cannot be read for certain (Grafana's variables in place of a table, another sta
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 _VARIABLE = r"\$\{[^}]*\}|\$\w+|\[\[[^\]]*\]\]"
@@ -68,6 +69,13 @@ class _Token(NamedTuple):
 
 
 _END = _Token("end", "")
+UNBOUNDED = -1
+# Functions that make one value of many rows.
+_AGGREGATES = re.compile(
+    r"(?:approx_\w+|array_agg|avg|bit_(?:and|or|xor)|bool_(?:and|or)|corr|count|covar\w*|first_value|grouping"
+    r"|last_value|max|mean|median|min|nth_value|percentile\w*|quantile\w*|regr_\w+|stddev\w*|string_agg|sum|var\w*)"
+)
+_SETS = ("union", "intersect", "except")
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,15 @@ class Query:
     """What a query names, each once.
 
     ``columns`` are names that are no alias of the query itself; they are columns of the ``streams`` only if
-    ``is_plain``: nothing else (a table function, another schema) could have them.
+    ``is_plain``: nothing else (a table function, another schema) could have them. ``most_rows`` says how many
+    whole rows of a stream the answer may hold: UNBOUNDED as many as the time range has, 0 where it holds
+    none (counts, groups, some columns up to a limit), or that is not known.
     """
 
     streams: tuple[str, ...]
     columns: tuple[str, ...]
     is_plain: bool
+    most_rows: int = 0
 
 
 @dataclass
@@ -137,7 +148,7 @@ def read_query(text: str) -> Query | None:
     """What the query ``text`` names; None where that cannot be told.
 
     >>> read_query("select host, count(*) as lines from kubernetes group by host order by lines")
-    Query(streams=('kubernetes',), columns=('host',), is_plain=True)
+    Query(streams=('kubernetes',), columns=('host',), is_plain=True, most_rows=0)
     """
     tokens = list(_tokens(text))
     while tokens and tokens[-1].text == ";":
@@ -151,7 +162,7 @@ def read_query(text: str) -> Query | None:
     streams = dict.fromkeys(name for name in tables.names if name.lower() not in own)
     known = {one.lower() for one in (*own, *tables.names, *(alias.name for alias in _aliases(tokens)))}
     columns = dict.fromkeys(name for name in _columns(tokens) if name.lower() not in known)
-    return Query(tuple(streams), tuple(columns), tables.is_plain)
+    return Query(tuple(streams), tuple(columns), tables.is_plain, _most_rows(tokens, set(streams)))
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -228,3 +239,65 @@ def _lists_columns(tokens: list[_Token]) -> bool:
         or (token.is_name and following.text == "(" and (previous.word == "as" or previous.text == ")"))
         for before, previous, token, following in _around(tokens)
     )
+
+
+def _most_rows(tokens: list[_Token], streams: Set[str]) -> int:
+    """The most rows of the ``streams`` that come out as they are."""
+    outer = _outer(tokens)
+    words = [token.word for token, _ in outer]
+    limit = next((number for number, word in enumerate(words) if word in ("limit", "fetch")), None)
+    parts = _split(outer, _SETS)
+    if not any(_gives_rows(part, streams) for part in parts):
+        return 0
+    if limit is None or words[limit : limit + 2] == ["limit", "all"]:
+        return UNBOUNDED
+    given = outer[limit + 1][0] if limit + 1 < len(outer) else _END
+    is_whole = any(token.text == "*" and not behind for token, behind in outer)
+    # Of some columns more rows have room; what a variable holds is not known.
+    return int(given.text) if is_whole and given.kind == "number" and given.text.isdecimal() else 0
+
+
+def _outer(tokens: list[_Token]) -> list[tuple[_Token, bool]]:
+    """The tokens outside of brackets; of each, whether it stands behind a value, as the sign of a product."""
+    found: list[tuple[_Token, bool]] = []
+    depth = 0
+    previous = _END
+    for token in tokens:
+        depth -= token.text == ")"
+        if depth == 0:
+            found.append((token, _ends_value(previous)))
+        depth += token.text == "("
+        previous = token
+    return found
+
+
+def _split(outer: list[tuple[_Token, bool]], words: Sequence[str]) -> list[list[_Token]]:
+    parts: list[list[_Token]] = [[]]
+    for token, _ in outer:
+        if token.word in words:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def _gives_rows(part: list[_Token], streams: Set[str]) -> bool:
+    """Whether a SELECT gives the rows of a stream one by one; what another query gives is not looked at."""
+    words = [token.word for token in part]
+    if "select" not in words or "from" not in words or "group" in words:
+        return False
+    start, end = words.index("select"), words.index("from")
+    if words[start + 1 : start + 2] == ["distinct"]:
+        return False
+    asked = part[start:end]
+    is_counted = any(
+        _AGGREGATES.fullmatch(token.word) and bracket.text == "(" and _after(asked, number).word != "over"
+        for number, (token, bracket) in enumerate(pairwise(asked))
+    )
+    stop = next((n for n in range(end + 1, len(part)) if words[n] in _AFTER_TABLES), len(part))
+    return not is_counted and any(token.name in streams for token in part[end:stop] if token.is_name)
+
+
+def _after(part: list[_Token], number: int) -> _Token:
+    """What stands behind the call of a function: its brackets are the next two tokens."""
+    return part[number + 3] if number + 3 < len(part) else _END

@@ -10,8 +10,9 @@ import yaml
 
 from checks.model import Outcome, Stage
 from checks.queries import queries_have_answers
+from checks.rows import queries_have_limits
 from checks.sent import columns_of
-from checks.sql import Query, read_query
+from checks.sql import UNBOUNDED, Query, read_query
 from tasks.core.outcomes import Status
 from tasks.core.settings import DOCUMENTED
 from tasks.model import Model
@@ -96,7 +97,8 @@ def test_other_tables_may_have_the_columns() -> None:
     assert read_query("select a from information_schema.columns") == Query(
         (), ("a", "columns"), is_plain=False
     )
-    assert read_query("select a from logs, generate_series(1, 3)") == Query(("logs",), ("a",), is_plain=False)
+    found = read_query("select a from logs, generate_series(1, 3) limit 3")
+    assert found == Query(("logs",), ("a",), is_plain=False)
 
 
 # --- what is sent -------------------------------------------------------------------------------------------
@@ -158,6 +160,65 @@ def board(root: Path, text: str, folder: str = f"{APPS}/parseable/app") -> str:
     write(root, path, text)
     edit(root, f"{folder}/kustomization.yaml", "resources:\n", "resources:\n  - ./board.yaml\n")
     return path
+
+
+@pytest.mark.parametrize(
+    ("sql", "most"),
+    [
+        ("select * from logs", UNBOUNDED),
+        ("select a, b from logs where c = 'limit 5' order by p_timestamp desc", UNBOUNDED),
+        ("select * from logs limit 100000", 100_000),
+        ("select a from logs limit 100000", 0),
+        ("select a * 2 from logs limit 100000", 0),
+        ("select * from logs limit $rows", 0),
+        ("select * from logs limit all", UNBOUNDED),
+        ("select * from logs fetch first 10 rows only", 0),
+        ("select count(*) from logs", 0),
+        ("select max(a) + 1 from logs", 0),
+        ("select count(*) over () n, a from logs", UNBOUNDED),
+        ("select row_number() over (partition by a) n from logs", UNBOUNDED),
+        ("select upper(a) from logs", UNBOUNDED),
+        ("select a, count(*) from logs group by a", 0),
+        ("select distinct a from logs", 0),
+        ("select a from logs join other on a = b", UNBOUNDED),
+        ("select a from logs where b in (select b from other limit 10)", UNBOUNDED),
+        ("select count(*) from logs union all select a from other", UNBOUNDED),
+        ("select a from logs union all select b from other limit 10", 0),
+        # What comes out of another query is not looked at.
+        ("select * from (select * from logs limit 10) t", 0),
+        ("select 1", 0),
+    ],
+)
+def test_how_many_rows_a_query_gives(sql: str, most: int) -> None:
+    found = read_query(sql)
+    assert found is not None
+    assert found.most_rows == most
+
+
+@pytest.mark.parametrize(
+    ("sql", "memory_limit", "problem"),
+    [
+        ("select message from kubernetes", "2Gi", "queries rows of kubernetes without a limit"),
+        ("select message from kubernetes limit 1000", "2Gi", ""),
+        ("select * from kubernetes limit 60000", "2Gi", "queries up to 60,000 whole rows"),
+        ("select * from kubernetes limit 60000", "4Gi", ""),
+    ],
+)
+def test_rows_of_a_dashboard(root: Path, sql: str, memory_limit: str, problem: str) -> None:
+    path = board(root, labelled(dashboard(sql)))
+    settings = replace(DOCUMENTED, parseable=replace(DOCUMENTED.parseable, memory_limit=memory_limit))
+    (one, *_) = answers(queries_have_limits, Model(workspace_of(root, settings), Stage.BUILT))
+    assert one.status is (Status.FAIL if problem else Status.PASS)
+    assert problem in one.evidence
+    if problem:
+        assert one.place.startswith(f"{path}:")
+        assert "limit 1000" in one.remedy
+
+
+def test_rows_of_a_dashboard_of_others_are_a_note(root: Path) -> None:
+    board(root, labelled(dashboard("select message from kubernetes")), f"{APPS}/grafana/app")
+    (one, *_) = answers(queries_have_limits, Model(workspace_of(root), Stage.BUILT))
+    assert one.status is Status.NOTE
 
 
 def asked(root: Path, *, whole: bool = False) -> list[Outcome]:
