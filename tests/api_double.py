@@ -196,6 +196,9 @@ class Cluster:
         where = namespace if KINDS[kind][3] else ""
         if asked["sub"] == "log":
             return self._log(namespace, name, request.query)
+        if request.method == "POST" and not name:
+            self.put(json.loads(body))
+            return _ok(self._objects[kind, where, json.loads(body)["metadata"]["name"]])._replace(status=201)
         if name:
             return self._one(kind, where, name, request.method, body)
         if "watch" in request.query:

@@ -11,6 +11,7 @@ _LONGEST = 300  # characters of somebody else's text in one line of ours
 # A line of a log, as kubectl writes it about each failed request.
 _LOGGED = re.compile(r"[EWIF]\d{4} \d\d:")
 _NO_CREDENTIALS = "the kubeconfig gave no credentials"
+_NETWORK = "check the network, the VPN, and the address in the kubeconfig"
 _LOGIN = "log in, then try: kubectl auth whoami"
 
 
@@ -89,6 +90,33 @@ def not_started(server: str, said: str) -> ClusterError:
     return ClusterError(f"kubectl cannot go to {server}: {last}", "correct the kubeconfig")
 
 
+# What kubectl says in its last line, and the error and the hint that it stands for.
+_ENDINGS: tuple[tuple[str, type[ClusterError], str], ...] = (
+    (r"Error from server \(NotFound\): (.*)", NotFoundError, "see what the push made there"),
+    (
+        r"Error from server \(Forbidden\): (?:error when creating \"STDIN\": )?(.*)",
+        ForbiddenError,
+        "see what you may: kubectl auth can-i --list",
+    ),
+    (r".*must be logged in.*", UnauthorizedError, _LOGIN),
+    (r".*connection to the server .* was refused.*", UnreachableError, _NETWORK),
+    (
+        r".*(?:no such host|i/o timeout|no route to host|context deadline exceeded).*",
+        UnreachableError,
+        _NETWORK,
+    ),
+)
+
+
+def ended(said: str, what: str) -> ClusterError:
+    """The error of a kubectl that did ``what`` (a sentence's subject) and ended with ``said``."""
+    last = _line(said.strip().rpartition("\n")[2])
+    for pattern, kind, hint in _ENDINGS:
+        if found := re.fullmatch(pattern, last):
+            return kind(f"{what}: {(found.groups() or (last,))[0].removeprefix('error: ')}", hint)
+    return ClusterError(f"{what}: {last.removeprefix('error: ') or 'kubectl ended without a word'}")
+
+
 def not_reached(server: str, text: str, said: str = "") -> ClusterError:
     """The error behind a text with which kubectl tells that it got no answer."""
     if "getting credentials" in text or "exec plugin" in text:
@@ -105,7 +133,7 @@ def not_reached(server: str, text: str, said: str = "") -> ClusterError:
         )
     return UnreachableError(
         f"{server} cannot be reached: {_reason(text)}",
-        "check the network, the VPN, and the address in the kubeconfig",
+        _NETWORK,
     )
 
 

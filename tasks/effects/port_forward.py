@@ -10,27 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.effects import shell
-from tasks.effects.api_errors import (
-    ClusterError,
-    ForbiddenError,
-    NotFoundError,
-    UnauthorizedError,
-    UnreachableError,
-)
+from tasks.effects.api_errors import ClusterError, ForbiddenError, UnreachableError, ended
 from tasks.effects.kubeconfig import ENVIRONMENT, MISSING, withheld
 
 SECONDS = 20.0  # until it is ready
 _POD_SECONDS = 5  # that a pod has to begin to run
 
 _READY = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) -> \d+")
-_REFUSED = re.compile(r"Error from server \((\w+)\): (.*)")
-# What kubectl says, and the error and the hint that it stands for.
-_WORDS = (
-    ("logged in", UnauthorizedError, "log in, then try: kubectl auth whoami"),
-    ("was refused", UnreachableError, "check the network, the VPN, and the address in the kubeconfig"),
-    ("timed out waiting", ClusterError, "no pod of it runs: kubectl get pods -n {namespace}"),
-    ("pod is not running", ClusterError, "see why: kubectl get pods -n {namespace}"),
-)
+# Why it can end that is about pods.
+_PODS = ("timed out waiting", "pod is not running")
 
 
 class Target(NamedTuple):
@@ -119,20 +107,15 @@ def _port(companion: shell.Companion, target: Target) -> int:
                 return int(found[1])
     except shell.EndlessError:
         hint = f"try it: kubectl port-forward -n {target.namespace} {target.object} :{target.port}"
-        raise ClusterError(f"{target} was not forwarded within {SECONDS:g} s", hint) from None
+        raise UnreachableError(f"{target} was not forwarded within {SECONDS:g} s", hint) from None
     raise _failure(companion.said, target)
 
 
 def _failure(said: str, target: Target) -> ClusterError:
-    """The error of a kubectl that ended; its last line tells."""
-    last = said.rpartition("\n")[2].removeprefix("error: ")
-    told = f"{target} cannot be reached: {last or 'kubectl ended without a word'}"
-    if found := _REFUSED.match(last):
-        if found[1] == "NotFound":
-            return NotFoundError(f"{target} cannot be reached: {found[2]}", "see what the push made there")
-        if found[1] == "Forbidden":
-            return ForbiddenError(found[2], "grant get and create of pods/portforward in that namespace")
-    for words, kind, hint in _WORDS:
-        if words in last:
-            return kind(told, hint.format(namespace=target.namespace))
-    return ClusterError(told, f"kubectl get pods -n {target.namespace}")
+    """The error of a kubectl that ended."""
+    error = ended(said, f"{target} cannot be reached")
+    if isinstance(error, ForbiddenError):
+        return ForbiddenError(error.summary, "grant get and create of pods/portforward in that namespace")
+    if any(words in said for words in _PODS) or not error.hint:
+        return ClusterError(error.summary, f"see the pods: kubectl get pods -n {target.namespace}")
+    return error

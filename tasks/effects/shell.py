@@ -89,12 +89,13 @@ def run(
     missing_hint: str = "",
     seconds: float | None = None,
     memory: int | None = None,
+    at_end: bool = False,
 ) -> Result:
     """Run ``argv`` to its end in ``cwd`` and return how it ended, whatever its exit code.
 
     It does not get the variables that are ``withheld`` from it; ``environment`` adds variables, or takes away
     those that are None. After ``seconds`` it is killed, and more than ``memory`` bytes it does not get (macOS
-    does not keep to that).
+    does not keep to that). ``at_end`` says that it cleans up, and is not to be ended by an earlier interrupt.
 
     Raises:
         UnavailableError: the program is not installed, or cannot be run; ``missing_hint`` says how to get it.
@@ -130,7 +131,7 @@ def run(
     except (sh.ForkException, OSError):
         raise UnavailableError(f"{program} cannot be run", missing_hint) from None
     try:
-        if interrupts.is_ending():
+        if interrupts.is_ending() and not at_end:
             # Started by a thread that did not know yet.
             _end(process.pid, ending)
         process.wait()

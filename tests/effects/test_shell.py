@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pyrage import x25519
 
+from tasks.core import interrupts
 from tasks.core.errors import RefusedError
 from tasks.effects import shell
 from tasks.effects.git import Git
@@ -249,3 +250,10 @@ def _wait_for_the_end_of(pid: int) -> None:
     for _ in range(100):
         os.kill(pid, 0)
         time.sleep(0.02)
+
+
+def test_what_cleans_up_runs_after_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts._State, "is_ending", True)
+    script = ("sh", "-c", "sleep 0.2; echo done")
+    assert shell.run(script, cwd=tmp_path, at_end=True).text == "done"
+    assert shell.run(script, cwd=tmp_path).code < 0
