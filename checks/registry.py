@@ -17,6 +17,10 @@ from checks import (
     kubernetes,
     limits,
     live,
+    live_arrivals,
+    live_grafana,
+    live_metrics,
+    live_parseable,
     parseable,
     queries,
     references,
@@ -82,6 +86,7 @@ _CHECKS = (
         "WHEN Parseable starts, it SHALL connect to S3 endpoint https://s3.68cc.io with force_path_style=true",
         _RENDERED,
         parseable.connects_to_s3,
+        live_parseable.reaches_s3,
     ),
     Check(
         "DoD-003-03",
@@ -94,6 +99,7 @@ _CHECKS = (
         "WHEN retention is applied, system SHALL delete logs older than 30 days",
         _WRITTEN,
         bucket.retention_applies,
+        live_parseable.deletes_in_time,
     ),
     Check(
         "DoD-004-01",
@@ -113,18 +119,21 @@ _CHECKS = (
         "WHEN Parseable pod starts, it SHALL successfully authenticate to S3 using secret values",
         _RENDERED,
         parseable.gets_credentials,
+        live_parseable.is_authenticated,
     ),
     Check(
         "DoD-005-01",
         "WHEN ServiceMonitor is created, Prometheus SHALL discover Parseable metrics endpoint",
         _RENDERED,
         parseable.metrics_are_discovered,
+        live_metrics.is_scraped,
     ),
     Check(
         "DoD-005-02",
         "WHEN metrics are scraped, system SHALL expose query latency and ingestion rate",
         _WRITTEN,
         parseable.metrics_show_ingestion,
+        live_metrics.has_figures,
     ),
     Check(
         "DoD-006-01",
@@ -155,18 +164,21 @@ _CHECKS = (
         "WHEN Vector processes logs, it SHALL collect from all pods via Kubernetes API",
         _WRITTEN,
         vector.all_pods_are_collected,
+        live_arrivals.come_from_everywhere,
     ),
     Check(
         "DoD-008-02",
         "WHEN logs are enriched, system SHALL add namespace, pod_name, container_name, node_name metadata",
         _WRITTEN,
         vector.metadata_is_added,
+        live_arrivals.have_columns,
     ),
     Check(
         "DoD-008-03",
         "WHEN sending to Parseable, Vector SHALL use HTTP POST with JSON encoding and 1GB disk buffer",
         _WRITTEN,
         vector.sink_posts_to_parseable,
+        live_arrivals.come_now,
     ),
     Check(
         "DoD-009-01",
@@ -191,18 +203,21 @@ _CHECKS = (
         "WHEN Grafana starts, it SHALL download and install parseable-parseable-datasource plugin",
         _WRITTEN,
         grafana.plugin_is_installed,
+        live_grafana.has_plugin,
     ),
     Check(
         "DoD-010-02",
         "WHEN datasource is configured, Grafana SHALL connect to http://parseable.monitoring.svc.cluster.local:8000",
         _WRITTEN,
         grafana.datasource_connects,
+        live_grafana.reaches_parseable,
     ),
     Check(
         "DoD-010-03",
         "WHEN user queries logs, Grafana SHALL return results within 5 seconds for last 15 minutes",
         _WRITTEN,
         grafana.queries_are_fast,
+        live_grafana.answers_fast,
     ),
     Check(
         "DoD-011-01",
@@ -223,12 +238,14 @@ _CHECKS = (
         "WHEN logs are queried in Grafana, system SHALL return recent logs from all namespaces",
         _WRITTEN,
         flux.logs_are_found,
+        live_grafana.finds_all_namespaces,
     ),
     Check(
         "DoD-011-04",
         "WHEN integration is verified, Vector SHALL be ingesting logs to Parseable at >1000 events/sec",
         _WRITTEN,
         flux.ingestion_is_fast,
+        live_arrivals.are_fast,
     ),
     Check(
         "documents",
@@ -268,7 +285,11 @@ _CHECKS = (
     Check("storage", "every StorageClass exists", _RENDERED, references.storage_classes_exist),
     Check("urls", "every URL inside the cluster leads to a port", _RENDERED, addresses.urls_lead_somewhere),
     Check(
-        "login", "Parseable's login is not the default", _RENDERED, of_ours(parseable.login_is_not_default)
+        "login",
+        "Parseable's login is not the default",
+        _RENDERED,
+        of_ours(parseable.login_is_not_default),
+        of_ours(live_parseable.takes_its_login),
     ),
     Check(
         "pipeline",

@@ -12,6 +12,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from tasks.configuration import is_dry, load, say_loading_errors_plainly
+from tasks.configuration import load as load_settings  # where a flag is called load
 from tasks.core.catalogue import CATALOGUE, TaskSpec
 from tasks.core.errors import SettingsError
 from tasks.core.graph import ancestors
@@ -274,7 +275,12 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
         "online": "also ask the registries of the images, and for the plugin",
         "unproved": _RUN["unproved"],
         "whole-repo": "build and render all apps, and count the faults in them",
+        "read-logins": "read the logins of Parseable and Grafana from the cluster, to ask them",
+        "load": "write a load and look for it: lines a second and seconds, as in 1200,60 (the default)",
+        "fix": "set Parseable's retention, if it is another one",
+        "yes": _RUN["yes"],
     },
+    optional=["load"],
     auto_shortflags=False,
 )
 def verify(
@@ -291,22 +297,31 @@ def verify(
     online: bool = False,
     unproved: bool = False,
     whole_repo: bool = False,
+    read_logins: bool = False,
+    load: str | bool | None = None,
+    fix: bool = False,
+    yes: bool = False,
     json: bool = False,
 ) -> None:
     """Check the Definition of Done and what must hold between documents, with evidence."""
     with reported(as_json=json):
-        found = load(context, repo, cluster)
+        found = load_settings(context, repo, cluster)
         from tasks import commands
+        from tasks.live.load import asked as load_asked
         from tasks.verifying.answers import Questions
+        from tasks.verifying.trial import Trial
         from tasks.workspace import Permissions
 
+        wanted = load_asked("" if load is True else str(load)) if load else None
+        trial = Trial(wanted, fix=fix, yes=yes, is_dry=is_dry(context))
         asked = Questions(only, task, stage, format, strict, whole_repo, wait)
         options = commands.Options(
             as_json=json,
             permissions=Permissions(unproved=unproved),
             network=commands.network(offline=offline, online=online),
+            may_read_logins=read_logins or not trial.is_empty,
         )
-        commands.verify(found, options, asked, probe=not is_dry(context))
+        commands.verify(found, options, asked, trial, probe=not is_dry(context))
 
 
 @task(

@@ -43,6 +43,7 @@ from tasks.steps import STEPS
 from tasks.subjects import message
 from tasks.upgrade import planned as upgrading
 from tasks.verifying import answers
+from tasks.verifying.trial import NO_TRIAL, Trial
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
 CHANGES_PLANNED = 5
@@ -56,6 +57,7 @@ class Options:
     as_json: bool = False
     permissions: Permissions = NOTHING_SPECIAL
     network: Network = Network.OFFLINE
+    may_read_logins: bool = False
 
 
 def network(*, offline: bool, online: bool) -> Network:
@@ -227,15 +229,27 @@ def status(settings: Settings, options: Options) -> None:
         console.show_status(plans, verdicts)
 
 
-def verify(settings: Settings, options: Options, asked: answers.Questions, *, probe: bool = True) -> None:
+def verify(
+    settings: Settings,
+    options: Options,
+    asked: answers.Questions,
+    trial: Trial = NO_TRIAL,
+    *,
+    probe: bool = True,
+) -> None:
     """Answer the Definition of Done and the links between documents, or one item or task of them.
 
-    ``probe`` says whether an object may be written to the bucket, and deleted again.
+    ``trial`` is what is to be done in the cluster before; ``probe`` says whether an object may be written to
+    the bucket, and deleted again.
 
     Raises:
         PlaybookError: see ``tasks.verifying.answers.verify``.
     """
-    answers.verify(_workspace(settings, options, probe=probe), asked, as_json=options.as_json)
+    workspace = _workspace(settings, options, probe=probe)
+    try:
+        answers.verify(workspace, asked, trial, as_json=options.as_json)
+    finally:
+        workspace.close()
 
 
 def graph(*, as_mermaid: bool, as_json: bool) -> None:
@@ -344,6 +358,7 @@ def _workspace(
         probe=probe,
         network=options.network,
         ask=getpass.getpass if ask and _is_answered() else None,
+        may_read_logins=options.may_read_logins,
     )
 
 

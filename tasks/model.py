@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import PlaybookError, RefusedError, SettingsError, UnavailableError
 from tasks.core.outcomes import Cause, Outcome, unknown
@@ -29,6 +29,7 @@ from tasks.kube.keys import group_of, key_of
 from tasks.kube.pods import Pod, pods_of
 from tasks.kube.resources import Gap, Resource, Resources
 from tasks.kube.shapes import shaped
+from tasks.live.deployed import Deployed
 from tasks.live.live import Live
 from tasks.live.wanting import wanted_of
 from tasks.subjects.apps import KS, App
@@ -38,6 +39,9 @@ from tasks.subjects.manifests import APPS
 from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, load_documents, mapping, merged
 from tasks.yaml.marks import line_of, line_with
+
+if TYPE_CHECKING:
+    from tasks.live.load import Report
 
 # What writes the release of each app.
 TASKS = {"parseable": "task-003", "vector": "task-009"}
@@ -76,16 +80,21 @@ class Model:
 
     ``settings``, ``layout`` and ``workspace`` are what it is made from; the S3 server and the network are
     reached through the workspace. ``whole_repository`` says that all apps of others are built and rendered,
-    and their faults count.
+    and their faults count. ``load`` is what came of a load of lines, where one was written.
     """
 
     def __init__(
-        self, workspace: Workspace, stage: Stage = Stage.RENDERED, *, whole_repository: bool = False
+        self,
+        workspace: Workspace,
+        stage: Stage = Stage.RENDERED,
+        *,
+        whole_repository: bool = False,
     ) -> None:
         self.workspace = workspace
         self.whole_repository = whole_repository
         self.settings = workspace.settings
         self.stage = stage
+        self.load: Report | None = None
 
     @property
     def layout(self) -> Layout:
@@ -534,6 +543,21 @@ class Model:
             workspace.kubectl,
             wanted_of(workspace.repository.git, self.settings.gitops.remote, self.cluster, ours),
         )
+
+    @cached_property
+    def _deployed(self) -> Deployed:
+        return Deployed(self.workspace)
+
+    @property
+    def deployed(self) -> Deployed:
+        """The deployed services.
+
+        Raises:
+            AnsweredError: the running cluster is not to be asked.
+        """
+        if self.stage < Stage.LIVE:
+            raise AnsweredError(_not_asked("the running cluster"))
+        return self._deployed
 
     def mentioned(self, kind: str, name: str) -> str | None:
         """A file of the repository, built or not, that defines an object of this kind and name."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tasks.core.settings import Settings
     from tasks.effects.helm import Helm
     from tasks.effects.kubectl import Kubectl
+    from tasks.effects.port_forward import Forwards
     from tasks.effects.repository import Repository
     from tasks.effects.s3 import Bucket, BucketFacts
     from tasks.effects.sops import Sops
@@ -61,7 +62,7 @@ class Workspace:
 
     ``probe`` says whether checks may write (and delete) a probe object in the bucket; ``ask`` reads a
     credential from the user without showing it, None where there is nobody to ask; ``network`` is how far
-    checks may go.
+    checks may go; ``may_read_logins`` says that they may read the cluster's Secrets with logins.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Workspace:
         probe: bool = False,
         ask: Callable[[str], str] | None = None,
         network: Network = Network.OFFLINE,
+        may_read_logins: bool = False,
     ) -> None:
         self.settings = settings
         self.repository = repository
@@ -80,6 +82,7 @@ class Workspace:
         self.probe = probe
         self._ask = ask
         self.network = network
+        self.may_read_logins = may_read_logins
 
     @cached_property
     def layout(self) -> Layout:
@@ -166,6 +169,19 @@ class Workspace:
         kubeconfig = str(expanded(given.kubeconfig)) if given.kubeconfig else None
         return Kubectl(kubeconfig=kubeconfig, context=given.context)
 
+    @cached_property
+    def forwards(self) -> Forwards:
+        """The ports that lead to pods of the running cluster."""
+        from tasks.effects.port_forward import Forwards
+
+        return Forwards(self.kubectl.arguments)
+
+    def close(self) -> None:
+        """End what runs beside us for the doors to the cluster."""
+        for door in ("forwards", "kubectl"):
+            if door in self.__dict__:
+                self.__dict__[door].close()
+
     def with_repository(self, repository: Repository) -> Workspace:
         """The same workspace around another repository, with the doors that are open already."""
         other = Workspace(
@@ -174,8 +190,9 @@ class Workspace:
             permissions=self.permissions,
             probe=self.probe,
             network=self.network,
+            may_read_logins=self.may_read_logins,
         )
-        for door in ("found_credentials", "bucket", "kubectl"):
+        for door in ("found_credentials", "bucket", "kubectl", "forwards"):
             if door in self.__dict__:
                 other.__dict__[door] = self.__dict__[door]
         with suppress(PlaybookError):  # without a home: told to whoever asks for a chart

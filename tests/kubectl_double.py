@@ -95,7 +95,12 @@ class KubectlDouble:
 @pytest.fixture
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KubectlDouble:
     """The program, on PATH before the real one."""
-    folder = tmp_path / "kubectl-double"
+    return put(tmp_path, monkeypatch)
+
+
+def put(where: Path, monkeypatch: pytest.MonkeyPatch) -> KubectlDouble:
+    """Put the program into a folder below ``where``, on PATH before the real one."""
+    folder = where / "kubectl-double"
     folder.mkdir()
     real = shutil.which("kubectl") or "/nonexistent/kubectl"
     program = folder / "kubectl"

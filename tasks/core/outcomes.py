@@ -81,9 +81,9 @@ def failed(evidence: str, consequence: str, remedy: str, place: str = "") -> Out
     return Outcome(Status.FAIL, evidence, consequence, remedy, place)
 
 
-def failing(evidence: str, remedy: str) -> Outcome:
+def failing(evidence: str, remedy: str, *, consequence: str = "") -> Outcome:
     """Answer that the item does not hold in the running cluster."""
-    return Outcome(Status.FAIL, evidence, remedy=remedy, cause=Cause.CLUSTER)
+    return Outcome(Status.FAIL, evidence, consequence, remedy, cause=Cause.CLUSTER)
 
 
 def unknown(evidence: str, cause: Cause, remedy: str = "", place: str = "") -> Outcome:

@@ -239,10 +239,14 @@ class Charts:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The running cluster that is asked: None is what kubectl finds."""
+    """The running cluster that is asked: None is what kubectl finds.
+
+    ``load_image`` has awk, which writes the lines of `verify --load`.
+    """
 
     kubeconfig: str | None = _setting(None, _Form(r"[^\x00-\x1f]+", "the path of a file"))
     context: str | None = _setting(None, _Form(r"[^\s-]\S*", "the name of a context"))
+    load_image: str = _setting("busybox:1.37.0", _WORD)
 
 
 @dataclass(frozen=True)

@@ -226,6 +226,14 @@ class Bucket:
             return False
         return found.get("Status") in ("Enabled", "Suspended")
 
+    def has_objects(self, prefix: str) -> bool:
+        """Whether there is an object whose name begins with ``prefix``."""
+        found = self._ask(
+            s3_errors.LIST,
+            lambda s3: s3.list_objects_v2(Bucket=self.settings.bucket, Prefix=prefix, MaxKeys=1),
+        )
+        return bool(found.get("Contents"))
+
     def put_rules(self, rules: Sequence[LifecycleRule]) -> None:
         """Replace the whole lifecycle configuration by ``rules``."""
         self._lifecycle = document(rules).encode()

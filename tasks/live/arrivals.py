@@ -23,6 +23,7 @@ _REPEATED = (
 _LOADED = (
     "select count(p_timestamp) as found, count(distinct message) as lines, "
     "date_part('epoch', max(p_timestamp)) - date_part('epoch', min(p_timestamp)) as took, "
+    "date_part('epoch', max(timestamp)) as newest, "
     "approx_percentile_cont({delay}, 0.95) as delay, max({delay}) as longest "
     "from {stream} where message like '{nonce} %'"
 ).replace("{delay}", "date_part('epoch', p_timestamp) - date_part('epoch', timestamp)")
@@ -70,7 +71,8 @@ class Loaded:
     """What is found of the lines of one load.
 
     ``lines`` are different ones, ``seconds`` is from the first row taken to the last, ``delay`` the 95th
-    percentile and ``longest`` the longest time from the runtime's to Parseable's.
+    percentile and ``longest`` the longest time from the runtime's to Parseable's; ``age`` are the seconds
+    since the newest line was written, in the server's time.
     """
 
     rows: int = 0
@@ -78,6 +80,7 @@ class Loaded:
     seconds: float = 0.0
     delay: float = 0.0
     longest: float = 0.0
+    age: float = 0.0
 
 
 def by_namespace(parseable: Parseable, minutes: int) -> Arrivals:
@@ -122,4 +125,5 @@ def loaded(parseable: Parseable, nonce: str, minutes: int) -> Loaded:
         float(row.get("took") or 0),
         float(row.get("delay") or 0),
         float(row.get("longest") or 0),
+        max(found.at.timestamp() - float(row["newest"]), 0.0) if row.get("newest") else 0.0,
     )

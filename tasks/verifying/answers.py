@@ -13,6 +13,7 @@ from tasks.core.reporting import already_reported
 from tasks.effects import pager
 from tasks.effects.kubectl import ClusterError, NoContextError
 from tasks.model import AnsweredError, Model, Stage
+from tasks.verifying.trial import Trial, carry_out
 from tasks.verifying.waiting import seconds_of, wait
 from tasks.workspace import Network, Workspace
 
@@ -41,8 +42,10 @@ class Questions:
     wait: str = ""
 
 
-def verify(workspace: Workspace, asked: Questions, *, as_json: bool) -> None:
+def verify(workspace: Workspace, asked: Questions, trial: Trial, *, as_json: bool) -> None:
     """Answer the Definition of Done and the links between documents, or one item or task of them.
+
+    What ``trial`` asks for is done in the cluster before, unless something that is waited for has not come.
 
     Raises:
         SettingsError: there is no such item, task, stage or form.
@@ -59,12 +62,17 @@ def verify(workspace: Workspace, asked: Questions, *, as_json: bool) -> None:
     if asked.form not in forms:
         raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
     checks = chosen_checks(asked.only, asked.task)
-    model = Model(workspace, _stage(asked.stage, workspace), whole_repository=asked.whole_repository)
+    stage = _stage(asked.stage, workspace)
     if is_live:
         checks = [check for check in checks if check.live is not None]
         if not checks:
             raise SettingsError("the running cluster answers none of these", "leave --stage out")
+    if not trial.is_empty and stage < Stage.LIVE:
+        raise SettingsError("there is no running cluster to change", "set cluster.context, or leave it out")
+    model = Model(workspace, stage, whole_repository=asked.whole_repository)
     late = _waited(asked, model) if asked.wait else None
+    if late is None:
+        model.load = carry_out(workspace, trial)
     verdicts = judge_live(checks, model) if is_live else judge(checks, model)
     if as_json:
         console.write_json({"checks": [verdict_data(verdict) for verdict in verdicts]})

@@ -138,6 +138,13 @@ def test_the_probe_leaves_nothing(storage: Storage, bucket_name: str) -> None:
     assert bucket._client.list_objects_v2(Bucket=bucket_name)["KeyCount"] == 0
 
 
+def test_whether_there_are_objects_below_a_prefix(storage: Storage, bucket_name: str) -> None:
+    bucket = storage.bucket(bucket_name)
+    bucket.create()
+    bucket._client.put_object(Bucket=bucket_name, Key="kubernetes/date=2026-01-01/x", Body=b"x")
+    assert (bucket.has_objects("kubernetes/"), bucket.has_objects("other/")) == (True, False)
+
+
 def _probing(on_get: Reply, on_delete: Reply = Reply(204)) -> Callable[[Request], Reply]:  # noqa: B008
     return lambda request: {"PUT": Reply(200), "GET": on_get, "DELETE": on_delete}[request.method]
 

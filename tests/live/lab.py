@@ -85,6 +85,7 @@ class Lab:
     door: Kubectl
     forwards: Forwards
     requests: dict[str, list[registry_double.Request]] = field(default_factory=dict)
+    parseable_url: str = ""
 
     def services(self, *, may_read_logins: bool = True) -> Services:
         """The services, as a run would ask them."""
@@ -98,6 +99,7 @@ def running(kubectl: KubectlDouble, folder: Path) -> Iterator[Lab]:
     prometheus = PrometheusDouble()
     front = GrafanaDouble(parseable, password=ADMIN, login=LOGIN.header)
     requests: dict[str, list[registry_double.Request]] = {}
+    urls: dict[str, str] = {}
     with ExitStack() as stack:
         cluster = stack.enter_context(api_double.serving(Cluster()))
         doubles: dict[str, Callable[[registry_double.Request], registry_double.Reply]]
@@ -105,7 +107,7 @@ def running(kubectl: KubectlDouble, folder: Path) -> Iterator[Lab]:
         for name, double in doubles.items():
             server = stack.enter_context(registry_double.serving(double))
             kubectl.forward(FORWARDS[name], server.url)
-            requests[name] = server.requests
+            requests[name], urls[name] = server.requests, server.url
         cluster.put(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}},
             secret("parseable-s3-secret", username="logs", password=PASSWORD),
@@ -121,4 +123,5 @@ def running(kubectl: KubectlDouble, folder: Path) -> Iterator[Lab]:
         door = stack.enter_context(Kubectl(kubeconfig=str(file), context=None))
         forwards = Forwards(door.arguments)
         stack.callback(forwards.close)
-        yield Lab(cluster, parseable, prometheus, front, kubectl, file, door, forwards, requests)
+        doors = (kubectl, file, door, forwards)
+        yield Lab(cluster, parseable, prometheus, front, *doors, requests, urls["parseable"])
