@@ -39,6 +39,7 @@ OTHER = Settings(
         retention_days=8,
         ca_config_map="own-authority",
     ),
+    secret=SecretSettings(rotation="guarded"),
     parseable=Parseable(
         name="own-parseable",
         chart_repository="https://parseable.example.com",

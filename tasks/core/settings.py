@@ -138,9 +138,14 @@ class VersionsSettings:
 
 @dataclass(frozen=True)
 class SecretSettings:
-    """Who gives Parseable's Secret: the playbook, encrypted (``sops``), or somebody else (``existing``)."""
+    """Who gives Parseable's Secret: the playbook, encrypted (``sops``), or somebody else (``existing``).
+
+    ``rotation`` is how Vector changes to a new login: ``together`` with Parseable, or ``guarded`` by a
+    Service that leads to no server with another one.
+    """
 
     manage: str = _setting("sops", _Form("sops|existing", "sops or existing"))
+    rotation: str = _setting("together", _Form("together|guarded", "together or guarded"))
 
 
 @dataclass(frozen=True)

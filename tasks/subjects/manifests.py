@@ -28,6 +28,7 @@ from tasks.subjects.parseable import (
     LOGIN_LABEL,
     PARSEABLE,
     SECRET,
+    guarded_revision,
     has_budget,
     has_data_source,
     login_revision,
@@ -253,12 +254,15 @@ def _login_in(release: str) -> str | None:
 
 def _login(workspace: Workspace, found: str | None) -> dict[str, Value | Absent]:
     """What makes the pods of both apps anew when the Secret, of revision ``found``, changes."""
+    is_guarded = guarded_revision(workspace) is not None
     return {
         "login_labels": ABSENT if found is None else {"labels": {LOGIN_LABEL: found}},
         "login_annotations": ABSENT if found is None else {"annotations": {LOGIN_LABEL: found}},
         "login_revision": ABSENT if found is None else found,
         "login_service": login_service(workspace),
-        "login_service_entry": ABSENT if found is None else f"./{posixpath.basename(LOGIN_SERVICE)}",
+        "login_service_entry": f"./{posixpath.basename(LOGIN_SERVICE)}" if is_guarded else ABSENT,
+        # An agent loses what it sends to a server with another login; behind its own Service it waits.
+        "vector_max_unavailable": "50%" if is_guarded else "100%",
         "senders_url": senders_url(workspace),
     }
 

@@ -186,9 +186,14 @@ def login_revision(workspace: Workspace) -> str | None:
     return revision(workspace.repository.text(PARSEABLE.path(workspace, SECRET)))
 
 
+def guarded_revision(workspace: Workspace) -> str | None:
+    """The revision of the Secret without which Vector reaches no server; None where it reaches all."""
+    return login_revision(workspace) if workspace.settings.secret.rotation == "guarded" else None
+
+
 def login_service(workspace: Workspace) -> str:
-    """The Service that leads to the servers with the login of the Secret as it is, and to no others."""
-    name, found = workspace.settings.parseable.name, login_revision(workspace)
+    """The Service that Vector sends to; a guarded one leads to servers with the login of the Secret alone."""
+    name, found = workspace.settings.parseable.name, guarded_revision(workspace)
     if found is None:
         return versions.mode_of(workspace.settings).ingest
     # The API server takes 63 characters.
@@ -196,7 +201,7 @@ def login_service(workspace: Workspace) -> str:
 
 
 def senders_url(workspace: Workspace) -> str:
-    """The URL of Parseable for those that send logs: by the Service of the login, where there is one."""
+    """The URL of Parseable for those that send logs: by the Service of the login, where that is wanted."""
     return _url(workspace, login_service(workspace))
 
 

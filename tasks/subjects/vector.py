@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tasks.core.settings import Vector
 from tasks.subjects.apps import APP_FOLDER, CHART_SOURCE, KS, KUSTOMIZATION, RELEASE, App
-from tasks.subjects.parseable import login_revision
+from tasks.subjects.parseable import guarded_revision
 from tasks.yaml.documents import load_documents, mapping
 
 RBAC: Final = f"{APP_FOLDER}rbac.yaml"
@@ -20,7 +20,7 @@ VECTOR = App(
     (KS, KUSTOMIZATION, CHART_SOURCE, RBAC, CONFIG_MAP, LOGIN_SERVICE, RELEASE),
     settings=lambda settings: settings.vector,
     charts=lambda layout: layout.vector_charts,
-    only_if={LOGIN_SERVICE: lambda workspace: login_revision(workspace) is not None},
+    only_if={LOGIN_SERVICE: lambda workspace: guarded_revision(workspace) is not None},
 )
 
 # The type of the source that reads the logs of pods, and what it watches:

@@ -20,7 +20,7 @@ def test_the_demo(tmp_path: Path) -> None:
     try:
         first = invoke("demo", "--path", str(sandbox))
         assert first.returncode == 0, first.stderr
-        assert "11/11 done, 24 changes" in first.stdout
+        assert "11/11 done, 23 changes" in first.stdout
         assert "Progress 11/11" in first.stdout
         assert "feat(monitoring): deploy Parseable log aggregation with Vector" in first.stdout
         assert f"-f {sandbox}/settings.yaml status" in first.stdout

@@ -23,8 +23,8 @@ def test_first_and_second_run(play: Playground) -> None:
     first = play.all()
     assert first.code == 0, first.err
     assert first.out.splitlines()[:3] == [
-        "11/11 done, 24 changes",
-        "    commit 17 files: feat(monitoring): deploy Parseable log aggregation with Vector",
+        "11/11 done, 23 changes",
+        "    commit 16 files: feat(monitoring): deploy Parseable log aggregation with Vector",
         "    push main to origin/main",
     ]
     login = f"""sops decrypt --extract '["stringData"]["password"]' {SECRET}"""
@@ -568,7 +568,7 @@ def test_json_is_all_there_is_on_stdout(play: Playground) -> None:
     first = play.all("--json").data
     assert first["progress"] == "Progress 11/11"
     assert [task["state"] for task in first["tasks"]] == ["done"] * 11
-    assert sum(len(task["changes"]) for task in first["tasks"]) == 24
+    assert sum(len(task["changes"]) for task in first["tasks"]) == 23
     assert sum(len(task["checks"]) for task in first["tasks"]) == 32
 
 
