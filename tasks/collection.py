@@ -376,6 +376,26 @@ def archive(
     _end(code)
 
 
+@task(help={key: _RUN[key] for key in ("repo", "cluster", "yes", "no-push", "json")}, auto_shortflags=False)
+def remove(
+    context: Context,
+    repo: str = "",
+    cluster: str = "",
+    yes: bool = False,
+    no_push: bool = False,
+    json: bool = False,
+) -> None:
+    """Take Parseable and Vector out of the repository in one commit; the bucket and its logs stay."""
+    with reported(as_json=json):
+        found = load(context, repo, cluster)
+        from tasks import commands
+        from tasks.closing import removal
+
+        options = _options(yes=yes, no_push=no_push, force=False, adopt=False, json=json)
+        code = commands.end(found, options, "remove", removal.planned, is_dry=is_dry(context))
+    _end(code)
+
+
 @task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
 def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     """Show which task depends on which."""
@@ -481,6 +501,7 @@ _PLAIN = (
     status,
     verify,
     rollback,
+    remove,
     archive,
     graph,
     settings_schema,

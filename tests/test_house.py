@@ -143,6 +143,7 @@ def test_the_entry_loads_as_invoke_loads_it(monkeypatch: pytest.MonkeyPatch) -> 
         "status",
         "rollback",
         "archive",
+        "remove",
         "graph",
         "settings-schema",
         "init",

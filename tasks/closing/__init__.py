@@ -1,1 +1,1 @@
-"""What ends a rollout: taking it back, and archiving its specification."""
+"""What ends a rollout: taking it back or out, and archiving its specification."""

@@ -213,6 +213,59 @@ class WriteFile(Change):
         write_text(self.root, self.path, self.after)
 
 
+def delete_file(root: Path, path: str) -> None:
+    """Delete the file ``root/path``, and the folders above it that are empty after that.
+
+    Raises:
+        RefusedError: the folder refuses, or ``path`` leads through a symbolic link.
+    """
+    folder, name = _split(path)
+    try:
+        with _opened(root, folder) as where:
+            os.unlink(name, dir_fd=where)
+        for number in range(len(folder), 0, -1):
+            with _opened(root, folder[: number - 1]) as above:
+                os.rmdir(folder[number - 1], dir_fd=above)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+            raise refused_by_system(f"cannot delete {path}", error) from None
+
+
+@dataclass(frozen=True)
+class DeleteFile(Change):
+    """Delete one file of the repository. ``before`` is what the plan saw."""
+
+    root: Path
+    path: str
+    before: str = field(repr=False)
+
+    @property
+    def summary(self) -> str:
+        return f"delete {self.path}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,)
+
+    def results(self) -> Mapping[str, str | None]:
+        return {self.path: None}
+
+    def diff(self) -> str:
+        return unified_diff(self.path, self.before, None)
+
+    def apply(self) -> None:
+        """Delete it.
+
+        Raises:
+            RefusedError: somebody changed the file since the plan was made, or the folder refuses.
+        """
+        if read_text(self.root, self.path) != self.before:
+            raise RefusedError(
+                f"{self.path} was changed since the plan was shown", "run the same command again"
+            )
+        delete_file(self.root, self.path)
+
+
 @dataclass(frozen=True)
 class MakeFolder(Change):
     """Make an empty folder of the repository (git does not see it until there is a file in it)."""

@@ -1,5 +1,6 @@
-"""Edits of other people's YAML as text: ``ensure`` is the door, the other modules are behind it."""
+"""Edits of other people's YAML as text: ``ensure`` and ``without`` are the doors, the others behind them."""
 
 from tasks.yaml.editing.edit import EditRefusedError, Same, YamlValue, ensure
+from tasks.yaml.editing.remove import Gone, without
 
-__all__ = ["EditRefusedError", "Same", "YamlValue", "ensure"]
+__all__ = ["EditRefusedError", "Gone", "Same", "YamlValue", "ensure", "without"]
