@@ -14,12 +14,14 @@ _RULE = re.compile(r"<Rule(?:\s[^>]*)?>.*?</Rule>", re.DOTALL)
 # In a versioned bucket an expiry only hides an object below a delete marker. Its bytes go with its noncurrent
 # version; the marker, once it is alone, goes with the same expiry: S3 takes no ExpiredObjectDeleteMarker
 # beside days, and does its work for rules with days ("Lifecycle configuration elements" in Amazon's guide).
-# What is left of uploads that broke off is in no version.
-_VERSIONED = (
-    "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>"
+_VERSIONED = "<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration>"
+# What is left of uploads that broke off is no object and no version. It is written with the rule and never
+# asked for: MinIO forgets it (internal/bucket/lifecycle/rule.go), and deletes such uploads itself.
+_UPLOADS = (
     "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
     "</AbortIncompleteMultipartUpload>"
 )
+_LOGS = re.compile(r"(?P<stream>[^/]+)/date=")
 # The parts of a rule that say when and to what it applies; every other element is something it does.
 _CONDITIONS = frozenset({"ID", "Status", "Prefix", "Filter"})
 
@@ -129,12 +131,38 @@ def wanted_rules(
 ) -> tuple[LifecycleRule, ...]:
     """Give ``rules`` with the one that expires the logs right; the same rules when it already is.
 
-    Ours to correct, at its place, is a rule with our id. Every other rule stays as it is, also one for the
-    same prefix. In a ``versioned`` bucket ours also deletes what an expiry leaves behind.
+    Ours to correct, at its place, is a rule with our id. One that expires another stream's logs stays, under
+    an id of its own: the stream had that name before, and its logs are still there. Every other rule stays as
+    it is, also one for the same prefix. In a ``versioned`` bucket ours also deletes what an expiry leaves
+    behind.
     """
+    rules = _by_stream(rules, prefix)
     if versioned and not removes_versions(rules, prefix, days):
         return _with_ours(rules, prefix, days, _VERSIONED)
     return _with_ours(rules, prefix, days, "")
+
+
+def _by_stream(rules: Sequence[LifecycleRule], prefix: str) -> tuple[LifecycleRule, ...]:
+    """``rules``, of which ours have the id that goes with their stream; two for one stream are one."""
+    found: dict[str, LifecycleRule] = {}
+    for number, rule in enumerate(rules):
+        logs = _LOGS.fullmatch(rule.prefix)
+        own = f"{RULE_ID}-{logs['stream']}" if logs else ""
+        if rule.id in (RULE_ID, own) and logs and expires_logs(rule, rule.prefix, rule.days or 0):
+            name = RULE_ID if rule.prefix == prefix else own
+            found.setdefault(name, _named(rule, name))
+        else:
+            # An id need not be there, nor be the only one of its kind.
+            found[f"{number}/{rule.id}"] = rule
+    return tuple(found.values())
+
+
+def _named(rule: LifecycleRule, name: str) -> LifecycleRule:
+    if rule.id == name:
+        return rule
+    return parse_rule(
+        re.sub(r"(<ID(?:\s[^>]*)?>)[^<]*(</ID>)", rf"\g<1>{escape(name)}\g<2>", rule.xml, count=1)
+    )
 
 
 def _with_ours(
@@ -151,7 +179,7 @@ def _with_ours(
     )
     if any(rule.id == RULE_ID or (not more and expires_logs(rule, prefix, days)) for rule in wanted):
         return wanted
-    return (*wanted, parse_rule(_log_rule(RULE_ID, prefix, days, older_form, more)))
+    return (*wanted, parse_rule(_log_rule(RULE_ID, prefix, days, older_form, more + _UPLOADS)))
 
 
 def _corrected(rule: LifecycleRule, prefix: str, days: int, older_form: bool, more: str) -> LifecycleRule:
@@ -159,9 +187,9 @@ def _corrected(rule: LifecycleRule, prefix: str, days: int, older_form: bool, mo
     others = "".join(
         ElementTree.tostring(child, encoding="unicode")
         for child in _element(rule.xml)
-        if _tag(child) not in {*_CONDITIONS, "Expiration"} and f"<{_tag(child)}>" not in more
+        if _tag(child) not in {*_CONDITIONS, "Expiration"} and f"<{_tag(child)}>" not in more + _UPLOADS
     )
-    return parse_rule(_log_rule(RULE_ID, prefix, days, older_form, more + others))
+    return parse_rule(_log_rule(RULE_ID, prefix, days, older_form, more + _UPLOADS + others))
 
 
 def _log_rule(rule_id: str, prefix: str, days: int, older_form: bool, others: str = "") -> str:

@@ -76,7 +76,9 @@ def test_the_rule_is_appended_where_there_is_none() -> None:
     (only,) = wanted()
     assert only.xml == (
         "<Rule><Expiration><Days>30</Days></Expiration><ID>parseable-expire-logs</ID>"
-        "<Filter><Prefix>kubernetes/date=</Prefix></Filter><Status>Enabled</Status></Rule>"
+        "<Filter><Prefix>kubernetes/date=</Prefix></Filter><Status>Enabled</Status>"
+        "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation>"
+        "</AbortIncompleteMultipartUpload></Rule>"
     )
     assert wanted(OTHER) == (OTHER, only)
 
@@ -152,12 +154,43 @@ def test_the_logs_of_a_stream_are_its_days() -> None:
     assert log_prefix("app") == "app/date="
 
 
+def test_the_logs_of_a_stream_that_was_renamed_expire_too() -> None:
+    earlier = rule(RULE_ID, prefix("app/date="), EXPIRE_7 + TRANSITION)
+    kept, ours = wanted(earlier)
+    assert (kept.id, kept.prefix, kept.days, kept.actions) == (
+        f"{RULE_ID}-app", "app/date=", 7, ("Expiration", "Transition"),
+    )  # fmt: skip
+    assert (ours.id, ours.prefix) == (RULE_ID, LOGS)
+    # And back again: one rule for each stream.
+    back = wanted_rules((kept, ours), "app/date=", 7)
+    assert [(one.id, one.prefix, one.days) for one in back] == [
+        (RULE_ID, "app/date=", 7), (f"{RULE_ID}-kubernetes", LOGS, 30),
+    ]  # fmt: skip
+    assert wanted_rules(back, "app/date=", 7) == back
+    # Another number of days does not leave the former one beside it.
+    assert [one.days for one in wanted_rules(back, "app/date=", 9)] == [9, 30]
+    assert [one.days for one in wanted_rules((kept, earlier, ours), LOGS, 30)] == [7, 30]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        rule(RULE_ID, prefix("app/date="), "7", "Disabled"),
+        rule(RULE_ID, prefix("app/"), "7"),
+        rule(RULE_ID, prefix("a/b/date="), "7"),
+        rule(RULE_ID, prefix("app/date="), TRANSITION),
+    ],
+)
+def test_what_is_no_rule_of_another_stream_is_corrected(odd: LifecycleRule) -> None:
+    assert [(one.id, one.prefix) for one in wanted(odd)] == [(RULE_ID, LOGS)]
+
+
 RIGHT_OTHER = rule("last", prefix("kubernetes/"), "400", "Disabled")
 
 
 def test_what_else_a_rule_of_ours_does_is_kept() -> None:
     (corrected,) = wanted(rule(RULE_ID, prefix(LOGS), EXPIRE_7 + TRANSITION))
-    assert corrected.actions == ("Expiration", "Transition")
+    assert corrected.actions == ("Expiration", "AbortIncompleteMultipartUpload", "Transition")
     assert TRANSITION in corrected.xml
 
 

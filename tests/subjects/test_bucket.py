@@ -220,6 +220,18 @@ def test_a_rule_from_before_the_versions_is_completed_at_its_place(versioned: Bu
     assert run(versioned) == []
 
 
+def test_the_logs_of_a_former_stream_go_on_expiring(storage: Storage, bucket_name: str) -> None:
+    bucket = storage.bucket(bucket_name)
+    bucket.create()
+    bucket.put_rules([OTHERS[0], rule(RULE_ID, prefix("app/date="), "30")])
+    run(bucket)
+    found = {item.id: (item.prefix, item.days) for item in bucket.rules()}
+    assert found[RULE_ID] == ("kubernetes/date=", 30)
+    assert found[f"{RULE_ID}-app"] == ("app/date=", 30)
+    assert "tmp" in found
+    assert run(bucket) == []
+
+
 class AlwaysVersioned(Minio):
     """Keeps versions of all, and forgets what it does not know of a rule, as Go's decoder lets MinIO do."""
 
