@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from checks.model import Cause, Model, Outcome, passed, unknown
+from checks.model import AnsweredError, Cause, Model, Outcome, passed, unknown
 from tasks.core.outcomes import failing
-from tasks.live.judgement import Judgement, State
+from tasks.live.judgement import Judgement, State, name_of
+from tasks.live.logs import judge_logs
+from tasks.live.nodes import judge_nodes
 from tasks.live.objects import Object
 from tasks.live.secrets import judge_secret
-from tasks.live.workloads import pods_of
+from tasks.live.workloads import pods_of, references_of
+from tasks.model import TASKS
 from tasks.subjects.parseable import LOGIN_VARIABLES, S3_VARIABLES
+from tasks.subjects.vector import VECTOR
 from tasks.yaml.documents import dig, items, mapping
 
 _WAIT = "invoke verify --stage live --wait 10m"
@@ -74,3 +78,60 @@ def _keys_of(pod: Object) -> Iterator[tuple[str, str, str]]:
             reference: Any = mapping(one, "valueFrom", "secretKeyRef")
             if reference and reference.get("optional") is not True:
                 yield namespace, str(reference.get("name")), str(reference.get("key"))
+
+
+def account_is_used(model: Model) -> Iterator[Outcome]:
+    """DoD-007-01: the pods of Vector run with its account."""
+    live = model.live
+    for task, workload in _of_vector(model):
+        pods = pods_of(live.objects, workload)
+        accounts = {str(dig(pod, "spec", "serviceAccountName") or "default") for pod in pods}
+        wrong = sorted(accounts - {model.settings.vector.name})
+        named = f"{len(pods)} pods of {name_of(workload)}"
+        if not pods:
+            yield unknown(f"{name_of(workload)} has no pods", Cause.CLUSTER, _WAIT)
+        elif wrong:
+            yield failing(f"{named} run as ServiceAccount {', '.join(wrong)}", f"push, or: invoke {task}")
+        else:
+            yield passed(f"{named} run as ServiceAccount {model.settings.vector.name}")
+
+
+def configuration_is_used(model: Model) -> Iterator[Outcome]:
+    """DoD-009-02: the same, and they are given the ConfigMap with the pipeline."""
+    yield from account_is_used(model)
+    name = model.settings.vector.config_map
+    for task, workload in _of_vector(model):
+        given = references_of(pods_of(model.live.objects, workload))
+        # A kustomization may put a hash behind the name.
+        if any(kind == "ConfigMap" and (one == name or one.startswith(f"{name}-")) for kind, one in given):
+            yield passed(f"they read ConfigMap {name}")
+        else:
+            others = ", ".join(one for kind, one in given if kind == "ConfigMap") or "none"
+            yield failing(
+                f"the pods of {name_of(workload)} read ConfigMap {others}, not {name}", f"invoke {task}"
+            )
+
+
+def every_node_has_a_pod(model: Model) -> Iterator[Outcome]:
+    """DoD-009-01."""
+    live = model.live
+    for _, workload in _of_vector(model):
+        pods = pods_of(live.objects, workload)
+        yield from answers([judge_nodes(workload, pods, live.nodes)])
+
+
+def logs_have_no_errors(model: Model) -> Iterator[Outcome]:
+    """DoD-009-03: neither Vector nor Parseable complains of what it sends or takes."""
+    live = model.live
+    judged = judge_logs(live.kubectl, live.objects, live.workloads)
+    if judged:
+        yield from answers(judged)
+    else:
+        yield unknown("there is no pod whose log could be read", Cause.CLUSTER, _WAIT)
+
+
+def _of_vector(model: Model) -> Iterator[tuple[str, Object]]:
+    found = [(task, one) for task, one in model.live.workloads if task == TASKS[VECTOR.name]]
+    if not found:
+        raise AnsweredError(unknown("Vector is not installed in the cluster", Cause.CLUSTER, _WAIT))
+    yield from found

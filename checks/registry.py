@@ -152,6 +152,7 @@ _CHECKS = (
         "WHEN Vector pod starts, it SHALL use ServiceAccount vector with necessary permissions",
         _RENDERED,
         vector.account_is_used,
+        live.account_is_used,
     ),
     Check(
         "DoD-007-02",
@@ -185,18 +186,21 @@ _CHECKS = (
         "WHEN Vector is deployed, it SHALL run as DaemonSet with one pod per node",
         _RENDERED,
         vector.runs_on_every_node,
+        live.every_node_has_a_pod,
     ),
     Check(
         "DoD-009-02",
         "WHEN Vector starts, it SHALL use vector-config ConfigMap and vector ServiceAccount",
         _RENDERED,
         vector.uses_config_and_account,
+        live.configuration_is_used,
     ),
     Check(
         "DoD-009-03",
         "WHEN logs are collected, Vector SHALL send to Parseable at http://parseable.monitoring.svc.cluster.local:8000",
         _RENDERED,
         vector.sends_to_parseable,
+        live.logs_have_no_errors,
     ),
     Check(
         "DoD-010-01",

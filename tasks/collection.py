@@ -269,6 +269,7 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
         "task": "the items of one task, as in 004",
         "stage": "how far to look: written, built, rendered, static (all three), or live (the cluster alone)",
         "wait": "first wait so long, as in 10m, until what was pushed runs in the cluster, or fails",
+        "print-rbac": "only show the least rights that it needs to look at the cluster, for kubectl apply",
         "format": "text, or github (annotations of a workflow run)",
         "strict": "count unknown as failed",
         "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
@@ -291,6 +292,7 @@ def verify(
     task: str = "",
     stage: str = "",
     wait: str = "",
+    print_rbac: bool = False,
     format: str = "text",  # noqa: A002 (a flag)
     strict: bool = False,
     offline: bool = False,
@@ -321,7 +323,10 @@ def verify(
             network=commands.network(offline=offline, online=online),
             may_read_logins=read_logins or not trial.is_empty,
         )
-        commands.verify(found, options, asked, trial, probe=not is_dry(context))
+        if print_rbac:
+            commands.print_rbac(found, options)
+        else:
+            commands.verify(found, options, asked, trial, probe=not is_dry(context))
 
 
 @task(

@@ -42,7 +42,7 @@ from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
 from tasks.subjects import message
 from tasks.upgrade import planned as upgrading
-from tasks.verifying import answers
+from tasks.verifying import answers, rights
 from tasks.verifying.trial import NO_TRIAL, Trial
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
@@ -250,6 +250,16 @@ def verify(
         answers.verify(workspace, asked, trial, as_json=options.as_json)
     finally:
         workspace.close()
+
+
+def print_rbac(settings: Settings, options: Options) -> None:
+    """Show the least rights with which `verify` can look at the running cluster."""
+    text = rights.reader(_workspace(settings, options))
+    console = Console(as_json=options.as_json)
+    if options.as_json:
+        console.write_json({"rbac": text})
+    else:
+        console.say(text.rstrip("\n"), is_literal=True)
 
 
 def graph(*, as_mermaid: bool, as_json: bool) -> None:

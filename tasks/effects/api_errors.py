@@ -68,7 +68,7 @@ def refusal(
         return UnauthorizedError(words if status == 401 else _NO_CREDENTIALS, _LOGIN)
     if status == 403:
         return ForbiddenError(
-            message or f"{path} is forbidden", "see what you may: kubectl auth can-i --list"
+            message or f"{path} is forbidden", "the rules that are needed: invoke verify --print-rbac"
         )
     if status == 404:
         nothing = NotInstalledError(f"the cluster has nothing at {path.partition('?')[0]}")

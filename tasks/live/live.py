@@ -77,6 +77,15 @@ class Live:
         """What is known of the pods of each release."""
         return judge_pods(self.objects, self.wanted)
 
+    @cached_property
+    def nodes(self) -> list[Object]:
+        """The nodes of the cluster.
+
+        Raises:
+            ClusterError: they may not be listed.
+        """
+        return list(self.kubectl.items(self.kubectl.path("", "nodes")))
+
     @property
     def started(self) -> list[Judgement]:
         """Whether pods were started with what they read."""

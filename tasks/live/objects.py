@@ -1,7 +1,7 @@
 """The objects of the running cluster that were read, and what could not be read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,15 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Objects:
-    """``hidden`` are the kinds, with the namespace, that could not be read; ``now`` is when it was."""
+    """``hidden`` are the kinds, with the namespace, that could not be read; ``now`` is when it was.
+
+    ``last_words`` are the last lines of containers that ended, by namespace, pod and container.
+    """
 
     all: tuple[Object, ...]
     hidden: Mapping[tuple[str, str], PlaybookError] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    last_words: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, str, str], Object]:
@@ -60,4 +64,4 @@ class Objects:
 
     def with_more(self, more: Iterable[Object], hidden: Mapping[tuple[str, str], PlaybookError]) -> "Objects":
         """These and ``more``."""
-        return Objects((*self.all, *more), {**self.hidden, **hidden}, self.now)
+        return replace(self, all=(*self.all, *more), hidden={**self.hidden, **hidden})

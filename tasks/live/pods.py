@@ -81,9 +81,11 @@ def _container(objects: Objects, pod: Object, status: Any) -> Trouble | None:
         return Trouble(name, f"{reason}: {message(waiting)}", _for_configuration(message(waiting), pod))
     if reason == "CrashLoopBackOff" or (reason is None and _crashes(status)):
         code = ended.get("exitCode", dig(status, "state", "terminated", "exitCode"))
+        words = objects.last_words.get((str(dig(pod, "metadata", "namespace")), name, container))
         return Trouble(
             name,
-            f"{container}: CrashLoopBackOff, {_times(restarts)}, last exit {code}",
+            f"{container}: CrashLoopBackOff, {_times(restarts)}, last exit {code}"
+            + (f", its last words: {words}" if words else ""),
             f"kubectl logs -n {dig(pod, 'metadata', 'namespace')} {name} -c {container} --previous",
             crashes=container,
         )

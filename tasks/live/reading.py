@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tasks.core.errors import PlaybookError
 from tasks.effects.kubectl import ForbiddenError, Kubectl, NotFoundError, NotInstalledError
 from tasks.live.kustomizations import source_of
+from tasks.live.logs import last_words
 from tasks.live.objects import Object, Objects
+from tasks.live.pods import trouble_of
 from tasks.live.secrets import reduced
 from tasks.live.wanted import Wanted
 from tasks.live.workloads import KINDS, labels_of, pods_of, references_of, workloads_of
@@ -67,7 +70,7 @@ def read(kubectl: Kubectl, wanted: Wanted) -> Objects:
         for one in workloads
         for reference in references_of(pods_of(found, one))
     }
-    return _with(
+    found = _with(
         kubectl,
         found,
         (
@@ -76,6 +79,20 @@ def read(kubectl: Kubectl, wanted: Wanted) -> Objects:
             *(_Question(kind, where, name) for where, kind, name in sorted(named)),
         ),
     )
+    return replace(found, last_words=dict(_last_words(kubectl, found, workloads)))
+
+
+def _last_words(
+    kubectl: Kubectl, found: Objects, workloads: Iterable[Object]
+) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """What containers said that end again and again: of one pod of each workload."""
+    for workload in workloads:
+        troubles = ((pod, trouble_of(found, pod)) for pod in pods_of(found, workload))
+        crashing = next(((pod, one) for pod, one in troubles if one is not None and one.crashes), None)
+        if crashing is not None:
+            pod, trouble = crashing
+            key = (str(dig(pod, "metadata", "namespace")), trouble.pod, trouble.crashes)
+            yield key, last_words(kubectl, pod, trouble.crashes)
 
 
 def read_flux(kubectl: Kubectl, wanted: Wanted) -> Objects:

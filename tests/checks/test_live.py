@@ -6,14 +6,18 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from checks.model import Cause, Model, Outcome, Stage, Status, judge, judge_live
 from checks.registry import CHECKS
 from tasks.core.settings import DOCUMENTED
 from tasks.core.settings import Cluster as ClusterSettings
 from tasks.effects.git import Git
+from tasks.live.reading import watched
+from tasks.verifying.rights import reader
 from tests.api_double import Cluster, Object, kubeconfig, serving, status
 from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
 from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
@@ -62,7 +66,13 @@ class Lab:
 def recorded(name: str, commit: str) -> list[Object]:
     """The objects of a situation, with ``commit`` for the newest, and what pods read when they start."""
     text = json.dumps(items_of(name)).replace(commit_of(objects_of(name)), commit)
-    return [*map(_with_secret, json.loads(text)), secret(), config_map()]
+    nodes = [node(f"node-{number}") for number in (1, 2, 3)]
+    return [*map(_with_secret, json.loads(text)), secret(), config_map(), *nodes]
+
+
+def node(name: str, *taints: dict[str, str]) -> Object:
+    about = {"name": name, "labels": {"kubernetes.io/os": "linux"}}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": about, "spec": {"taints": list(taints)}}
 
 
 def _with_secret(one: Object) -> Object:
@@ -73,6 +83,7 @@ def _with_secret(one: Object) -> Object:
             for name, key in variables.items()
         ]
     if one["kind"] == "Pod" and one["metadata"]["name"].startswith("vector"):
+        one["spec"]["serviceAccountName"] = "vector"
         one["spec"]["volumes"] = [{"name": "config", "configMap": {"name": "vector-config"}}]
     return one
 
@@ -263,3 +274,146 @@ def test_only_what_asks_the_cluster_has_a_live_answer(lab: Lab) -> None:
     lab.load("healthy")
     live = [check for check in CHECKS.values() if check.live is not None]
     assert {FLUX, PODS, KEYS, CURRENT} <= {check.id for check in live}
+
+
+# Vector on its nodes ----------------------------------------------------------------------------------------
+
+NODES, ACCOUNT, CONFIG, LOGS = "DoD-009-01", "DoD-007-01", "DoD-009-02", "DoD-009-03"
+
+
+def test_vector_runs_on_every_node_that_it_may(lab: Lab) -> None:
+    lab.load("healthy")
+    assert lab.told(NODES)[:2] == (Status.PASS, "DaemonSet monitoring/vector: a pod is ready on 3 of 3 nodes")
+    taint = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    lab.cluster.put(node("cp", taint), node("new", {"key": "x", "effect": "PreferNoSchedule"}))
+    found, evidence, _ = lab.told(NODES)
+    assert found is Status.FAIL
+    assert "no pod is ready on new, of 5 nodes; none on cp, which has the taint node-role" in evidence
+    lab.cluster.remove("Node", "", "new")
+    assert "a pod is ready on 3 of 4 nodes; none on cp" in lab.told(NODES)[1]
+    tolerating = {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"kubernetes.io/os": "linux"}}
+    lab.cluster.change("DaemonSet", MONITORING, "vector", spec={"template": {"spec": tolerating}})
+    assert "no pod is ready on cp" in lab.told(NODES)[1]
+    # A node that is lost has a taint, too, and no pod that works.
+    lab.cluster.remove("Node", "", "cp")
+    unreachable = {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"}
+    lab.cluster.put(node("lost", unreachable))
+    assert "no pod is ready on lost" in lab.told(NODES)[1]
+
+
+def test_vector_uses_its_account_and_configuration(lab: Lab) -> None:
+    lab.load("healthy")
+    assert {lab.told(name)[0] for name in (ACCOUNT, CONFIG)} == {Status.PASS}
+    spec = {"serviceAccountName": None, "volumes": [{"name": "config", "configMap": {"name": "vector"}}]}
+    lab.cluster.change("Pod", MONITORING, "vector-4wbzl", spec=spec)
+    assert "run as ServiceAccount default" in lab.told(ACCOUNT)[1]
+    for name in ("vector-9gc5f", "vector-fgl5v"):
+        lab.cluster.change("Pod", MONITORING, name, spec=spec)
+    assert [one.evidence for one in lab.ask(CONFIG)][1:] == [
+        "the pods of DaemonSet monitoring/vector read ConfigMap vector, not vector-config"
+    ]
+
+
+QUIET = '2026-11-25T09:24:12Z  INFO vector::app: Log level is enabled. level="info"\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "is_error"),
+    [
+        (
+            "2026-11-25T09:24:13Z ERROR sink{id=parseable}: vector::sinks: dropping the request.",
+            True,
+        ),
+        ("2026-11-25T09:24:13Z \x1b[31mERROR\x1b[0m parseable::storage: S3 away", True),
+        ('{"level":"error","msg":"x"}', True),
+        ("thread 'main' panicked at src/main.rs:1", True),
+        (
+            "2026-11-25T09:24:13Z  WARN vector: Retrying after error. error=Server responded 503",
+            False,
+        ),
+        ("2026-11-25T09:24:13Z ERROR source: Failed to annotate event with pod metadata. event=Log", False),
+        ("2026-11-25T09:24:13Z  INFO parseable: error_rate=0", False),
+    ],
+)
+def test_errors_in_the_logs(lab: Lab, line: str, is_error: bool) -> None:
+    lab.load("healthy")
+    for pod in lab.cluster.all("Pod", MONITORING):
+        name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]
+        lab.cluster.logs[MONITORING, name, container, False] = QUIET
+    lab.cluster.logs[MONITORING, "vector-9gc5f", "vector", False] = f"{QUIET}{line}\n{QUIET}"
+    found, evidence, remedy = lab.told(LOGS)
+    assert (found is Status.FAIL) == is_error
+    if is_error:
+        assert evidence.startswith(
+            "log of Pod monitoring/vector-9gc5f: 1 errors (DaemonSet monitoring/vector)"
+        )
+        assert remedy.startswith("kubectl logs -n monitoring vector-9gc5f")
+
+
+def test_the_last_words_of_a_container_that_ends(lab: Lab) -> None:
+    lab.load("sick-after-ready")
+    words = "one\ntwo\nConfiguration error: x\nthree\n"
+    lab.cluster.logs[MONITORING, "vector-t5nnn", "vector", True] = words
+    found = [one.evidence for one in lab.ask(PODS)]
+    assert found[1].endswith("last exit 1, its last words: two / Configuration error: x / three")
+
+
+# Least rights -----------------------------------------------------------------------------------------------
+
+
+def rules(lab: Lab) -> dict[str, list[dict[str, Any]]]:
+    """The rules that --print-rbac shows, by namespace."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for one in yaml.safe_load_all(reader(workspace_of(lab.root, lab.settings))):
+        if one["kind"] in ("Role", "ClusterRole"):
+            found.setdefault(one["metadata"].get("namespace", ""), []).extend(one["rules"])
+    return found
+
+
+def quiet(lab: Lab) -> None:
+    for pod in lab.cluster.all("Pod", MONITORING):
+        name, container = pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]
+        lab.cluster.logs[MONITORING, name, container, False] = QUIET
+
+
+def test_the_printed_rights_are_enough(lab: Lab) -> None:
+    lab.load("healthy")
+    quiet(lab)
+    lab.cluster.rules = rules(lab)
+    own = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT, NODES, ACCOUNT, CONFIG, LOGS)]
+    model = lab.model()
+    found = {one.id: one.outcome for one in judge_live(own, model)}
+    assert {one.status for one in found.values()} == {Status.PASS}, found
+    # And for waiting, which watches.
+    model.workspace.kubectl.arguments()
+    for path, labels in watched(model.workspace.kubectl, model.live.objects, model.live.wanted):
+        version = model.workspace.kubectl.version(path)
+        assert list(model.workspace.kubectl.watch(path, labels=labels, since=version, seconds=0.1))
+
+
+def is_elsewhere(namespace: str, rule: dict[str, Any]) -> bool:
+    """Whether a rule is for what this repository has in another namespace, or what another rule gives."""
+    if rule["resources"] in (["events", "persistentvolumeclaims"], ["pods"]):
+        return True
+    return namespace == MONITORING and "gitrepositories" in rule["resources"]
+
+
+def test_without_rights_each_answer_names_what_is_missing(lab: Lab) -> None:
+    lab.load("healthy")
+    quiet(lab)
+    given = rules(lab)
+    for namespace, listed in given.items():
+        for rule in listed:
+            if "services" in rule["resources"] or "pods/portforward" in rule["resources"]:
+                continue  # asked for by what talks to Parseable itself
+            left = [one for one in listed if one is not rule]
+            lab.cluster.rules = {**given, namespace: left}
+            own = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT, NODES, LOGS)]
+            model = lab.model()
+            model.__dict__["_clusters"] = lab.__dict__.setdefault("kept", model)._clusters
+            outcomes = [one.outcome for one in judge_live(own, model)]
+            unknowns = [one for one in outcomes if one.status is Status.UNKNOWN]
+            if not is_elsewhere(namespace, rule):
+                assert any("cannot" in one.evidence for one in unknowns), (namespace, rule)
+            assert all("--print-rbac" in one.remedy for one in unknowns if "cannot" in one.evidence)
+            assert not any(one.status is Status.ERROR for one in outcomes)
