@@ -6,8 +6,7 @@ from typing import Any
 from checks.model import Cause, Model, Outcome, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.core.outcomes import failing
-from tasks.live.parseable import INGESTED, QUERY_TIME
-from tasks.live.prometheus import Prometheus, quoted
+from tasks.live.prometheus import INGESTED, QUERY_TIME, Prometheus, quoted
 from tasks.subjects.parseable import query_service
 from tasks.yaml.documents import dig, mapping
 

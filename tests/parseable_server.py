@@ -171,6 +171,7 @@ class Server:
         base = sqlite3.connect(":memory:")
         base.row_factory = sqlite3.Row
         base.create_function("date_part", 2, _date_part)
+        base.create_function("date_trunc", 2, lambda _, text: text[:16])  # of minutes
         base.create_aggregate("approx_percentile_cont", 2, _Percentile)  # type: ignore[arg-type]
         try:
             for name, stream in self.ingestion.streams.items():

@@ -20,6 +20,10 @@ _REPEATED = (
     "select count(p_timestamp) as found, count(distinct fingerprint) as lines from {stream} "
     "where fingerprint is not null"
 )
+_BUSIEST = (
+    "select date_trunc('minute', p_timestamp) as slot, count(p_timestamp) as found from {stream} "
+    "group by slot order by found desc limit 1"
+)
 _LOADED = (
     "select count(p_timestamp) as found, count(distinct message) as lines, "
     "date_part('epoch', max(p_timestamp)) - date_part('epoch', min(p_timestamp)) as took, "
@@ -111,6 +115,15 @@ def repeated(parseable: Parseable, minutes: int) -> Repeated:
     found = parseable.query(_REPEATED, minutes)
     row = found.rows[0] if found.rows else {}
     return Repeated(int(row.get("found") or 0), int(row.get("lines") or 0))
+
+
+def busiest(parseable: Parseable, minutes: int) -> float:
+    """Events a second in the busiest of the last ``minutes``.
+
+    A minute, for Vector sends what it has every few seconds: the counter over a shorter time tells little.
+    """
+    found = parseable.query(_BUSIEST, minutes).rows
+    return int(found[0].get("found") or 0) / 60 if found else 0.0
 
 
 def loaded(parseable: Parseable, nonce: str, minutes: int) -> Loaded:

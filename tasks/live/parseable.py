@@ -1,10 +1,10 @@
-"""Parseable as a client sees it: readiness, streams, retention, queries, counters.
+"""Parseable as a client sees it: readiness, streams, retention, queries.
 
 What it answers was recorded with v1.7.3 (tests/cases/live/parseable).
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,16 +16,11 @@ from tasks.live.asking import Service, ServiceError, said
 READINESS = "/api/v1/readiness"
 STREAMS = "/api/v1/logstream"
 QUERY = "/api/v1/query"
-METRICS = "/api/v1/metrics"
-INGESTED = "parseable_events_ingested"
-QUERY_TIME = "parseable_query_execute_time"
 QUERY_SECONDS = 60.0
 
 _NO_STREAM = re.compile(r"table '[^']*' not found|does not exist|Metadata for stream \S+ not found")
 _NO_COLUMN = re.compile(r"No field named \"?(?:\w+\.)?\"?([\w.-]+?)\"?\.(?:\s|$)")
 _DAYS = re.compile(r"(\d+)d")
-_SAMPLE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)(?: -?\d+)?")
-_LABEL = re.compile(r'(\w+)="((?:\\.|[^"\\])*)"')
 # What a stream is called; anything else would be more than a name in a statement.
 _STREAM = re.compile(r"[\w.-]+")
 
@@ -48,14 +43,6 @@ class Rows:
 
     rows: Sequence[Mapping[str, Any]]
     at: datetime
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One figure of a page of metrics, with its labels."""
-
-    labels: Mapping[str, str]
-    value: float
 
 
 class Parseable:
@@ -106,18 +93,6 @@ class Parseable:
         rule = {"description": "delete old logs", "action": "delete", "duration": f"{days}d"}
         self._of_stream("retention", [rule])
 
-    def ingested(self) -> float:
-        """How many events of the stream it took since it started; 0 before the first one."""
-        return sum(one.value for one in self.samples(INGESTED) if one.labels.get("stream") == self.stream)
-
-    def samples(self, name: str) -> list[Sample]:
-        """The figures called ``name`` on its page of metrics."""
-        answer = self.service.checked(self.service.ask(METRICS), METRICS)
-        # Any path that it does not know is answered with its web page.
-        if not str(answer.headers.get("Content-Type")).startswith("text/plain"):
-            raise ServiceError(f"{self.service.name} answers {METRICS} with something else than metrics")
-        return [sample for found, sample in samples(answer.body.decode(errors="replace")) if found == name]
-
     def query(self, statement: str, minutes: int) -> Rows:
         """The rows of ``statement``, which names the stream {stream}, over the last ``minutes``.
 
@@ -151,19 +126,6 @@ class Parseable:
             raise NoStreamError(f"{self.service.name} has no stream {self.stream}: it never got an event")
         if found := _NO_COLUMN.search(text):
             raise NoColumnError(self.service.name, found[1])
-
-
-def samples(page: str) -> Iterator[tuple[str, Sample]]:
-    r"""The figures of a page of metrics, by name.
-
-    >>> list(samples('# HELP a b\na_total{x="1",y="\\"{}"} 2\n'))
-    [('a_total', Sample(labels={'x': '1', 'y': '\\"{}'}, value=2.0))]
-    """
-    for line in page.splitlines():
-        found = _SAMPLE.fullmatch(line)
-        if found is not None:
-            labels = dict(_LABEL.findall(found["labels"] or ""))
-            yield found["name"], Sample(labels, float(found["value"]))
 
 
 def moment(text: object) -> datetime | None:

@@ -4,11 +4,23 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from tasks.live.asking import Service, ServiceError
-from tasks.live.parseable import Sample
+
+# What Parseable shows of itself at /api/v1/metrics; the second one after its first query.
+INGESTED = "parseable_events_ingested"
+QUERY_TIME = "parseable_query_execute_time"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One figure, with its labels."""
+
+    labels: Mapping[str, str]
+    value: float
 
 
 class Prometheus:

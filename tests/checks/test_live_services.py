@@ -14,7 +14,6 @@ from checks.model import Check, Outcome, Stage, Status, judge_live
 from checks.registry import CHECKS
 from tasks.core.console import verdict_data
 from tasks.core.outcomes import Cause, Verdict
-from tasks.live import deployed as facts
 from tasks.live.arrivals import Loaded
 from tasks.live.load import Plan, Report
 from tasks.model import Model
@@ -60,7 +59,6 @@ def shared(deployed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def lab(shared: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """The healthy cluster."""
     found = shared
-    monkeypatch.setattr(facts, "_RATE_SECONDS", 0.01)
     # Each test has a PATH of its own.
     monkeypatch.setenv("PATH", f"{found.kubectl.folder}:{os.environ['PATH']}")
     before = {name: dict(one.__dict__) for name, one in doubles(found).items()}
@@ -108,7 +106,13 @@ ASKS = {
 }
 
 
-def model(lab: Lab, root: Path, *, may_read_logins: bool = True, load: Report | None = None) -> Model:
+def model(
+    lab: Lab,
+    root: Path,
+    *,
+    may_read_logins: bool = True,
+    load: Report | None = None,
+) -> Model:
     workspace = workspace_of(root)
     workspace.may_read_logins = may_read_logins
     workspace.__dict__.update(kubectl=lab.door, forwards=lab.forwards)
@@ -414,6 +418,20 @@ def test_what_a_load_shows(lab: Lab, deployed: Path, report: Report, expected: S
     found = answer("DoD-011-04", model(lab, deployed, load=report))
     assert found.status is expected
     assert told in found.evidence
+
+
+def test_a_busy_cluster_shows_its_rate_without_a_load(
+    lab: Lab, deployed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_arrivals, "_ENOUGH", 1)
+    at = datetime.now(UTC).replace(second=30) - timedelta(minutes=3)
+    rows = [event(fingerprint=f"r{number}") for number in range(61)]
+    lab.parseable.take("kubernetes", *rows[:60], at=at)
+    assert answer("DoD-011-04", model(lab, deployed)).status is Status.UNKNOWN
+    lab.parseable.take("kubernetes", *rows[60:], at=at + timedelta(seconds=20))
+    found = answer("DoD-011-04", model(lab, deployed))
+    assert found.status is Status.PASS
+    assert found.evidence == "1.0 events a second came in the busiest of the last 15 minutes"
 
 
 def test_no_answer_shows_a_login(lab: Lab, deployed: Path) -> None:

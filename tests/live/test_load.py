@@ -34,6 +34,20 @@ def lab(kubectl: KubectlDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         yield found
 
 
+@pytest.fixture
+def quick(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What kubectl would change, without starting it each time."""
+
+    def change(_: object, *words: str, stdin: bytes = b"", **more: object) -> str:
+        if words[0] == "create":
+            lab.cluster.put(yaml.safe_load(stdin))
+        elif lab.cluster.all("Job"):
+            lab.cluster.remove("Job", PLAN.namespace, words[1].removeprefix("job/"))
+        return ""
+
+    monkeypatch.setattr(load, "change", change)
+
+
 def pod(phase: str, state: dict[str, Any] | None = None) -> dict[str, Any]:
     labels = {"app.kubernetes.io/instance": PLAN.name}
     seen = {
@@ -104,6 +118,7 @@ def test_all_of_it_arrives(lab: Lab) -> None:
     assert lab.cluster.all("Job") == []
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_is_lost_and_what_came_twice(lab: Lab) -> None:
     def act() -> None:
         lab.cluster.put(pod("Succeeded"))
@@ -114,6 +129,7 @@ def test_what_is_lost_and_what_came_twice(lab: Lab) -> None:
     assert (report.written, report.lost, report.repeated) == (100, 10, 5)
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_is_hidden_for_a_moment_is_not_lost(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_ARRIVAL", 10)
     asked: list[str] = []
@@ -131,6 +147,7 @@ def test_what_is_hidden_for_a_moment_is_not_lost(lab: Lab, monkeypatch: pytest.M
     assert (run(lab).lost, len(asked)) == (0, 4)
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_pod_that_is_ended_early_wrote_what_its_log_says(lab: Lab) -> None:
     def act() -> None:
         lab.cluster.put(pod("Failed", {"terminated": {"reason": "OOMKilled", "exitCode": 137}}))
@@ -143,6 +160,7 @@ def test_a_pod_that_is_ended_early_wrote_what_its_log_says(lab: Lab) -> None:
     assert report.problem == "its pod ended with OOMKilled (137)"
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("made", "told"),
     [

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.live.asking import Service, ServiceError
-from tasks.live.parseable import Sample
-from tasks.live.prometheus import Prometheus, quoted
+from tasks.live.prometheus import Prometheus, Sample, quoted
 from tests.registry_double import Reply, Request, serving
 from tests.services_double import PrometheusDouble
 
