@@ -4,7 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -208,20 +208,39 @@ class Git:
             yield stream[start : position - 1] if found[1] == b"blob" else None
 
     def versions(self, path: str, since: str = "") -> list[Version]:
-        """The history of a file, as far as it led to what HEAD has, the newest first.
+        """The history of a file as far as it led to what HEAD has, the newest first; also under former names.
 
         With ``since``, the id of a commit, without that one and what came before it.
 
         Raises:
             RefusedError: git cannot read it.
         """
+        found: list[Version] = []
+        start: str | None = "HEAD"
+        while start is not None:
+            named = self._versions(path, start, since)
+            made = next((number for number, one in enumerate(named) if one.before is None), None)
+            start = None
+            if made is not None and named[made].parents == 1:
+                commit = named[made].commit
+                former = self._former_name(commit, path)
+                if former is not None:
+                    start, path = f"{commit}^", former
+                    before = next(self._contents([f"{start}:{path}"]))
+                    text = None if before is None else before.decode(errors="replace")
+                    named = [*named[:made], replace(named[made], before=text)]
+            found += named
+        return found
+
+    def _versions(self, path: str, start: str, since: str) -> list[Version]:
+        """The history of a file under this name, from the commit ``start`` on backwards."""
         # Not `git log`, which the user's settings change (see `unpushed`). What a graft or a replacement
         # (git replace) shows here, others do not get.
         listed = self._run(
             "rev-list",
             "--topo-order",
             "--format=%x00%H%x00%P%x00%B",
-            "HEAD",
+            start,
             *([f"^{since}"] if since else []),
             "--",
             _literal(path),
@@ -237,6 +256,15 @@ class Git:
             Version(commit, len(parents.split()), message, texts[2 * number], texts[2 * number + 1])
             for number, (commit, parents, message) in enumerate(commits)
         ]
+
+    def _former_name(self, commit: str, path: str) -> str | None:
+        """The name that a file had before ``commit`` moved it to ``path``; None if it was made there."""
+        moved = self._run(
+            "diff-tree", "-r", "-z", "-M", "--no-commit-id", "--name-status", "--diff-filter=R", commit,
+            GIT_NO_REPLACE_OBJECTS="1",
+        )  # fmt: skip
+        parts = os.fsdecode(moved.stdout).split("\0")
+        return next((old for old, new in zip(parts[1::3], parts[2::3], strict=False) if new == path), None)
 
     @cached_property
     def is_shallow(self) -> bool:

@@ -563,3 +563,31 @@ def test_the_history_of_a_file(repository: Git, tmp_path: Path) -> None:
     shallow = Git(tmp_path / "shallow")
     (newest,) = shallow.versions("a.yaml")
     assert (newest.parents, newest.before, shallow.is_shallow) == (0, None, True)
+
+
+def test_the_history_of_a_file_that_was_moved(repository: Git) -> None:
+    root = repository.root
+    texts = ["".join(f"line: {number}\n" for number in (*range(20), last)) for last in (0, 1, 2, 3)]
+    for text in texts[:2]:
+        (root / "b.yaml").write_text(text)
+        git(root, "add", "--all")
+        git(root, "commit", "-qm", "here")
+    git(root, "mv", "b.yaml", "c [x].yaml")
+    (root / "c [x].yaml").write_text(texts[2])
+    git(root, "commit", "-qam", "moved and changed")
+    git(root, "mv", "c [x].yaml", "b.yaml")
+    git(root, "commit", "-qm", "and back")
+    (root / "b.yaml").write_text(texts[3])
+    git(root, "commit", "-qam", "changed")
+    assert [(one.before, one.after) for one in repository.versions("b.yaml")] == [
+        (texts[2], texts[3]),
+        (texts[2], texts[2]),
+        (texts[1], texts[2]),
+        (texts[0], texts[1]),
+        (None, texts[0]),
+    ]
+    # A copy is another file.
+    (root / "d.yaml").write_text(texts[3])
+    git(root, "add", "--all")
+    git(root, "commit", "-qm", "copied")
+    assert [(one.before, one.after) for one in repository.versions("d.yaml")] == [(None, texts[3])]
