@@ -59,7 +59,7 @@ def workspace_of(place: Place, manage: str = "existing") -> Workspace:  # noqa: 
 
 def rewrite(place: Place) -> None:  # noqa: F811
     """Write what differs, as the tasks before the commit do."""
-    for name in ("TASK-002", "TASK-003"):
+    for name in ("TASK-002", "TASK-003", "TASK-008", "TASK-009"):
         workspace = workspace_of(place)
         step = STEPS[name]
         for change in step.plan(workspace, step.facts(workspace)):

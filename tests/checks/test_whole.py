@@ -1,6 +1,7 @@
 """The whole repository: the links of all apps are judged, whether a rollout of ours is among them or not."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,7 @@ from tasks.demo.sandbox import make_repository
 from tasks.flux.grafana import GrafanaPlace
 from tasks.model import Model
 from tests.charts import write_chart, write_charts
-from tests.checks.deployed import APPS, SECRET, edit, flux, listing, workspace_of, write
-from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
-from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
+from tests.checks.deployed import SECRET, deploy, edit, flux, listing, workspace_of, write
 from tests.checks.memory import Memory, remember
 from tests.checks.test_links import REPOSITORIES
 from tests.tools import helm_folder  # noqa: F401
@@ -26,8 +25,9 @@ RELEASE = f"{PODINFO}/app/helmrelease.yaml"
 LINKS = [name for name in CHECKS if not name.startswith("DoD-")]
 # What is asked of Parseable and Vector only.
 OF_OURS = {
-    "admission", "columns", "delivery", "ignored", "login", "memory", "pipeline", "plugin", "queries",
-    "remap", "retention", "rollout", "staging", "suspended", "variables", "waiting",
+    "admission", "columns", "delivery", "ignored", "ingestors", "login", "memory", "pipeline", "plugin",
+    "queries", "remap", "retention", "rollout", "rows", "staging", "suspended", "tested", "variables",
+    "waiting",
 }  # fmt: skip
 
 _PODINFO = """\
@@ -86,16 +86,21 @@ def _programs(
     remember(seen, monkeypatch)
 
 
-@pytest.fixture
-def whole(root: Path) -> Path:
-    """The sample with a rollout of ours whose Secret has all keys."""
+@pytest.fixture(scope="session")
+def rolled_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample with a rollout of ours whose Secret has all keys, to be copied."""
     keys = ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "username", "password")
     lines = "".join(f"  {key}: ENC[AES256_GCM,data:x,iv:x,tag:x,type:str]\n" for key in keys)
     text = SECRET.replace("parseable-env-secret", "parseable-s3-secret")
-    write(
-        root, f"{APPS}/parseable/app/secret.sops.yaml", text.replace("stringData:\n", f"stringData:\n{lines}")
-    )
+    root = tmp_path_factory.mktemp("rolled-out") / "repository"
+    deploy(root, secret=text.replace("stringData:\n", f"stringData:\n{lines}"))
     return root
+
+
+@pytest.fixture
+def whole(rolled_out: Path, tmp_path: Path) -> Path:
+    """A copy of that, to be changed."""
+    return Path(shutil.copytree(rolled_out, tmp_path / "whole", symlinks=True))
 
 
 @pytest.fixture
