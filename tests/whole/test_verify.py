@@ -115,13 +115,12 @@ def test_nothing_is_committed_that_would_not_run(deployment: Deployment) -> None
     before, pushed = deployment.play.head(), deployment.play.remote_head()
     done = deployment.run("all", "--yes")
     assert done.code == 1
-    assert "TASK-011 failed check charts: " in done.err
+    assert "the planned result would fail check charts: " in done.err
     assert f"{VECTOR} " in done.err
     assert "does not list version 0.35.9 of chart vector" in done.err
     assert (deployment.play.head(), deployment.play.remote_head()) == (before, pushed)
     deployment.write_settings()
-    # What the first run wrote was not committed.
-    again = deployment.run("all", "--yes", "--force")
+    again = deployment.run("all", "--yes")
     assert again.code == 0, again.err
     assert deployment.play.remote_head() == deployment.play.head() != before
 
@@ -147,7 +146,7 @@ def test_what_would_be_pushed_is_judged_not_what_lies_about(deployment: Deployme
     pushed = deployment.play.remote_head()
     done = deployment.run("all", "--yes")
     assert done.code == 1
-    assert "TASK-011 failed check entries: entry ./service.yaml does not exist" in done.err
+    assert "the planned result would fail check entries: entry ./service.yaml does not exist" in done.err
     assert deployment.play.remote_head() == pushed
     deployment.play.git("add", f"{APPS}/service.yaml")
     deployment.play.git("commit", "-qm", "Add it")
