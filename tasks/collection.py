@@ -269,6 +269,7 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
         "task": "the items of one task, as in 004",
         "stage": "how far to look: written, built, rendered, static (all three), or live (the cluster alone)",
         "wait": "first wait so long, as in 10m, until what was pushed runs in the cluster, or fails",
+        "reconcile": "ask Flux to look for the push now (needs the right to annotate its sources)",
         "print-rbac": "only show the least rights that it needs to look at the cluster, for kubectl apply",
         "format": "text, or github (annotations of a workflow run)",
         "strict": "count unknown as failed",
@@ -292,6 +293,7 @@ def verify(
     task: str = "",
     stage: str = "",
     wait: str = "",
+    reconcile: bool = False,
     print_rbac: bool = False,
     format: str = "text",  # noqa: A002 (a flag)
     strict: bool = False,
@@ -315,7 +317,7 @@ def verify(
         from tasks.workspace import Permissions
 
         wanted = load_asked("" if load is True else str(load)) if load else None
-        trial = Trial(wanted, fix=fix, yes=yes, is_dry=is_dry(context))
+        trial = Trial(wanted, fix=fix, reconcile=reconcile, yes=yes, is_dry=is_dry(context))
         asked = Questions(only, task, stage, format, strict, whole_repo, wait)
         options = commands.Options(
             as_json=json,

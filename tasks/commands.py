@@ -42,7 +42,7 @@ from tasks.setup.init import draft, parsed, write
 from tasks.steps import STEPS
 from tasks.subjects import message
 from tasks.upgrade import planned as upgrading
-from tasks.verifying import answers, rights
+from tasks.verifying import answers, arrival, rights
 from tasks.verifying.trial import NO_TRIAL, Trial
 from tasks.workspace import NOTHING_SPECIAL, Network, Permissions, Workspace
 
@@ -476,6 +476,8 @@ def _carry_out(
         console.say(f"    {change.summary}")
     for line in after.next_steps(workspace, is_pushed=bool(pushes)) if is_first else ():
         console.say(line)
+    if pushes:
+        arrival.offer(workspace, console, can_ask=_is_answered())
 
 
 def _written(task: str, workspace: Workspace, known: Model | None = None) -> list[Verdict]:

@@ -13,6 +13,7 @@ from tasks.core.reporting import already_reported
 from tasks.effects import pager
 from tasks.effects.kubectl import ClusterError, NoContextError
 from tasks.model import AnsweredError, Model, Stage
+from tasks.verifying.reconciling import reconcile
 from tasks.verifying.trial import Trial, carry_out
 from tasks.verifying.waiting import seconds_of, wait
 from tasks.workspace import Network, Workspace
@@ -67,10 +68,10 @@ def verify(workspace: Workspace, asked: Questions, trial: Trial, *, as_json: boo
         checks = [check for check in checks if check.live is not None]
         if not checks:
             raise SettingsError("the running cluster answers none of these", "leave --stage out")
-    if not trial.is_empty and stage < Stage.LIVE:
+    if (trial.reconcile or not trial.is_empty) and stage < Stage.LIVE:
         raise SettingsError("there is no running cluster to change", "set cluster.context, or leave it out")
     model = Model(workspace, stage, whole_repository=asked.whole_repository)
-    late = _waited(asked, model) if asked.wait else None
+    late = _arrived(asked, trial, model)
     if late is None:
         model.load = carry_out(workspace, trial)
     verdicts = judge_live(checks, model) if is_live else judge(checks, model)
@@ -84,20 +85,26 @@ def verify(workspace: Workspace, asked: Questions, trial: Trial, *, as_json: boo
     _end(verdicts, asked)
 
 
-def _waited(asked: Questions, model: Model) -> StepFailedError | None:
-    """The error of what has not come in time; None if there is nothing left to wait for."""
-    seconds = seconds_of(asked.wait)
+def _arrived(asked: Questions, trial: Trial, model: Model) -> StepFailedError | None:
+    """Have Flux look, and wait, as far as asked for; the error of what has not come in time, or None."""
+    if not asked.wait and not trial.reconcile:
+        return None
+    seconds = seconds_of(asked.wait) if asked.wait else 0.0
     if asked.stage not in ("", "live"):
         raise SettingsError(
             f"nothing is waited for at the stage {asked.stage}", "leave out --wait or --stage"
         )
     model.workspace.kubectl.arguments()  # or it is told which cluster is lacking
     try:
-        return wait(model.live, seconds)
+        live = model.live
     except AnsweredError as error:
         raise RefusedError(
             f"not known what to wait for: {error.outcome.evidence}", error.outcome.remedy
         ) from None
+    if trial.reconcile:
+        reconcile(live, yes=trial.yes, is_dry=trial.is_dry)
+        live.look_again()
+    return wait(live, seconds) if seconds and not trial.is_dry else None
 
 
 def _end(verdicts: list[Verdict], asked: Questions) -> None:
@@ -125,10 +132,10 @@ def _stage(name: str, workspace: Workspace) -> Stage:
         workspace.kubectl.arguments()  # or it is told which cluster is lacking
     if name:
         return _STAGES[name]
-    return Stage.LIVE if _has_cluster(workspace) else Stage.RENDERED
+    return Stage.LIVE if has_cluster(workspace) else Stage.RENDERED
 
 
-def _has_cluster(workspace: Workspace) -> bool:
+def has_cluster(workspace: Workspace) -> bool:
     """Whether there is a cluster that may be asked: not so where there is no kubeconfig, or no kubectl."""
     if workspace.network is Network.OFFLINE:
         return False

@@ -1,15 +1,15 @@
 """What `verify` changes in the cluster, and only where that is asked for: a load of lines, the retention."""
 
-import sys
 from dataclasses import dataclass
 
 from tasks.core.console import Console
-from tasks.core.errors import SettingsError, StepFailedError
+from tasks.core.errors import StepFailedError
 from tasks.live import load
 from tasks.live.deployed import Deployed
 from tasks.live.load import Plan, Report
 from tasks.live.parseable import NoStreamError
 from tasks.subjects.parseable import retention_days
+from tasks.verifying.asking import confirm
 from tasks.workspace import Workspace
 
 
@@ -17,17 +17,19 @@ from tasks.workspace import Workspace
 class Trial:
     """What is asked for: a load as (lines a second, seconds), and whether the retention is to be set.
 
-    ``yes`` leaves the question out; ``is_dry`` says what would be done, and does nothing.
+    ``reconcile``: Flux is asked to look now. ``yes`` leaves the questions out; ``is_dry`` says what would be
+    done, and does nothing.
     """
 
     load: tuple[int, int] | None = None
     fix: bool = False
+    reconcile: bool = False
     yes: bool = False
     is_dry: bool = False
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is asked for."""
+        """Whether nothing is to be changed at Parseable."""
         return self.load is None and not self.fix
 
 
@@ -62,7 +64,7 @@ def carry_out(workspace: Workspace, trial: Trial) -> Report | None:
         console.note(f"the retention of stream {stream} is set as it should be")
     if not steps:
         return None
-    _confirm(workspace, steps, trial, console)
+    confirm(workspace.kubectl, namespace, steps, yes=trial.yes, is_dry=trial.is_dry)
     if trial.is_dry:
         return None
     if days is not None:
@@ -81,18 +83,3 @@ def _days_to_set(deployed: Deployed, wanted: int) -> int | None:
         raise StepFailedError(
             f"{error.summary}, so there is no retention to set", "invoke verify --only DoD-008-03"
         ) from None
-
-
-def _confirm(workspace: Workspace, steps: list[str], trial: Trial, console: Console) -> None:
-    kubectl = workspace.kubectl
-    context = f"context {kubectl.context}, " if kubectl.context else ""
-    console.note(f"{context}server {kubectl.server}, namespace {workspace.layout.namespace}:")
-    for step in steps:
-        console.note(f"    {'would ' if trial.is_dry else ''}{step}")
-    if trial.yes or trial.is_dry:
-        return
-    if not sys.stdin.isatty():
-        raise SettingsError("confirmation needed, but this is not a terminal", "run it again with --yes")
-    console.ask("Do this? [y/N] ")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise StepFailedError("not approved; nothing was changed")
