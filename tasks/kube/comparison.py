@@ -66,6 +66,17 @@ class Difference:
         return any(annotations.get(name) == value for name, value in _KEPT.items())
 
     @property
+    def lost_keys(self) -> list[str]:
+        """The keys that a Secret no longer has; its values are not compared."""
+        if self.key.kind != "Secret" or self.before is None or self.after is None:
+            return []
+        old, new = (
+            {str(key): None for name in ("data", "stringData") for key in mapping(one.data, name)}
+            for one in (self.before, self.after)
+        )
+        return [key for key in old if key not in new]
+
+    @property
     def blocks(self) -> bool:
         """Whether it fails unless the object is deleted first."""
         return bool(self.immutable) and not self.is_forced

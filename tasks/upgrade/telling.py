@@ -32,6 +32,8 @@ def consequences(one: Difference) -> Iterator[str]:
         )
     elif one.kind is Kind.REMOVED and one.is_kept:
         yield "it stays in the cluster"
+    if one.lost_keys:
+        yield f"it loses the keys {', '.join(one.lost_keys)}: who reads them does not start any more"
     for storage in one.lost:
         yield f"its pods no longer use {storage}"
     for name, was, is_now in one.images:

@@ -151,6 +151,7 @@ def test_what_changes(text: str, old: str, new: str, fields: list[str], immutabl
     assert found.kind is Kind.CHANGED
     assert (list(found.fields), list(found.immutable)) == (fields, immutable)
     assert found.blocks == bool(immutable)
+    assert found.lost_keys == (["username"] if text == SECRET else [])
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,13 @@ def test_what_changes(text: str, old: str, new: str, fields: list[str], immutabl
 def test_what_has_no_effect_is_no_difference(text: str, old: str, new: str) -> None:
     assert old in text
     assert differences((text,), (text.replace(old, new),)) == []
+
+
+def test_a_secret_that_gains_a_key_or_holds_it_elsewhere_loses_none() -> None:
+    more = SECRET.replace("{username", '{s3.access.key: "ENC[AES256_GCM,data:d]", username')
+    found = only((SECRET,), (more,))
+    assert (found.fields, found.lost_keys) == (("stringData.s3.access.key",), [])
+    assert only((SECRET,), (SECRET.replace("stringData", "data"),)).lost_keys == []
 
 
 def test_what_flux_makes_anew_does_not_block() -> None:
