@@ -194,8 +194,10 @@ def of_load(report: Report) -> Outcome:
     told = (
         f"{report.written:,} lines written at {plan.rate:,} a second, {report.found.lines:,} found "
         f"({report.lost:,} lost, {report.repeated:,} twice), taken at {report.rate:,.0f} a second, "
-        f"95 % within {report.found.delay:.1f} s, found after {report.fresh:.1f} s"
+        f"95 % within {report.found.delay:.1f} s"
     )
+    if report.fresh:
+        told = f"{told}, found after {report.fresh:.1f} s"
     if report.problem:
         told = f"{told}; {report.problem}"
     if report.lost:

@@ -16,7 +16,7 @@ from tasks.core.called import as_called
 from tasks.core.catalogue import PHASES
 from tasks.core.changes import Change
 from tasks.core.errors import PlaybookError
-from tasks.core.outcomes import Outcome, Status, Verdict
+from tasks.core.outcomes import Cause, Outcome, Status, Verdict
 from tasks.core.runner import TaskPlan, obstacles
 
 if TYPE_CHECKING:
@@ -222,7 +222,8 @@ class Console:
                     self.say(f"        at: {outcome.place}")
                 self.say(f"        found: {outcome.evidence}")
                 if outcome.consequence:
-                    self.say(f"        after a push: {outcome.consequence}")
+                    when = "now" if outcome.cause is Cause.CLUSTER else "after a push"
+                    self.say(f"        {when}: {outcome.consequence}")
                 if outcome.stops_push and status is Status.UNKNOWN:
                     self.say("        nothing is pushed before this is known")
                 if outcome.remedy:

@@ -45,8 +45,8 @@ class Outcome:
     """One answer with its evidence: what was looked at and found.
 
     A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); one that
-    the running cluster shows has that as its ``cause``. An unknown says in ``remedy`` what would make it
-    answerable, and has a ``cause``. ``place`` is "FILE:LINE" where there is one.
+    the running cluster shows has that as its ``cause``, and says what happens now. An unknown says in
+    ``remedy`` what would make it answerable, and has a ``cause``. ``place`` is "FILE:LINE" where there is one.
     """
 
     status: Status

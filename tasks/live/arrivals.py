@@ -136,7 +136,8 @@ def loaded(parseable: Parseable, nonce: str, minutes: int) -> Loaded:
         int(row.get("found") or 0),
         int(row.get("lines") or 0),
         float(row.get("took") or 0),
-        float(row.get("delay") or 0),
-        float(row.get("longest") or 0),
+        # The node's clock may be ahead of the server's.
+        max(float(row.get("delay") or 0), 0.0),
+        max(float(row.get("longest") or 0), 0.0),
         max(found.at.timestamp() - float(row["newest"]), 0.0) if row.get("newest") else 0.0,
     )

@@ -48,14 +48,20 @@ class Service:
     """Asks one service; ``name`` is what messages call it, ``address`` gives its URL as it is now.
 
     ``address`` is called before each request: a forwarded port may have to be opened again. An error in the
-    place of ``login`` is why there is none; it is raised where a login is needed.
+    place of ``login`` is why there is none; it is raised where a login is needed. ``login_hint`` says what to
+    do if the login is refused.
     """
 
     def __init__(
-        self, name: str, address: Callable[[], str], login: Login | UnavailableError | None = None
+        self,
+        name: str,
+        address: Callable[[], str],
+        login: Login | UnavailableError | None = None,
+        login_hint: str = "",
     ) -> None:
         self.name = name
         self.login = login
+        self._login_hint = login_hint
         self._address = address
 
     def ask(
@@ -134,7 +140,9 @@ class Service:
             told = "no login was given"
             if isinstance(self.login, Login):
                 told = f"the login of {self.login.origin} is not the one that it has"
-            raise LoginRefusedError(f"{self.name} answers {answer.status} to {path}: {told}")
+            raise LoginRefusedError(
+                f"{self.name} answers {answer.status} to {path}: {told}", self._login_hint
+            )
         if answer.status != _OK:
             told = said(answer)
             raise ServiceError(f"{self.name} answers {answer.status} to {path}{told and f': {told}'}")

@@ -49,7 +49,8 @@ class Services:
             login: Login | UnavailableError = self._login(namespace, secret, keys)
         except UnavailableError as error:
             login = error
-        return Parseable(self._service("Parseable", target, login), stream)
+        hint = "see the check of it: invoke verify --only login"
+        return Parseable(self._service("Parseable", target, login, hint), stream)
 
     def _login(self, namespace: str, secret: str, keys: tuple[str, str]) -> Login:
         self._check_permission("Parseable")
@@ -112,7 +113,8 @@ class Services:
                         f"set {_ADMIN[1]} from a Secret",
                     )
                 target = Target(namespace, f"{plural.removesuffix('s')}/{name}", _port_of(container))
-                return Grafana(self._service("Grafana", target, login))
+                hint = f"it was changed in Grafana itself: set it there to what {login.origin} has"
+                return Grafana(self._service("Grafana", target, login, hint))
         raise NotFoundError(
             f"nothing in namespace {namespace} runs Grafana", f"kubectl get pods -n {namespace}"
         )
@@ -128,8 +130,10 @@ class Services:
             self._secrets[key] = self._kubectl.get(self._kubectl.path("", "secrets", namespace, name))
         return self._secrets[key]
 
-    def _service(self, name: str, target: Target, login: Login | UnavailableError | None = None) -> Service:
-        return Service(name, lambda: self._forwards.url(target), login)
+    def _service(
+        self, name: str, target: Target, login: Login | UnavailableError | None = None, login_hint: str = ""
+    ) -> Service:
+        return Service(name, lambda: self._forwards.url(target), login, login_hint)
 
 
 def _runs_grafana(workload: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -420,6 +420,18 @@ def test_what_a_load_shows(lab: Lab, deployed: Path, report: Report, expected: S
     assert told in found.evidence
 
 
+def test_a_refused_login_is_told_once_and_hides_the_rest(lab: Lab, deployed: Path) -> None:
+    other_login(lab)
+    found = answer("DoD-008-02", model(lab, deployed))
+    assert (found.status, found.remedy) == (Status.UNKNOWN, "see the check of it: invoke verify --only login")
+    lab.grafana.password = "changed-5311"
+    found = answer("DoD-010-01", model(lab, deployed))
+    assert found.status is Status.UNKNOWN
+    assert found.remedy.startswith(
+        "it was changed in Grafana itself: set it there to what Secret monitoring/"
+    )
+
+
 def test_a_busy_cluster_shows_its_rate_without_a_load(
     lab: Lab, deployed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.core.console import Console
-from tasks.core.outcomes import Cause, Outcome, Status, Verdict, failed, passed, unknown
+from tasks.core.outcomes import Cause, Outcome, Status, Verdict, failed, failing, passed, unknown
 
 
 def verdict(name: str, outcome: Outcome) -> Verdict:
@@ -41,6 +41,11 @@ def test_failures_then_unknowns_then_notes_then_the_count(capsys: pytest.Capture
         "        found: theirs",
         "1 pass, 1 fail, 1 unknown, 1 note",
     ]
+
+
+def test_what_the_cluster_shows_is_so_now(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().show_verdicts([verdict("a", failing("wrong", "mend it", consequence="it is broken"))])
+    assert "        now: it is broken\n" in capsys.readouterr().out
 
 
 def test_one_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,6 +148,24 @@ def test_what_is_hidden_for_a_moment_is_not_lost(lab: Lab, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("quick")
+def test_what_was_found_once_stays_found(lab: Lab) -> None:
+    asked: list[str] = []
+
+    def before(statement: str) -> None:
+        asked.append(statement)
+        lab.parseable.is_hidden = lambda row: len(asked) > 1
+
+    def act() -> None:
+        lab.cluster.put(pod("Succeeded"))
+        written(lab, list(range(90)))
+        lab.parseable.before = before
+
+    on_creation(lab, act)
+    assert run(lab).lost == 10
+    assert len(asked) > 1
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_pod_that_is_ended_early_wrote_what_its_log_says(lab: Lab) -> None:
     def act() -> None:
         lab.cluster.put(pod("Failed", {"terminated": {"reason": "OOMKilled", "exitCode": 137}}))

@@ -145,7 +145,8 @@ def _request(asked: dict[str, Any]) -> Request:
 # The client -----------------------------------------------------------------------------------------------
 
 
-def test_readiness_needs_no_login(running: Running) -> None:
+def test_readiness_needs_no_login_nor_a_proxy(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert running.as_login(None).is_ready()
     running.server.has_store = False
     assert not running.parseable.is_ready()

@@ -80,6 +80,20 @@ def test_the_retention_is_set_and_a_load_is_compared(done: Playground, lab: Lab)
         assert hidden not in found.out + found.err
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("--format", "github")], ids=["text", "json", "github"])
+def test_no_output_shows_a_login(done: Playground, lab: Lab, form: tuple[str, ...]) -> None:
+    # The server has another login, and everything that it answers repeats the one that it was given.
+    lab.parseable.ingestion.password = "another-5311"
+    lab.grafana.health = (500, {"status": "ERROR", "message": f"{PASSWORD} {ADMIN} {LOGIN.header}"})
+    lab.grafana.has_backend = True
+    found = done.on_repository("verify", "--stage", "live", "--read-logins", *form)
+    assert found.code == 1
+    assert "the login of Secret monitoring/parseable-s3-secret is not the one that it has" in found.out
+    assert "(not shown)" in found.out
+    for hidden in (PASSWORD, ADMIN, LOGIN.header.partition(" ")[2]):
+        assert hidden not in found.out + found.err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_load_leaves_no_job(done: Playground, lab: Lab, number: int) -> None:
     with done.started("verify", "--stage", "live", "--load", "--yes") as process:
