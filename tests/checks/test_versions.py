@@ -90,7 +90,6 @@ BREAKS: list[tuple[str, str, str, dict[str, str]]] = [
     ),
     (RELEASE, "type: s3-store", "type: local-store", {"DoD-003-02": f"{POD} starts with local-store"}),
     (RELEASE, "value: parseable-logs", "value: others", {"DoD-003-02": f"{POD} has P_S3_BUCKET 'others'"}),
-    (RELEASE, "value: minio", "value: other", {"DoD-003-02": f"{POD} has P_S3_REGION 'other'"}),
     (
         RELEASE,
         "name: parseable-standalone\n            patch",
@@ -127,8 +126,6 @@ BREAKS: list[tuple[str, str, str, dict[str, str]]] = [
         },
     ),
     (RELEASE, "/api/v1/liveness", "/api/v1/about", {"staging": "livenessProbe asks '/api/v1/about'"}),
-    (RELEASE, "Seconds: 120", "Seconds: 30", {"staging": "terminationGracePeriodSeconds is 30"}),
-    (RELEASE, "P_QUERY_MEMORY_LIMIT", "P_QUERY_LIMIT", {"memory": f"{POD}: P_QUERY_MEMORY_LIMIT is not set"}),
     (
         RELEASE,
         "port: 80\n",
@@ -345,6 +342,16 @@ def test_a_vector_that_is_told_to_replaces_the_login(deployed: Deploy, mirror: P
     root = deployed("current")
     edit(root, VECTOR, "    role: Agent\n", "    role: Agent\n    image: {tag: 0.57.0}\n")
     assert failing(verdicts(root, CURRENT, mirror)) == {}
+
+
+def test_a_server_that_takes_logs_keeps_them_whatever_is_set(deployed: Deploy, mirror: Path) -> None:
+    """Others may have written what the settings would not allow."""
+    root = deployed("distributed")
+    edit(root, RELEASE, "enabled: true, storageClass: fast", "enabled: false")
+    settings = replace(DISTRIBUTED, parseable=replace(DISTRIBUTED.parseable, staging_class=None))
+    found = failing(verdicts(root, settings, mirror))
+    assert "an emptyDir, whose last minute is lost with the pod if that is killed" in found["staging"]
+    assert "the servers that take logs come and go" in found["staging"]
 
 
 def test_several_servers_start_at_once_and_have_time_to_be_replaced(deployed: Deploy, mirror: Path) -> None:
