@@ -11,8 +11,8 @@ from tasks.core.secret_names import sounds_secret
 from tasks.core.settings import FILE, SECTIONS, Layer, kinds_of, load
 from tasks.subjects.written import Written, written
 from tasks.workspace import Workspace
-from tasks.yaml.documents import dig, load_documents, same_documents, syntax_error
-from tasks.yaml.merging import MISSING, Difference, leaves, merge_texts, same
+from tasks.yaml.documents import dig, load_documents, same, same_documents, syntax_error
+from tasks.yaml.merging import MISSING, Difference, leaves, merge_texts
 from tasks.yaml.templates import MANIFESTS, scalar
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")

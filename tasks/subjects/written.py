@@ -7,8 +7,8 @@ from typing import Any
 
 from tasks.effects.git import Version
 from tasks.subjects.signature import SIGNATURE
-from tasks.yaml.documents import load_documents
-from tasks.yaml.merging import Base, merge_documents, same
+from tasks.yaml.documents import load_documents, same
+from tasks.yaml.merging import Base, merge_documents
 from tasks.yaml.templates import MARKER
 
 # A host that squashes commits keeps it as a line of what it makes of their messages.

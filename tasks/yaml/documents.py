@@ -1,5 +1,6 @@
 """Parsed YAML: the documents of a text as plain data."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,7 +61,20 @@ def same_documents(one: str, other: str) -> bool:
     if one == other:
         return True
     documents = load_documents(one)
-    return bool(documents) and documents == load_documents(other)
+    return bool(documents) and same(documents, load_documents(other))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same to Kubernetes: 1, 1.0 and true are three, the order of keys is none."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and math.isnan(one):
+        return math.isnan(other)
+    return bool(one == other)
 
 
 def syntax_error(text: str) -> str:

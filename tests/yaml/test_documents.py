@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tasks.yaml.documents import load_documents, syntax_error
+from tasks.yaml.documents import load_documents, same_documents, syntax_error
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,21 @@ def test_an_anchor_may_be_set_again() -> None:
     assert load_documents(text) == [{"a": 1, "b": 1, "c": "22:30", "d": "22:30"}]
     assert syntax_error(text) == ""
     assert load_documents("a: *x\nb: &x 1\n") == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("a: 1 # x", "a:   1", True),
+        ("{a: 1, b: 2}", "b: 2\na: 1", True),
+        ("a: .nan", "a: .NaN", True),
+        ("a: [1, 2]", "a: [2, 1]", False),
+        # Python takes these for equal; an API server refuses a number for a boolean.
+        ("a: 1", "a: true", False),
+        ("a: [0]", "a: [false]", False),
+        ("a: 1", "a: 1.0", False),
+        ("a: [", "b: [", False),
+    ],
+)
+def test_what_says_the_same(one: str, other: str, expected: bool) -> None:
+    assert same_documents(one, other) is expected

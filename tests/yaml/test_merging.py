@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.yaml.documents import load_documents
-from tasks.yaml.merging import MISSING, Base, MergedText, leaves, merge_documents, merge_texts, same
+from tasks.yaml.documents import load_documents, same
+from tasks.yaml.merging import MISSING, Base, MergedText, leaves, merge_documents, merge_texts
 
 WRITTEN = """\
 ---

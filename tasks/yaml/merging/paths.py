@@ -1,7 +1,6 @@
 """Paths of values in documents as a person writes them, and what is at them."""
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -36,19 +35,6 @@ def child(path: str, key: object) -> str:
 def element(path: str, key: object) -> str:
     """The path of an item of the list at ``path``, known by its name, its text or its number."""
     return f"{path}[{key}]"
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same to Kubernetes: 1, 1.0 and true are three, the order of keys is none."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, float) and math.isnan(one):
-        return math.isnan(other)
-    return bool(one == other)
 
 
 def identities(documents: Sequence[Any], *, is_alone: bool) -> list[str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from tasks.yaml.documents import load_documents
+from tasks.yaml.documents import load_documents, same
 from tasks.yaml.editing import EditRefusedError, ensure
 from tasks.yaml.merging.lines import merge_lines
-from tasks.yaml.merging.paths import MISSING, same
+from tasks.yaml.merging.paths import MISSING
 
 
 def compose(base: str, theirs: str, ours: str, documents: Sequence[Any]) -> tuple[str, bool]:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.yaml.documents import same
 from tasks.yaml.merging.lines import merge_lines
-from tasks.yaml.merging.paths import MISSING, child, element, embedded, named, same
+from tasks.yaml.merging.paths import MISSING, child, element, embedded, named
 from tasks.yaml.merging.texts import compose
 
 
