@@ -1,14 +1,15 @@
 """Whether pods are made anew when what they read at their start changes: the pipeline, and the login."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
 from checks.model import Cause, Model, Outcome, failed, passed, unknown
 from checks.pipeline import agents_of, config_maps_of
+from tasks.effects.encrypted import revision
 from tasks.kube.pods import Pod, variables
 from tasks.kube.resources import Resource
 from tasks.subjects.given_secret import is_given
-from tasks.subjects.parseable import PARSEABLE, login_revision
+from tasks.subjects.parseable import PARSEABLE
 from tasks.subjects.vector import VECTOR, checksum_of
 from tasks.yaml.documents import dig, items, mapping
 
@@ -71,7 +72,8 @@ def _is_reloaded(pod: Pod, kind: str) -> bool:
 
 def _login_reached(model: Model) -> Iterator[Outcome]:
     """Another Secret makes other pods on both sides: one alone would have a login that the other refuses."""
-    name, revision = model.settings.parseable.secret, login_revision(model.workspace)
+    name = model.settings.parseable.secret
+    revisions = _revisions(model, name)
     sides = [
         [pod for pod in model.pods_of(app) if pod.owner.key.kind != "Job" and _reads_secret(pod, name)]
         for app in (PARSEABLE, VECTOR)
@@ -81,15 +83,16 @@ def _login_reached(model: Model) -> Iterator[Outcome]:
         yield passed(f"nothing on {'either' if not any(sides) else 'one'} side reads Secret {name}")
         return
     pods = [pod for side in sides for pod in side]
-    left = [pod for pod in pods if not _carries(model, pod, revision)]
+    left = [pod for pod in pods if not _carries(model, pod, revisions)]
     to_others = [pod for pod in left if _is_reloaded(pod, "secret")]
     if not left:
         yield passed(f"{_named(pods)} carry the revision of Secret {name}")
     elif left == to_others:
         yield unknown(f"{_named(left)}: left to Reloader, which only the cluster shows", Cause.CLUSTER)
-    elif len(left) == len(pods) and not to_others and is_given(model.workspace):
+    elif len(left) == len(pods) and not to_others and (is_given(model.workspace) or not revisions):
         yield unknown(
-            f"Secret {name} is given by somebody else, and nothing in {_named(pods)} changes with it",
+            f"Secret {name} is not one that the playbook encrypted, and nothing in {_named(pods)} changes "
+            "with it",
             Cause.CLUSTER,
             "restart both when the login changes, in the order of docs/pipeline.md; or let Reloader do it",
         )
@@ -107,15 +110,20 @@ def _named(pods: Iterable[Pod]) -> str:
     return " and ".join(dict.fromkeys(str(pod.owner.key) for pod in pods))
 
 
-def _carries(model: Model, pod: Pod, revision: str | None) -> bool:
+def _revisions(model: Model, name: str) -> set[str]:
+    """What the Secret is known by, in whatever file it was encrypted; none where it is made elsewhere."""
+    texts = (model.text(item.path) for item in model.resources.of_kind("Secret") if item.key.name == name)
+    return {found for text in texts if (found := revision(text)) is not None}
+
+
+def _carries(model: Model, pod: Pod, revisions: Set[str]) -> bool:
     """Whether the pods change with the Secret: by a label, an annotation, or a ConfigMap that names it."""
-    if revision is None:
-        return False
-    if revision in map(str, (*pod.labels.values(), *pod.annotations.values())):
+    if revisions & {str(value) for value in (*pod.labels.values(), *pod.annotations.values())}:
         return True
     # Whether they change with that is the question of the pipeline.
     return any(
-        revision in str(text)
+        one in str(text)
+        for one in revisions
         for holder in config_maps_of(model, pod)
         for text in mapping(holder.data, "data").values()
     )

@@ -177,6 +177,7 @@ def _aggregator(root: Path, config: Mapping[str, Any]) -> None:
         "role": "Aggregator",
         "customConfig": config,
         "env": values["env"],
+        "podAnnotations": {"parseable-login": values["podAnnotations"]["parseable-login"]},
         "serviceHeadless": {"enabled": False},
     }
     save(root, f"{VECTOR}/aggregator.yaml", release)

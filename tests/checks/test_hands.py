@@ -20,6 +20,7 @@ from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixtu
 from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
 from tests.checks.test_whole import (
     _programs,  # noqa: F401
+    rolled_out,  # noqa: F401
     seen,  # noqa: F401
     settings,  # noqa: F401
     whole,  # noqa: F401

@@ -25,6 +25,7 @@ from checks.registry import CHECKS
 from tasks import commands
 from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.settings import S3, Charts, Gitops, Settings
+from tasks.effects.encrypted import revision
 from tasks.effects.git import Git
 from tasks.effects.lifecycle import RULE_ID, LifecycleRule
 from tasks.effects.repository import Repository
@@ -43,6 +44,8 @@ from tests.tools import helm_folder  # noqa: F401
 CASES = Path(__file__).resolve().parents[1] / "cases"
 DOCUMENTED = CASES / "documented"
 BUCKET = "parseable-logs"
+SECRET = "kubernetes/apps/monitoring/parseable/app/secret.sops.yaml"
+PARSEABLE_RELEASE = "kubernetes/apps/monitoring/parseable/app/helmrelease.yaml"
 VECTOR_CONFIG = "kubernetes/apps/monitoring/vector/app/configmap.yaml"
 VECTOR_RELEASE = "kubernetes/apps/monitoring/vector/app/helmrelease.yaml"
 OURS = rule(RULE_ID, prefix("kubernetes/date="), "30")
@@ -223,8 +226,18 @@ class Place:
             self.stamp()
 
     def stamp(self) -> None:
-        """Give the pods the checksum of the pipeline, as whoever changes it on purpose does."""
+        """Give the pods the checksum of the pipeline, and the revision of the Secret that they have.
+
+        Whoever changes one of them on purpose does it.
+        """
         config, release = self.root / VECTOR_CONFIG, self.root / VECTOR_RELEASE
+        secret = self.root / SECRET
+        found = revision(secret.read_text()) if secret.is_file() else None
+        for path in (self.root / PARSEABLE_RELEASE, release) if found else ():
+            if path.is_file():
+                path.write_text(
+                    re.sub(r"parseable-login: [0-9a-f]{10}", f"parseable-login: {found}", path.read_text())
+                )
         if config.is_file() and release.is_file():
             stamp = f"checksum/vector-config: {config_checksum(config.read_text())}"
             release.write_text(re.sub(r"checksum/vector-config: \w+", stamp, release.read_text()))
