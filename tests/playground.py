@@ -202,10 +202,10 @@ class Playground:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
         (self.root / path).write_text(text, encoding="utf-8")
 
-    def decrypted(self) -> dict[str, str]:
+    def decrypted(self, path: str = SECRET) -> dict[str, str]:
         """The values of the Secret."""
         done = subprocess.run(
-            (SOPS, "decrypt", "--output-type", "json", SECRET),
+            (SOPS, "decrypt", "--output-type", "json", path),
             cwd=self.root,
             env=self._environment({}),
             check=True,

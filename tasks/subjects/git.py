@@ -10,8 +10,10 @@ from tasks.effects.git import Commit, Push
 from tasks.flux.missing import need_all
 from tasks.subjects import grafana
 from tasks.subjects.flux import apps_lists, charts_facts, charts_files, repositories_list
+from tasks.subjects.former import Former, former
 from tasks.subjects.manifests import APPS, ManifestFacts, deployed_facts, own_files, plan_files
 from tasks.subjects.message import message
+from tasks.subjects.moved import moves
 from tasks.subjects.shared_files import SharedFile
 from tasks.subjects.signature import SIGNATURE
 from tasks.workspace import Workspace
@@ -29,8 +31,14 @@ class PushFacts:
 
 @dataclass(frozen=True)
 class CommitFacts:
-    """All that is looked at. ``push`` is None where pushing is not wanted."""
+    """All that is looked at. ``push`` is None where pushing is not wanted.
 
+    ``former`` is what earlier names left; its entries are taken out of the ``lists``. ``moves`` are sentences
+    on what other settings move.
+    """
+
+    former: Former
+    moves: tuple[str, ...]
     sources: tuple[ManifestFacts, ...]
     lists: tuple[SharedFile, ...]
     grafana: tuple[SharedFile, ...]
@@ -55,9 +63,12 @@ def facts(workspace: Workspace) -> CommitFacts:
         lists.append(repositories_list(workspace, beside))
     git = workspace.repository.git
     branch = git.branch()
+    left = former(workspace)
     return CommitFacts(
+        former=left,
+        moves=tuple(moves(workspace, left)),
         sources=sources,
-        lists=tuple(lists),
+        lists=tuple(left.unlisted(workspace, lists)),
         grafana=grafana.facts(workspace).shared,
         branch=branch,
         push=push_facts(workspace, branch) if workspace.permissions.push else None,
@@ -85,7 +96,9 @@ def plan(workspace: Workspace, found: CommitFacts) -> Iterator[Change | Remark]:
     planned = list(plan_files(workspace, found.sources))
     edits = [item for item in planned if isinstance(item, Change)]
     edits += [change for item in found.lists if (change := item.change(workspace)) is not None]
+    edits += found.former.changes(workspace)
     yield from (item for item in planned if isinstance(item, Remark))
+    yield from map(Remark, found.moves)
     yield from edits
     paths = _uncommitted(workspace, found, edits)
     git = workspace.repository.git
@@ -119,6 +132,7 @@ def _uncommitted(workspace: Workspace, found: CommitFacts, edits: Sequence[Chang
     paths = [path for path in own if repository.differs_from_head(path)]
     shared = (*found.lists, *found.grafana)
     paths += [item.path for item in shared if item.needs_commit(workspace)]
+    paths += found.former.committed(workspace)
     if paths and not workspace.permissions.force:
         _check_edits(workspace, found, paths)
         for folder in sorted(folders):

@@ -16,8 +16,8 @@ from tasks.flux.chart_sources import charts_file
 from tasks.flux.grafana import GrafanaPlace
 from tasks.flux.grafana_operator import GrafanaInstance
 from tasks.flux.grafana_plugins import entry, variable_of
-from tasks.flux.missing import MissingError, need, need_all
-from tasks.subjects.apps import APP_FOLDER, KS, RELEASE, App
+from tasks.flux.missing import MissingError, need_all
+from tasks.subjects.apps import APP_FOLDER, RELEASE, App
 from tasks.subjects.given_secret import giver_beside, givers, is_given
 from tasks.subjects.parseable import (
     BUDGET,
@@ -429,31 +429,15 @@ def _known_paths(workspace: Workspace) -> tuple[str, ...]:
     return (*own_files(workspace), *(path for path in found if isinstance(path, str)))
 
 
-def _check_renamed(workspace: Workspace) -> None:
-    """Refuse to deploy an app a second time beside the one that an earlier name left."""
-    apps = need(workspace.layout.apps)
-    ours = {app.folder(workspace) for app in APPS}
-    for path in workspace.repository.yaml_files:
-        folder, _, file = path.rpartition("/")
-        is_app = file == KS and folder.startswith(f"{apps}/") and folder not in ours
-        if is_app and MARKER in workspace.repository.text(path):
-            raise RefusedError(
-                f"{folder} was written by the playbook under another name, and would go on running",
-                f"set the name back, or remove it first: take its entry out of "
-                f"{need(workspace.layout.apps_kustomization)}, git rm -r {folder}, commit",
-            )
-
-
 def check_owner(workspace: Workspace, app: App) -> None:
     """Check that the folder of ``app`` is the playbook's own, empty, or taken over with --adopt.
 
     Raises:
-        RefusedError: it holds files, and none of them was written by the playbook; it lies behind a
-            symbolic link; or the playbook wrote another folder for the same app, under another name.
+        RefusedError: it holds files, and none of them was written by the playbook; or it lies behind a
+            symbolic link.
     """
     folder = app.folder(workspace)
     refuse_links(workspace.repository.root, folder)
-    _check_renamed(workspace)
     if workspace.permissions.adopt:
         return
     # Whoever gives the Secret may have put it there before anything else is.

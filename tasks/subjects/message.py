@@ -125,9 +125,11 @@ def _changes(workspace: Workspace, paths: Sequence[str], grafana: Sequence[str])
             others.append("encrypt the Secret of Parseable" + (" anew" if head is not None else ""))
         elif path in grafana:
             others.append("change Parseable's entries in Grafana")
+        elif text is None:
+            others.append(f"delete {path.removeprefix(apps)}")
         elif head is None:
             others.append(f"add {path.removeprefix(apps)}")
-        elif text is not None:
+        else:
             found = list(_differences(load_documents(head), load_documents(text)))
             is_reshaped = any(item.where.startswith(_PATCHED) for item in found)
             for item in found:

@@ -22,6 +22,7 @@ from tasks.flux.missing import MissingError, need_all
 from tasks.kube.makers import KINDS
 from tasks.subjects import given_secret
 from tasks.subjects.apps import RELEASE
+from tasks.subjects.former import former
 from tasks.subjects.manifests import app_facts, check_owner, plan_files
 from tasks.subjects.parseable import LOGIN, PARSEABLE, PASSWORD, SECRET, SECRET_KEYS
 from tasks.workspace import Workspace
@@ -74,14 +75,31 @@ def facts(workspace: Workspace) -> SecretFacts | None:
             f"{path} is not a Secret encrypted by sops: {oddity(current)}",
             "move it away, or restore it (git checkout)",
         )
+    # Of an app that had another name, the login is taken along.
+    source = path if encrypted is not None else _former_path(workspace)
     return SecretFacts(
         path=path,
         current=current,
         encrypted=encrypted,
-        values=None if encrypted is None else workspace.sops.decrypt(path),
+        values=None if source is None else workspace.sops.decrypt(source),
         readers=readers,
         credentials=workspace.found_credentials,
     )
+
+
+def _former_path(workspace: Workspace) -> str | None:
+    """Where the Secret lies that an earlier name of the app left."""
+    name = posixpath.basename(SECRET)
+    if not any(posixpath.basename(path) == name for path in workspace.repository.yaml_files):
+        return None
+    left = former(workspace).files
+    return next(
+        (path for path in left if posixpath.basename(path) == name and _is_there(workspace, path)), None
+    )
+
+
+def _is_there(workspace: Workspace, path: str) -> bool:
+    return inspect(workspace.repository.text(path)) is not None
 
 
 def ahead(workspace: Workspace) -> None:

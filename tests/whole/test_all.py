@@ -152,17 +152,27 @@ def test_a_foreign_app_can_be_adopted(playground: PlaygroundMaker) -> None:
 
 
 @pytest.mark.parametrize(("section", "name"), [("VECTOR", "vec"), ("PARSEABLE", "parseable-logs")])
-def test_another_name_does_not_deploy_a_second_time(done: Playground, section: str, name: str) -> None:
+def test_another_name_takes_the_former_one_along(done: Playground, section: str, name: str) -> None:
     renamed = {f"INVOKE_{section}_NAME": name}
-    before = done.tree()
+    folder = f"{APPS}/{section.lower()}"
+    password = done.decrypted()["password"]
+    done.write(f"{folder}/app/ingress.yaml", "kind: Ingress\n")
     refused = done.all(**renamed)
     assert refused.code == 4
-    assert f"{APPS}/{section.lower()} was written by the playbook under another name" in refused.err
-    assert done.tree() == before
-    done.git("rm", "-rq", f"{APPS}/{section.lower()}")
-    shapes.edit(done.root / APPS / "kustomization.yaml", f"  - ./{section.lower()}/ks.yaml\n", "")
-    done.commit_all("remove it")
+    assert f"holds what is not the playbook's: {folder}/app/ingress.yaml" in refused.err
+    (done.root / folder / "app/ingress.yaml").unlink()
+    shown = done.on_repository("plan", "--offline", **renamed)
+    assert f"release {section.lower()} goes and {name} comes" in shown.out
+    head = done.head()
     assert done.all(**renamed).code == 0
+    assert done.git("rev-parse", "HEAD~1") == head
+    assert not (done.root / folder).exists()
+    listed = done.read(f"{APPS}/kustomization.yaml")
+    assert f"./{name}/ks.yaml" in listed
+    assert f"./{section.lower()}/ks.yaml" not in listed
+    # The login is the same; what waits in the buffers is sent with it.
+    secret = f"{APPS}/parseable-logs/app/secret.sops.yaml" if section == "PARSEABLE" else SECRET
+    assert done.decrypted(secret)["password"] == password
     assert done.all(**renamed).out == "11/11 done, nothing to change\n"
 
 
