@@ -46,7 +46,8 @@ class Outcome:
 
     A failure also says what would happen after a push (``consequence``) and what to do (``remedy``); one that
     the running cluster shows has that as its ``cause``, and says what happens now. An unknown says in
-    ``remedy`` what would make it answerable, and has a ``cause``. ``place`` is "FILE:LINE" where there is one.
+    ``remedy`` what would make it answerable, and has a ``cause``. ``place`` is "FILE:LINE" where there is
+    one.
     """
 
     status: Status
