@@ -91,7 +91,7 @@ def table() -> Iterator[str]:
     """The table of docs/scale.md, line by line."""
     yield (
         "| events/s | MiB/s | `parseable.mode` | `parseable.ingestors` | cores in all "
-        "| `parseable.staging_size` | requests a month | stored | a month |"
+        "| `parseable.staging_size` | millions of requests a month | stored | requests and storage a month |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"
     for rate in RATES:
@@ -103,7 +103,7 @@ def table() -> Iterator[str]:
         )
         yield (
             f"| {rate:,} | {size.mib_per_second:.1f} | {mode} | {ingestors} | {size.cores:.1f} "
-            f"| {size.staging}Gi | {puts / 1e6:.1f} m PUT, {gets / 1e6:.1f} m GET | {size.stored:,.0f} GiB "
+            f"| {size.staging}Gi | {puts / 1e6:.1f} PUT, {gets / 1e6:.1f} GET | {size.stored:,.0f} GiB "
             f"| ${requests:,.0f} + ${storage:,.0f} |"
         )
 

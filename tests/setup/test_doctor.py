@@ -13,7 +13,7 @@ from tasks.core.catalogue import CATALOGUE
 from tasks.core.errors import RefusedError, SettingsError
 from tasks.core.packages import install_command
 from tasks.core.runner import TaskPlan
-from tasks.core.settings import DOCUMENTED, FILE, Charts, Settings
+from tasks.core.settings import DOCUMENTED, FILE, Charts, Settings, VersionsSettings
 from tasks.demo.sandbox import make_key, make_repository
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
@@ -219,6 +219,18 @@ def test_an_s3_server_that_is_not_there(root: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("S3_ACCESS_KEY_ID", "access")
     monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "secret")
     assert states(examined(root, settings))["S3 server"] is MISSING
+
+
+def test_the_versions_and_whether_they_were_tested(root: Path) -> None:
+    current = replace(DOCUMENTED, versions=VersionsSettings("current"))
+    (part,) = (one for one in examined(root, current) if one.name == "versions")
+    told = "Parseable v3.1.0 (chart 3.2.1), Vector (chart 0.56.0)"
+    assert (part.state, part.found) == (OK, f"current: {told}, a tested set")
+    other = replace(current, vector=replace(current.vector, chart_version="0.57.0"))
+    (part,) = (one for one in examined(root, other) if one.name == "versions")
+    assert part.state is OPTIONAL
+    assert part.found.endswith("Vector (chart 0.57.0); not tested: vector.chart_version is not of the set")
+    assert part.mends.startswith("delete it from the settings")
 
 
 def test_what_is_left_out_is_not_missing(root: Path) -> None:
