@@ -9,6 +9,7 @@ from tasks.live.judgement import Judgement, State, name_of
 from tasks.live.logs import judge_logs
 from tasks.live.nodes import judge_nodes
 from tasks.live.objects import Object
+from tasks.live.rights import judge_account
 from tasks.live.secrets import judge_secret
 from tasks.live.workloads import pods_of, references_of
 from tasks.model import TASKS
@@ -94,6 +95,18 @@ def account_is_used(model: Model) -> Iterator[Outcome]:
             yield failing(f"{named} run as ServiceAccount {', '.join(wrong)}", f"push, or: invoke {task}")
         else:
             yield passed(f"{named} run as ServiceAccount {model.settings.vector.name}")
+
+
+def account_may_read(model: Model) -> Iterator[Outcome]:
+    """DoD-007-02: the cluster itself says what the account of Vector's pods may do."""
+    live = model.live
+    for _, workload in _of_vector(model):
+        namespace = str(dig(workload, "metadata", "namespace"))
+        pods = pods_of(live.objects, workload)
+        for account in sorted({str(dig(pod, "spec", "serviceAccountName") or "default") for pod in pods}):
+            yield from answers([judge_account(live.kubectl, namespace, account)])
+        if not pods:
+            yield unknown(f"{name_of(workload)} has no pods", Cause.CLUSTER, _WAIT)
 
 
 def configuration_is_used(model: Model) -> Iterator[Outcome]:

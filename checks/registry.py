@@ -159,6 +159,7 @@ _CHECKS = (
         "WHEN Vector queries Kubernetes API, it SHALL have read access to pods, namespaces, and nodes",
         _RENDERED,
         vector.account_may_read,
+        live.account_may_read,
     ),
     Check(
         "DoD-008-01",

@@ -47,6 +47,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...], str, bool]] = {
     "Kustomization": ("kustomize.toolkit.fluxcd.io", ("v1",), "kustomizations", True),
     "HelmRelease": ("helm.toolkit.fluxcd.io", ("v2",), "helmreleases", True),
     "Prometheus": ("monitoring.coreos.com", ("v1",), "prometheuses", True),
+    "SubjectAccessReview": ("authorization.k8s.io", ("v1",), "subjectaccessreviews", False),
     "ServiceMonitor": ("monitoring.coreos.com", ("v1",), "servicemonitors", True),
 }
 REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict",
@@ -104,6 +105,8 @@ class Cluster:
 
     url: str = ""
     delay: float = 0.0
+    # Whether a user may do something to all objects of a kind: user, verb, plural.
+    may: Callable[[str, str, str], bool] = lambda *_: True
     refuse: Callable[[Request], Reply | None] = lambda _: None
     rules: Mapping[str, Iterable[Mapping[str, Any]]] | None = None
     user: str = "system:serviceaccount:default:reader"
@@ -197,13 +200,20 @@ class Cluster:
         if asked["sub"] == "log":
             return self._log(namespace, name, request.query)
         if request.method == "POST" and not name:
-            self.put(json.loads(body))
-            return _ok(self._objects[kind, where, json.loads(body)["metadata"]["name"]])._replace(status=201)
+            return self._created(kind, where, json.loads(body))
         if name:
             return self._one(kind, where, name, request.method, body)
         if "watch" in request.query:
             return self._watch(kind, where, request.query)
         return self._list(kind, where, f"{group}/{asked['version']}".lstrip("/"), request.query)
+
+    def _created(self, kind: str, namespace: str, data: Object) -> Reply:
+        if kind == "SubjectAccessReview":
+            wanted = data["spec"]["resourceAttributes"]
+            is_allowed = self.may(data["spec"]["user"], wanted["verb"], wanted["resource"])
+            return _ok({**data, "status": {"allowed": is_allowed}})._replace(status=201)
+        self.put(data)
+        return _ok(self._objects[kind, namespace, data["metadata"]["name"]])._replace(status=201)
 
     def _one(self, kind: str, namespace: str, name: str, method: str, body: bytes) -> Reply:
         if (kind, namespace, name) not in self._objects:

@@ -314,6 +314,34 @@ def test_vector_uses_its_account_and_configuration(lab: Lab) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("denied", "granted", "words"),
+    [
+        ((), (), ""),
+        ((("watch", "nodes"),), (), "ServiceAccount monitoring/vector: may not watch nodes"),
+        ((), (("get", "secrets"),), "may also get secrets, which Vector does not need"),
+    ],
+)
+def test_the_cluster_says_what_the_account_may_do(
+    lab: Lab, denied: tuple[tuple[str, str], ...], granted: tuple[tuple[str, str], ...], words: str
+) -> None:
+    lab.load("healthy")
+
+    def may(user: str, verb: str, resource: str) -> bool:
+        assert user == "system:serviceaccount:monitoring:vector"
+        is_reading = verb in ("list", "watch") and resource in ("pods", "namespaces", "nodes")
+        return (verb, resource) in granted or (is_reading and (verb, resource) not in denied)
+
+    lab.cluster.may = may
+    found, evidence, _ = lab.told("DoD-007-02")
+    assert (found is Status.FAIL) == bool(words)
+    assert words in evidence
+    assert {one.method for one in lab.cluster.requests if one.verb != "create"} == {"GET"}
+    # Who may not ask does not know.
+    lab.cluster.rules = {**rules(lab), "": []}
+    assert lab.told("DoD-007-02")[0] is Status.UNKNOWN
+
+
 QUIET = '2026-11-25T09:24:12Z  INFO vector::app: Log level is enabled. level="info"\n'
 
 
@@ -380,7 +408,8 @@ def test_the_printed_rights_are_enough(lab: Lab) -> None:
     lab.load("healthy")
     quiet(lab)
     lab.cluster.rules = rules(lab)
-    own = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT, NODES, ACCOUNT, CONFIG, LOGS)]
+    lab.cluster.may = lambda user, verb, resource: verb in ("list", "watch")
+    own = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT, NODES, ACCOUNT, "DoD-007-02", CONFIG, LOGS)]
     model = lab.model()
     found = {one.id: one.outcome for one in judge_live(own, model)}
     assert {one.status for one in found.values()} == {Status.PASS}, found
@@ -408,7 +437,7 @@ def test_without_rights_each_answer_names_what_is_missing(lab: Lab) -> None:
                 continue  # asked for by what talks to Parseable itself
             left = [one for one in listed if one is not rule]
             lab.cluster.rules = {**given, namespace: left}
-            own = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT, NODES, LOGS)]
+            own = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT, NODES, "DoD-007-02", LOGS)]
             model = lab.model()
             model.__dict__["_clusters"] = lab.__dict__.setdefault("kept", model)._clusters
             outcomes = [one.outcome for one in judge_live(own, model)]
