@@ -13,6 +13,7 @@ from tasks.live.rights import judge_account
 from tasks.live.secrets import judge_secret
 from tasks.live.workloads import pods_of, references_of
 from tasks.model import TASKS
+from tasks.subjects.manifests import APPS
 from tasks.subjects.parseable import LOGIN_VARIABLES, S3_VARIABLES
 from tasks.subjects.vector import VECTOR
 from tasks.yaml.documents import dig, items, mapping
@@ -33,27 +34,36 @@ def answers(judged: Iterable[Judgement]) -> Iterator[Outcome]:
     if waiting and not by_state[State.FAIL]:
         more = f" (and {len(waiting) - 1} more that follow)" if len(waiting) > 1 else ""
         yield unknown(f"on its way: {waiting[0].line}{more}", Cause.CLUSTER, waiting[0].remedy or _WAIT)
-    if len(by_state[State.PASS]) == len(found):
+    if not found:
+        yield unknown("there is nothing of it to look at", Cause.CLUSTER, _WAIT)
+    elif len(by_state[State.PASS]) == len(found):
         yield passed("; ".join(one.line for one in found))
 
 
 def is_reconciled(model: Model) -> Iterator[Outcome]:
     """DoD-011-01: source, Kustomizations and HelmReleases are at the commit that was pushed."""
+    yield from _not_applied(model)
     yield from answers(model.live.flux)
 
 
 def pods_run(model: Model) -> Iterator[Outcome]:
     """DoD-011-02."""
+    yield from _not_applied(model)
     yield from answers(model.live.pods)
+
+
+def _not_applied(model: Model) -> Iterator[Outcome]:
+    """What is known of an app whose release no build holds: nothing brings it into the cluster."""
+    there = {release.task for release in model.live.wanted.releases}
+    for app in APPS:
+        if (task := TASKS[app.name]) not in there:
+            told = f"nothing that the cluster applies from here holds a release of {app.name}"
+            yield model.hidden(app) or failing(told, f"invoke {task}, then: invoke task-011")
 
 
 def pods_are_current(model: Model) -> Iterator[Outcome]:
     """All pods were started after the ConfigMaps and Secrets that they read were changed."""
-    judged = model.live.started
-    if judged:
-        yield from answers(judged)
-    else:
-        yield unknown("no pod runs that reads a ConfigMap or Secret", Cause.CLUSTER, _WAIT)
+    yield from answers(model.live.started)
 
 
 def secret_has_keys(model: Model) -> Iterator[Outcome]:
@@ -136,11 +146,7 @@ def every_node_has_a_pod(model: Model) -> Iterator[Outcome]:
 def logs_have_no_errors(model: Model) -> Iterator[Outcome]:
     """DoD-009-03: neither Vector nor Parseable complains of what it sends or takes."""
     live = model.live
-    judged = judge_logs(live.kubectl, live.objects, live.workloads)
-    if judged:
-        yield from answers(judged)
-    else:
-        yield unknown("there is no pod whose log could be read", Cause.CLUSTER, _WAIT)
+    yield from answers(judge_logs(live.kubectl, live.objects, live.workloads))
 
 
 def _of_vector(model: Model) -> Iterator[tuple[str, Object]]:

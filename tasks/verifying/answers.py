@@ -70,6 +70,10 @@ def verify(workspace: Workspace, asked: Questions, trial: Trial, *, as_json: boo
             raise SettingsError("the running cluster answers none of these", "leave --stage out")
     if (trial.reconcile or not trial.is_empty) and stage < Stage.LIVE:
         raise SettingsError("there is no running cluster to change", "set cluster.context, or leave it out")
+    if stage is Stage.LIVE:
+        # Whose answers these are: the current context may be another one than was meant.
+        kubectl = workspace.kubectl
+        console.note(f"asking the cluster of context {kubectl.context or '(this pod)'}, {kubectl.server}")
     model = Model(workspace, stage, whole_repository=asked.whole_repository)
     late = _arrived(asked, trial, model)
     if late is None:

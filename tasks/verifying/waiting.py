@@ -56,7 +56,12 @@ def wait(live: Live, seconds: float) -> StepFailedError | None:
 
     Raises:
         ClusterError: the cluster cannot be asked.
+        StepFailedError: the repository has nothing that could be waited for.
     """
+    if not live.wanted.releases:
+        raise StepFailedError(
+            "there is nothing to wait for: the repository holds no release of ours", "invoke all"
+        )
     ticker = Ticker()
     try:
         end, found = Waiting(live, _Display(ticker).tell).until(seconds)

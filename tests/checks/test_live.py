@@ -13,11 +13,13 @@ import yaml
 
 from checks.model import Cause, Model, Outcome, Stage, Status, judge, judge_live
 from checks.registry import CHECKS
+from tasks.core.errors import StepFailedError
 from tasks.core.settings import DOCUMENTED
 from tasks.core.settings import Cluster as ClusterSettings
 from tasks.effects.git import Git
 from tasks.live.reading import watched
 from tasks.verifying.rights import reader
+from tasks.verifying.waiting import wait
 from tests.api_double import Cluster, Object, kubeconfig, serving, status
 from tests.checks.deployed import deployed as deployed  # noqa: PLC0414 (a fixture)
 from tests.checks.deployed import root as root  # noqa: PLC0414 (a fixture)
@@ -163,6 +165,21 @@ def test_what_fails_in_the_repository_is_told_beside_what_passes_in_the_cluster(
     file.write_text(file.read_text().replace("  - ./vector/ks.yaml\n", ""))
     found = judge([CHECKS[FLUX]], lab.model())
     assert Status.FAIL in {one.outcome.status for one in found}
+
+
+def test_an_app_that_nothing_applies_does_not_pass(lab: Lab) -> None:
+    lab.load("healthy")
+    file = lab.root / "kubernetes/apps/monitoring/kustomization.yaml"
+    file.write_text(file.read_text().replace("  - ./vector/ks.yaml\n", ""))
+    for name in (FLUX, PODS):
+        (found,) = lab.ask(name)
+        assert found.status is Status.FAIL
+        assert "nothing that the cluster applies from here holds a release of vector" in found.evidence
+    file.write_text(file.read_text().replace("  - ./parseable/ks.yaml\n", ""))
+    lab.__dict__.pop("kept")
+    assert {one.status for one in lab.ask(CURRENT)} == {Status.UNKNOWN}
+    with pytest.raises(StepFailedError, match="there is nothing to wait for"):
+        wait(lab.model().live, 1)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tasks.configuration import _beside
 from tasks.core.errors import UnavailableError
 from tasks.core.settings import Layer, load
 from tasks.effects import shell
+from tasks.effects.api_errors import refusal
 from tasks.effects.git import Git
 from tasks.effects.kubectl import (
     ClusterError,
@@ -400,3 +401,30 @@ def test_the_settings_name_the_cluster(cluster: Cluster, tmp_path: Path) -> None
     workspace = Workspace(load([Layer("my.yaml", found)]), Repository(Git(tmp_path)))
     with workspace.kubectl as door:
         assert door.get("/version")["major"] == "1"
+
+
+# As they were recorded: the status and the message, and what is made of them.
+ANONYMOUS = (
+    'kustomizations.kustomize.toolkit.fluxcd.io is forbidden: User "system:anonymous" cannot list resource '
+    '"kustomizations" in API group "kustomize.toolkit.fluxcd.io" in the namespace "flux-system"'
+)
+NOBODY = (
+    'pods is forbidden: User "system:serviceaccount:default:nobody" cannot list resource "pods" in API '
+    'group "" in the namespace "monitoring"'
+)
+NOPE = 'kustomizations.kustomize.toolkit.fluxcd.io "nope" not found'
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind", "words"),
+    [
+        (401, "Unauthorized", UnauthorizedError, "wrong or have expired"),
+        (403, ANONYMOUS, UnauthorizedError, "the kubeconfig gave no credentials"),
+        (403, NOBODY, ForbiddenError, "cannot list resource"),
+        (404, NOPE, NotFoundError, '"nope" not found'),
+    ],
+)
+def test_refusals_as_they_were_recorded(code: int, text: str, kind: type[ClusterError], words: str) -> None:
+    found = refusal("https://127.0.0.1:6443", "/api", code, status(code, text).body)
+    assert (type(found), words in found.summary) == (kind, True)
+    assert type(refusal("x", "/apis/x/v1/y", 404, b"404 page not found\n")) is NotInstalledError

@@ -81,7 +81,8 @@ def test_a_cluster_that_refuses_everything_leaves_the_rest(done: Playground, clu
 
 def test_waits_for_the_push(done: Playground, cluster: Cluster) -> None:
     found = done.on_repository("verify", "--wait", "1m", "--stage", "live", "--only", f"{FLUX},{PODS}")
-    assert (found.code, found.err) == (0, "")
+    assert found.code == 0
+    assert found.err == f"asking the cluster of context lab, {cluster.url}\n"
     assert "DaemonSet monitoring/vector: 3 of 3 ready" in found.out
     done.git("commit", "-q", "--allow-empty", "-m", "Not fetched yet")
     done.git("push", "-q")
