@@ -99,9 +99,12 @@ class Kubectl:
         return self._proxy.is_closed
 
     def another(self) -> "Kubectl":
-        """Another door to the same cluster, with an end of its own."""
+        """Another door to the same cluster, with an end of its own; what this one knows it need not ask."""
         other = Kubectl(kubeconfig=self._kubeconfig, context=self._wanted)
-        other.__dict__["_contexts"] = self._contexts
+        other._plurals = dict(self._plurals)
+        for known in ("_contexts", "_groups"):
+            if known in self.__dict__:
+                other.__dict__[known] = self.__dict__[known]
         return other
 
     # Where it goes ----------------------------------------------------------------------------------------

@@ -60,6 +60,13 @@ def is_true(data: Mapping[str, Any], kind: str) -> bool:
     return condition(data, kind).get("status") == "True"
 
 
+def is_stalled(data: Mapping[str, Any]) -> bool:
+    """Whether the controller has given up with the object as it is now, not with an older state of it."""
+    found = condition(data, "Stalled")
+    seen = found.get("observedGeneration", dig(data, "metadata", "generation"))
+    return found.get("status") == "True" and seen == dig(data, "metadata", "generation")
+
+
 def message(found: Mapping[str, Any]) -> str:
     """The message of a condition or an Event: its first paragraph, in one line."""
     text = str(found.get("message") or "").strip().partition("\n\n")[0]

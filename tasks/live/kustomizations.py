@@ -12,7 +12,7 @@ from tasks.live.judgement import (
     condition,
     duration,
     is_current,
-    is_true,
+    is_stalled,
     message,
     moment,
     short,
@@ -62,7 +62,7 @@ def judge_kustomization(objects: Objects, key: Key, wanted: Wanted) -> Judgement
             f"is suspended, and has applied {short(applied or 'nothing')}",
             f"flux resume kustomization {key[1]} -n {key[0]}",
         )
-    if is_true(data, "Stalled") or ready.get("status") == "False":
+    if is_stalled(data) or ready.get("status") == "False":
         return _not_ready(objects, about, data, wanted)
     is_at = _is_at(objects, data, str(applied or ""), wanted)
     if is_at and is_current(data):
@@ -114,7 +114,7 @@ def _is_at(objects: Objects, data: Object, revision: str, wanted: Wanted) -> boo
 
 
 def _not_ready(objects: Objects, about: str, data: Object, wanted: Wanted) -> Judgement:
-    if is_true(data, "Stalled"):
+    if is_stalled(data):
         return _failed(about, condition(data, "Stalled"), data, objects)
     ready = condition(data, "Ready")
     reason, text = ready.get("reason"), message(ready)
@@ -168,7 +168,7 @@ def _failed(about: str, found: Object, data: Object, objects: Objects) -> Judgem
     )
     since = clock(moment(found.get("lastTransitionTime")), objects.now)
     retry = dig(data, "spec", "retryInterval") or dig(data, "spec", "interval")
-    tries = "" if is_true(data, "Stalled") or not retry else f"; Flux tries again every {retry}"
+    tries = "" if is_stalled(data) or not retry else f"; Flux tries again every {retry}"
     return Judgement(
         State.FAIL, about, f"{found.get('reason')}: {text} (since {since}{tries})", remedy, _retry(data)
     )
@@ -176,7 +176,7 @@ def _failed(about: str, found: Object, data: Object, objects: Objects) -> Judgem
 
 def _retry(data: Object) -> float:
     """Seconds until Flux tries once more."""
-    if is_true(data, "Stalled"):
+    if is_stalled(data):
         return 0.0
     found = duration(dig(data, "spec", "retryInterval") or dig(data, "spec", "interval"))
     return min(found.total_seconds(), _LONGEST_WAIT) if found else 0.0

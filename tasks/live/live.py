@@ -57,7 +57,7 @@ class Live:
             for one in workloads_of(self.objects, release.key, release.namespace)
         }
         for one in self.pods:
-            if one.about in releases and (one.state is State.FAIL or "CrashLoopBackOff" in one.evidence):
+            if one.about in releases and (one.state is State.FAIL or " restart" in one.evidence):
                 self._seen[releases[one.about]] = one.line
         return self.objects
 

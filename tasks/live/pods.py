@@ -16,6 +16,7 @@ from tasks.yaml.documents import dig, items, mapping
 _IMAGE = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull")
 _STARTING = ("ContainerCreating", "PodInitializing")
 _KILLED = timedelta(hours=1)  # in which a container that was killed counts
+_OFTEN, _LATELY = 3, timedelta(minutes=10)  # restarts, of which the last was so long ago
 _SLOW = timedelta(minutes=5)  # after which a pod that is not ready is not just starting
 _PENDING = 120.0  # seconds in which a node may still come
 _LOST = 60.0
@@ -79,12 +80,12 @@ def _container(objects: Objects, pod: Object, status: Any) -> Trouble | None:
         )
     if reason in ("CreateContainerConfigError", "CreateContainerError"):
         return Trouble(name, f"{reason}: {message(waiting)}", _for_configuration(message(waiting), pod))
-    if reason == "CrashLoopBackOff" or (reason is None and _crashes(status)):
+    if reason == "CrashLoopBackOff" or (reason is None and _crashes(objects, status)):
         code = ended.get("exitCode", dig(status, "state", "terminated", "exitCode"))
         words = objects.last_words.get((str(dig(pod, "metadata", "namespace")), name, container))
         return Trouble(
             name,
-            f"{container}: CrashLoopBackOff, {_times(restarts)}, last exit {code}"
+            f"{container}: {reason or 'ends again and again'}, {_times(restarts)}, last exit {code}"
             + (f", its last words: {words}" if words else ""),
             f"kubectl logs -n {dig(pod, 'metadata', 'namespace')} {name} -c {container} --previous",
             crashes=container,
@@ -92,9 +93,14 @@ def _container(objects: Objects, pod: Object, status: Any) -> Trouble | None:
     return None
 
 
-def _crashes(status: Any) -> bool:
-    """Whether a container has ended with an error just now, before kubelet waits to start it again."""
-    return bool(dig(status, "state", "terminated", "exitCode"))
+def _crashes(objects: Objects, status: Any) -> bool:
+    """Whether a container has ended with an error just now, or runs between two of many such ends."""
+    if dig(status, "state", "terminated", "exitCode"):
+        return True
+    ended = mapping(status, "lastState", "terminated")
+    when = moment(ended.get("finishedAt"))
+    is_often = int(dig(status, "restartCount") or 0) >= _OFTEN
+    return bool(is_often and ended.get("exitCode") and when and objects.now - when < _LATELY)
 
 
 def _image(objects: Objects, pod: Object, status: Any) -> str:

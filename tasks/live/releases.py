@@ -13,6 +13,7 @@ from tasks.live.judgement import (
     condition,
     duration,
     is_current,
+    is_stalled,
     is_true,
     message,
     moment,
@@ -109,7 +110,7 @@ def _under_way(objects: Objects, data: Object, about: str, wanted: WantedRelease
             State.WAIT, about, f"{text[0].lower()}{text[1:]} since {since}{which}; {running}",
             f"flux logs --kind HelmRelease --name {wanted.key[1]} -n {wanted.key[0]}",
         )  # fmt: skip
-    if attempted != generation and not is_true(data, "Stalled"):
+    if attempted != generation and not is_stalled(data):
         return Judgement(State.WAIT, about, "not begun: helm-controller has not come to it yet")
     return None
 
@@ -151,19 +152,17 @@ def _failure(objects: Objects, data: Object, about: str, wanted: WantedRelease) 
     """The failure of what the object says now; None if there is none."""
     failures = dig(data, "status", "failures") or 0
     released, stalled = condition(data, "Released"), condition(data, "Stalled")
-    if not failures and not is_true(data, "Stalled"):
+    if not failures and not is_stalled(data):
         return None
     ready = condition(data, "Ready")
-    telling = (
-        released if released.get("status") == "False" else stalled if is_true(data, "Stalled") else ready
-    )
+    telling = released if released.get("status") == "False" else stalled if is_stalled(data) else ready
     said = _FAILED.sub("", message(telling))
     why = said + _seen_in_events(objects, wanted, said)
     action = "install" if telling.get("reason") == "InstallFailed" else "upgrade"
     remedy = f"correct the values and push: invoke {wanted.task}"
     if "deadline exceeded" in said:
         remedy = f"see what its pods lacked: kubectl get events -n {wanted.namespace}; then {remedy}"
-    if is_true(data, "Stalled"):
+    if is_stalled(data):
         times = f"Flux has given up after {failures} attempts" if failures else "Flux has given up"
         return Judgement(State.FAIL, about, f"{times}: {why}", remedy)
     tried = f"tried {failures} time{'s' if failures != 1 else ''}, and Flux tries again"

@@ -9,7 +9,7 @@ from tasks.live.judgement import (
     clock,
     condition,
     duration,
-    is_true,
+    is_stalled,
     message,
     moment,
     short,
@@ -47,7 +47,7 @@ def _without(objects: Objects, data: Object, about: str, revision: str, wanted: 
     if follows and wanted.branch and follows != wanted.branch:
         told = f"follows branch {follows}, and {wanted.branch} is what was pushed from here"
         return Judgement(State.UNKNOWN, about, told, f"git switch {follows}")
-    if is_true(data, "Stalled") or condition(data, "Ready").get("status") == "False":
+    if is_stalled(data) or condition(data, "Ready").get("status") == "False":
         return _not_fetched(objects, data, about, command)
     if revision and wanted.has(revision) is None:
         return Judgement(
@@ -63,7 +63,7 @@ def _without(objects: Objects, data: Object, about: str, revision: str, wanted: 
 
 
 def _not_fetched(objects: Objects, data: Object, about: str, command: str) -> Judgement:
-    found = condition(data, "Stalled" if is_true(data, "Stalled") else "Ready")
+    found = condition(data, "Stalled" if is_stalled(data) else "Ready")
     since = clock(moment(found.get("lastTransitionTime")), objects.now)
     interval = duration(dig(data, "spec", "interval"))
     return Judgement(
@@ -71,7 +71,7 @@ def _not_fetched(objects: Objects, data: Object, about: str, command: str) -> Ju
         about,
         f"{message(found)} (since {since}); the cluster still runs {_held(data)}",
         f"correct its address, branch or Secret; then: {command}",
-        interval.total_seconds() if interval and not is_true(data, "Stalled") else 0.0,
+        interval.total_seconds() if interval and not is_stalled(data) else 0.0,
     )
 
 

@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
 from tasks.core.errors import PlaybookError
-from tasks.effects.kubectl import ExpiredError, Kubectl
+from tasks.effects.kubectl import ClusterError, ExpiredError, Kubectl, UnreachableError
 from tasks.live.judgement import Judgement, State
 from tasks.live.live import Live
 from tasks.live.reading import watched
@@ -82,8 +83,12 @@ class Waiting:
         if end is not None:
             return end, found
         with self._live.kubectl.another() as kubectl:
-            for path, labels in watched(kubectl, self._live.objects, self._live.wanted):
-                _start(kubectl, path, labels, self._wake)
+            lists = watched(kubectl, self._live.objects, self._live.wanted)
+            # The versions are known before the next look: no change can fall between the two.
+            with ThreadPoolExecutor(len(lists)) as pool:
+                versions = list(pool.map(lambda one: _version(kubectl, one[0]), lists))
+            for (path, labels), version in zip(lists, versions, strict=True):
+                _start(kubectl, path, labels, version, self._wake)
             while end is None:
                 end, found = self._stay(deadline, pause)
         return end, found
@@ -92,7 +97,7 @@ class Waiting:
         """Look once, and stay with that until there is news, or nothing more to wait for."""
         self._wake.clear()
         looked = time.monotonic()
-        first = self._look()
+        first = self._look_until(deadline)
         while True:
             lasted = time.monotonic() - looked
             found = replace(first, now=first.now + timedelta(seconds=lasted))
@@ -109,6 +114,16 @@ class Waiting:
             if self._wake.wait(max(0.01, left)) and lasted < pause:
                 time.sleep(max(0.0, min(pause - lasted, left)))
 
+    def _look_until(self, deadline: float) -> Awaited:
+        """The next look, however often it takes: a server that was there may be away for a while."""
+        while True:
+            try:
+                return self._look()
+            except UnreachableError:
+                if not self._since or time.monotonic() + _AFTER_REFUSAL >= deadline:
+                    raise
+                time.sleep(_AFTER_REFUSAL)
+
     def _look(self) -> Awaited:
         objects = self._live.look_again()
         judged = [*self._live.flux, *self._live.pods]
@@ -119,14 +134,23 @@ class Waiting:
         return Awaited(judged, {about: when for about, (_, when) in self._since.items()}, objects.now)
 
 
-def _start(kubectl: Kubectl, path: str, labels: str, wake: threading.Event) -> None:
+def _version(kubectl: Kubectl, path: str) -> str:
+    """The version of a list to watch from; empty where it may not be read, or not now."""
+    try:
+        return kubectl.version(path)
+    except ClusterError:
+        return ""
+
+
+def _start(kubectl: Kubectl, path: str, labels: str, version: str, wake: threading.Event) -> None:
     """Have ``wake`` set at every change in a list, until the door is closed."""
 
-    def watch() -> None:
-        version = ""
+    def watch(version: str) -> None:
         while not kubectl.is_closed:
             try:
-                version = version or kubectl.version(path)
+                if not version:
+                    version = kubectl.version(path)
+                    wake.set()  # what happened before is not told
                 for event in kubectl.watch(path, labels=labels, since=version, seconds=_WATCH):
                     version = str(event.data.get("metadata", {}).get("resourceVersion") or version)
                     if event.kind != "BOOKMARK":
@@ -137,4 +161,4 @@ def _start(kubectl: Kubectl, path: str, labels: str, wake: threading.Event) -> N
                 # Not allowed, or not there now: the looks that are made without news must do.
                 time.sleep(_AFTER_REFUSAL)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, args=(version,), daemon=True).start()

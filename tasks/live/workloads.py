@@ -61,6 +61,10 @@ def judge_workload(objects: Objects, workload: Object, task: str, until: str = "
             worst.remedy.replace("{task}", task),
             worst.patience,
         )
+    if not wanted:
+        name = f"{str(workload.get('kind')).lower()}/{dig(workload, 'metadata', 'name')}"
+        see = f"kubectl describe {name} -n {namespace}"
+        return Judgement(State.FAIL, named, "no pod is wanted: it is scaled to 0, or fits no node", see)
     if ready == wanted and is_updated and not troubles:
         again = sum(map(restarts, pods))
         return Judgement(State.PASS, named, told + (f", {again} restarts" if again else ""))

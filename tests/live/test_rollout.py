@@ -284,3 +284,43 @@ def test_a_suspended_source_is_named() -> None:
 
     ((state, _, evidence),) = said(edited("healthy", SOURCE[0], SOURCE[1:], suspended))
     assert (state, evidence) == (State.FAIL, "is suspended, and has a577e82")
+
+
+def test_what_is_scaled_to_nothing_does_not_run() -> None:
+    def nothing(one: dict[str, Any]) -> None:
+        one["spec"]["replicas"] = 0
+        one["status"] = {"observedGeneration": one["metadata"]["generation"]}
+
+    ((state, about, evidence),) = said(edited("healthy", "Deployment", (MONITORING, "parseable"), nothing))
+    assert (state, about) == (State.FAIL, "Deployment monitoring/parseable")
+    assert "scaled to 0" in evidence
+
+
+@pytest.mark.parametrize(("times", "minutes", "fails"), [(3, 5, True), (2, 5, False), (9, 15, False)])
+def test_a_pod_that_runs_between_two_crashes(times: int, minutes: int, fails: bool) -> None:
+    now = objects_of("healthy").now
+
+    def crashing(one: dict[str, Any]) -> None:
+        ended = (now - timedelta(minutes=minutes)).isoformat()
+        one["status"]["containerStatuses"][0].update(
+            restartCount=times, lastState={"terminated": {"exitCode": 1, "finishedAt": ended}}
+        )
+
+    found = said(edited("healthy", "Pod", (MONITORING, "vector-4wbzl"), crashing))
+    assert [one[0] for one in found] == ([State.FAIL] if fails else [])
+    if fails:
+        assert f"vector: ends again and again, {times} restarts, last exit 1" in found[0][2]
+
+
+@pytest.mark.parametrize("kind", ["HelmRelease", "Kustomization"])
+def test_what_stalled_before_the_fix_is_awaited(kind: str) -> None:
+    def fixed(one: dict[str, Any]) -> None:
+        if kind == "Kustomization":
+            stalled = {"type": "Stalled", "status": "True", "reason": "x", "message": "x"}
+            stalled["observedGeneration"] = one["metadata"]["generation"]
+            one["status"]["conditions"].append(stalled)
+        one["metadata"]["generation"] += 1
+
+    objects = edited("retries-exhausted", kind, (MONITORING, "vector"), fixed)
+    found = {about: state for state, about, _ in said(objects)}
+    assert found[f"{kind} monitoring/vector"] is State.WAIT

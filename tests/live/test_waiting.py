@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import SettingsError
-from tasks.effects.kubectl import Kubectl
+from tasks.effects.kubectl import Kubectl, UnreachableError
 from tasks.live import waiting
 from tasks.live.judgement import Judgement, State
 from tasks.live.live import Live
@@ -102,6 +102,31 @@ def test_watches_that_do_not_last(
         assert Waiting(found, lambda _: None).until(20, pause=0.05)[0] is End.THERE
         thread.join()
     assert seen
+
+
+def test_a_server_that_is_away_for_a_while(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_AFTER_REFUSAL", 0.1)
+    monkeypatch.setattr(waiting, "_LONGEST", 0.3)
+    revisions(cluster, OLD)
+
+    def away() -> None:
+        cluster.refuse = lambda request: status(500, "etcdserver: leader changed")
+
+    def back() -> None:
+        revisions(cluster, COMMIT)
+        cluster.refuse = lambda request: None
+
+    with live(cluster, tmp_path) as found:
+        thread = later(away, back, pause=0.8)
+        assert Waiting(found, lambda _: None).until(20, pause=0.05)[0] is End.THERE
+        thread.join()
+        away()
+        # One that never answered is not waited for.
+        anew = Live(found.kubectl, found.wanted)
+        with pytest.raises(UnreachableError, match="leader changed"):
+            Waiting(anew, lambda _: None).until(20)
 
 
 def test_does_not_wait_for_what_will_not_come(cluster: Cluster, tmp_path: Path) -> None:
