@@ -64,6 +64,14 @@ class Service:
         self._login_hint = login_hint
         self._address = address
 
+    def reach(self) -> None:
+        """Have the way to it open.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+        self._address()
+
     def ask(
         self,
         path: str,

@@ -83,29 +83,34 @@ class Deployed:
             ),
         )
 
+    def _of_parseable(self, question: str, ask: Callable[[], T]) -> T:
+        # Where there is no way to it, each question would try to open one.
+        self._once("way to Parseable", self.parseable.service.reach)
+        return self._once(question, ask)
+
     def is_ready(self) -> bool:
         """Whether Parseable is ready, which it is only if S3 answers it."""
-        return self._once("ready", self.parseable.is_ready)
+        return self._of_parseable("ready", self.parseable.is_ready)
 
     def streams(self) -> list[str]:
         """The streams that it has."""
-        return self._once("streams", self.parseable.streams)
+        return self._of_parseable("streams", self.parseable.streams)
 
     def retention_days(self) -> int | None:
         """The days after which it deletes; None if it never does."""
-        return self._once("retention", self.parseable.retention_days)
+        return self._of_parseable("retention", self.parseable.retention_days)
 
     def arrivals(self) -> Arrivals:
         """What came in the last minutes, by namespace."""
-        return self._once("arrivals", lambda: arrivals.by_namespace(self.parseable, WINDOW))
+        return self._of_parseable("arrivals", lambda: arrivals.by_namespace(self.parseable, WINDOW))
 
     def repeated(self) -> Repeated:
         """How often lines came in the last minutes."""
-        return self._once("repeated", lambda: arrivals.repeated(self.parseable, _RECENT))
+        return self._of_parseable("repeated", lambda: arrivals.repeated(self.parseable, _RECENT))
 
     def rate(self) -> float:
         """Events a second that came in the busiest of the last minutes."""
-        return self._once("rate", lambda: arrivals.busiest(self.parseable, WINDOW))
+        return self._of_parseable("rate", lambda: arrivals.busiest(self.parseable, WINDOW))
 
     # Grafana and Prometheus -------------------------------------------------------------------------------
 

@@ -378,7 +378,9 @@ def test_a_server_that_is_not_there_fails_where_that_is_asked_and_hides_the_rest
     asked = model(lab, deployed)
     asked.workspace.__dict__["forwards"] = forwards = type(lab.forwards)(lab.door.arguments)
     try:
+        before = len(lab.kubectl.calls)
         found = {name: answer(name, asked) for name in ("DoD-003-02", "DoD-008-01", "login")}
+        assert len(lab.kubectl.calls) == before + 1
     finally:
         forwards.close()
         lab.kubectl.forward(FORWARDS["parseable"], lab.parseable_url)
