@@ -350,7 +350,9 @@ def task_state(plan: TaskPlan, verdicts: Sequence[Verdict]) -> str:
     if plan.changes:
         holds = any(verdict.outcome.status is Status.PASS for verdict in verdicts)
         return "changes" if holds or not all(change.is_first for change in plan.changes) else "not started"
-    return "failed" if any(verdict.outcome.stops_push for verdict in verdicts) else plan.state
+    if any(verdict.outcome.stops_push for verdict in verdicts):
+        return "failed"
+    return "unknown" if plan.is_open else "done"
 
 
 def _counts(state: str, verdicts: Iterable[Verdict]) -> bool:

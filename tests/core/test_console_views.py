@@ -364,3 +364,17 @@ def test_as_json() -> None:
     }
     assert verdict_data(OPEN)["cause"] == "cluster"
     assert verdict_data(OPEN)["stops_push"] is False
+
+
+@pytest.mark.parametrize(
+    ("plan", "state"),
+    [
+        (TaskPlan(CATALOGUE["TASK-002"]), "done"),
+        # What waits for another task is as it is.
+        (TaskPlan(CATALOGUE["TASK-002"], blocked_by="TASK-001"), "done"),
+        (TaskPlan(CATALOGUE["TASK-004"], is_open=True), "unknown"),
+        (TaskPlan(CATALOGUE["TASK-004"], is_open=True, skipped="x"), "skipped"),
+    ],
+)
+def test_the_state_of_a_task_without_changes(plan: TaskPlan, state: str) -> None:
+    assert task_state(plan, []) == state
