@@ -161,6 +161,15 @@ def test_an_older_python_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert ended.value.code == "error: Python 3.11 or newer is needed, and this is 3.10.12"
 
 
+def test_every_command_is_named_as_the_user_calls_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.collection import ns
+    from tasks.core import called
+
+    monkeypatch.setattr(called._Program, "name", "parseable-playbook")
+    left = [name for name in ns.task_names if "invoke" in called.as_called(f"run: invoke {name}")]
+    assert left == []
+
+
 def test_every_flag_has_help() -> None:
     from tasks.collection import ns
 

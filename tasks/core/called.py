@@ -2,7 +2,7 @@
 
 import re
 
-_COMMANDS = "all|plan|status|verify|rollback|archive|graph|init|doctor|demo|settings-schema|task-[0-9]+"
+_COMMANDS = "all|plan|status|verify|rollback|archive|remove|upgrade|graph|init|doctor|demo|settings-schema|task-[0-9]+"
 _COMMAND = re.compile(rf"\binvoke (?=-f\b|--|(?:{_COMMANDS})\b)")
 
 

@@ -168,7 +168,8 @@ def _check_left(left: Set[str], is_found: bool) -> None:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         raise RefusedError(
             f"files of the playbook {what}: {', '.join(sorted(left)[:3])}{more}; nothing was changed",
-            f"they were moved, or committed without the line '{MARK}': git log -- PATH says by whom",
+            f"they were moved, or committed without the line '{MARK}' (git log -- PATH says by whom): "
+            "invoke remove takes them out",
         )
 
 
@@ -246,7 +247,10 @@ class _States:
         newest = " ".join(commit.short for commit in others.values())
         raise RefusedError(
             "\n".join([f"{who} changed lines that would be taken back; nothing was changed", *lines]),
-            f"take those back first (git revert {newest}), then run again" if count else "git log says more",
+            f"take those back first (git revert {newest}), then run again; or take out what is there now, "
+            "with their changes: invoke remove"
+            if count
+            else "git log says more; invoke remove takes out what is there now",
         )
 
     def _touching(self, clash: _Clash) -> list[Past]:
