@@ -14,7 +14,7 @@ import yaml
 from pyrage import x25519
 
 from tests import shapes
-from tests.playground import APPS, SECRET, SOPS, Playground
+from tests.playground import APPS, RELEASE, SECRET, SOPS, Playground
 from tests.storage import Storage, credentials
 from tests.whole.conftest import PlaygroundMaker
 
@@ -460,3 +460,25 @@ def test_no_secret_of_others_is_shown(playground: PlaygroundMaker) -> None:
         assert line in outputs[0].out
     committed = play.git("show", f"HEAD:{APPS}/grafana/app/helmrelease.yaml")
     assert committed.count(CANARY) == 8
+
+
+def test_a_new_password_is_one_commit_that_replaces_the_pods_of_both_sides(done: Playground) -> None:
+    before, head = done.decrypted()["password"], done.head()
+    ended = done.all("--new-login")
+    assert ended.code == 0, ended.err
+    after = done.decrypted()["password"]
+    assert after != before
+    assert (done.git("rev-parse", "HEAD~1"), done.remote_head()) == (head, done.head())
+    changed = done.git("show", "--format=", "--name-only").splitlines()
+    assert changed == [RELEASE, SECRET, f"{APPS}/vector/app/helmrelease.yaml"]
+    lines = done.git("show", "--format=", RELEASE, f"{APPS}/vector/app/helmrelease.yaml").splitlines()
+    added = [line.strip("+ }") for line in lines if line.startswith("+") and "parseable-login" in line]
+    # The same revision on both sides.
+    assert len({line.rpartition(" ")[2] for line in added}) == 1
+    assert len(added) == 2
+    # Neither password is anywhere but in the Secret.
+    told = ended.out + ended.err + done.git("log", "-p", "--all")
+    for password in (before, after):
+        assert password not in told
+        assert not any(password.encode() in text for text in done.tree().values())
+    assert done.all().out == "11/11 done, nothing to change\n"
