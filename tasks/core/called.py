@@ -2,7 +2,8 @@
 
 import re
 
-_COMMANDS = "all|plan|status|verify|rollback|archive|remove|upgrade|graph|init|doctor|demo|settings-schema|task-[0-9]+"
+_CLOSING = "rollback|archive|remove|upgrade"
+_COMMANDS = f"all|plan|status|verify|{_CLOSING}|graph|init|doctor|demo|settings-schema|task-[0-9]+"
 _COMMAND = re.compile(rf"\binvoke (?=-f\b|--|(?:{_COMMANDS})\b)")
 
 
