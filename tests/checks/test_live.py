@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tasks.core.errors import StepFailedError
 from tasks.core.settings import DOCUMENTED
 from tasks.core.settings import Cluster as ClusterSettings
 from tasks.effects.git import Git
+from tasks.effects.kubectl import Event
 from tasks.live.reading import watched
 from tasks.verifying.rights import reader
 from tasks.verifying.waiting import wait
@@ -431,10 +433,14 @@ def test_the_printed_rights_are_enough(lab: Lab) -> None:
     found = {one.id: one.outcome for one in judge_live(own, model)}
     assert {one.status for one in found.values()} == {Status.PASS}, found
     # And for waiting, which watches.
-    model.workspace.kubectl.arguments()
-    for path, labels in watched(model.workspace.kubectl, model.live.objects, model.live.wanted):
-        version = model.workspace.kubectl.version(path)
-        assert list(model.workspace.kubectl.watch(path, labels=labels, since=version, seconds=0.1))
+    kubectl = model.workspace.kubectl
+
+    def told(one: tuple[str, str]) -> list[Event]:
+        return list(kubectl.watch(one[0], labels=one[1], since=kubectl.version(one[0]), seconds=1))
+
+    lists = watched(kubectl, model.live.objects, model.live.wanted)
+    with ThreadPoolExecutor(len(lists)) as pool:
+        assert all(pool.map(told, lists))
 
 
 def is_elsewhere(namespace: str, rule: dict[str, Any]) -> bool:
@@ -456,7 +462,9 @@ def test_without_rights_each_answer_names_what_is_missing(lab: Lab) -> None:
             lab.cluster.rules = {**given, namespace: left}
             own = [CHECKS[name] for name in (FLUX, PODS, KEYS, CURRENT, NODES, "DoD-007-02", LOGS)]
             model = lab.model()
-            model.__dict__["_clusters"] = lab.__dict__.setdefault("kept", model)._clusters
+            kept = lab.__dict__.setdefault("kept", model)
+            model.__dict__["_clusters"] = kept._clusters
+            model.workspace.__dict__["kubectl"] = kept.workspace.kubectl
             outcomes = [one.outcome for one in judge_live(own, model)]
             unknowns = [one for one in outcomes if one.status is Status.UNKNOWN]
             if not is_elsewhere(namespace, rule):
