@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from checks import live_arrivals, live_grafana, live_metrics, live_parseable
 from checks.model import Check, Outcome, Stage, Status, judge_live
@@ -17,6 +18,7 @@ from tasks.core.outcomes import Cause, Verdict
 from tasks.live.arrivals import Loaded
 from tasks.live.load import Plan, Report
 from tasks.model import Model
+from tasks.verifying.rights import reader
 from tests.api_double import status
 from tests.checks.deployed import deployed, workspace_of
 from tests.kubectl_double import put
@@ -420,6 +422,18 @@ def test_what_a_load_shows(lab: Lab, deployed: Path, report: Report, expected: S
     found = answer("DoD-011-04", model(lab, deployed, load=report))
     assert found.status is expected
     assert told in found.evidence
+
+
+def test_the_printed_rights_are_enough_but_for_grafanas_secret(lab: Lab, deployed: Path) -> None:
+    rules: dict[str, list[dict[str, Any]]] = {}
+    for one in yaml.safe_load_all(reader(workspace_of(deployed))):
+        if one["kind"] in ("Role", "ClusterRole"):
+            rules.setdefault(one["metadata"].get("namespace", ""), []).extend(one["rules"])
+    lab.cluster.rules = rules
+    found = whole_answers(model(lab, deployed))
+    unknown = {name for name, one in found.items() if one.status is not Status.PASS}
+    assert unknown == {"DoD-010-01", "DoD-010-02", "DoD-010-03", "DoD-011-03", "DoD-011-04"}
+    assert 'cannot get resource "secrets"' in found["DoD-010-01"].evidence
 
 
 def test_a_refused_login_is_told_once_and_hides_the_rest(lab: Lab, deployed: Path) -> None:
