@@ -51,7 +51,11 @@ def test_templates_are_yaml_with_placeholders(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert list(yaml.safe_load_all(text))
     assert re.search(r"\$\{\w+\}", text)
-    assert MARKER in text or "grafana" in path.parts
+    room, *folders, _ = path.relative_to(MANIFESTS).parts
+    # What goes into a repository of others; the sets of versions and the rights that are printed do not.
+    is_written = room == "kubernetes" or (room == "versions" and folders)
+    if is_written and "grafana" not in folders:
+        assert MARKER in text
 
 
 @pytest.mark.parametrize("value", ['!!int ""', "!!bool maybe", "!!timestamp x", "!!float x", "2025-01-11"])
