@@ -37,8 +37,8 @@ _RUN = {
     "no-push": "commit, but do not push",
     "force": "overwrite, or commit, edits that were not committed",
     "adopt": "take over app folders that the playbook did not write",
-    "unproved": "take versions that were not tested, though it cannot be shown here that their charts render",
-    "overwrite": "FILE or FILE:PLACE where the settings win over what was committed; may be repeated",
+    "unproved": "take untested versions although their charts cannot be rendered here",
+    "overwrite": "FILE or FILE:PLACE where the settings win over what others committed; may be repeated",
     "new-login": "give Parseable a new password",
     "offline": "contact only S3 and the git remote; skip chart repositories and registries",
 }
@@ -174,7 +174,7 @@ def plan(
     help={
         **_REPO,
         **_JSON,
-        "set": "a setting that you know, as in --set s3.endpoint=https://s3.example.com; may be repeated",
+        "set": "the value of a setting, as in --set s3.endpoint=https://s3.example.com; may be repeated",
         "force": "overwrite the file that is there",
     },
     iterable=["set"],
@@ -214,7 +214,7 @@ def upgrade(
     offline: bool = False,
     json: bool = False,
 ) -> None:
-    """Show what the settings change in the cluster, the order and the way back; then commit and push it."""
+    """Show what the settings change in the cluster, the steps and the way back; then commit and push."""
     with reported(as_json=json):
         found = load(context, repo, cluster)
         from tasks import commands
@@ -240,7 +240,7 @@ def upgrade(
 def doctor(
     context: Context, repo: str = "", cluster: str = "", offline: bool = False, json: bool = False
 ) -> None:
-    """Show what this machine and the repository have and lack, and how to mend it."""
+    """Show what this machine and the repository have and lack, and how to fix it."""
     from tasks import commands
     from tasks.core.version import version
 
@@ -253,7 +253,7 @@ def doctor(
 
 @task(help={**_REPO, **_JSON}, auto_shortflags=False)
 def status(context: Context, repo: str = "", cluster: str = "", json: bool = False) -> None:
-    """Show the state of the eleven tasks, according to the checks."""
+    """Show the state of the eleven tasks, according to the repository and the bucket."""
     with reported(as_json=json):
         found = load(context, repo, cluster)
         from tasks import commands
@@ -265,21 +265,21 @@ def status(context: Context, repo: str = "", cluster: str = "", json: bool = Fal
     help={
         **_REPO,
         **_JSON,
-        "only": "one item or several, as in DoD-004-02,DoD-001-03",
+        "only": "one check or several, as in DoD-004-02,charts",
         "task": "the items of one task, as in 004",
         "stage": "how far to look: written, built, rendered, static (all three), or live (the cluster alone)",
-        "wait": "first wait so long, as in 10m, until what was pushed runs in the cluster, or fails",
+        "wait": "first wait until what was pushed runs in the cluster or fails, at most so long, as in 10m",
         "reconcile": "ask Flux to look for the push now (needs the right to annotate its sources)",
-        "print-rbac": "only show the least rights that it needs to look at the cluster, for kubectl apply",
-        "format": "text, or github (annotations of a workflow run)",
+        "print-rbac": "only print the least rights that it needs to read the cluster, for kubectl apply",
+        "format": "text, or github (annotations for a workflow run)",
         "strict": "count unknown as failed",
-        "offline": "contact only S3: charts come from the cache, or from folders in charts.mirrors",
-        "online": "also ask the registries of the images, and for the plugin",
+        "offline": "contact only S3, not the cluster; charts come from the cache or local mirrors",
+        "online": "also ask whether charts, images and the plugin still exist where they come from",
         "unproved": _RUN["unproved"],
         "whole-repo": "build and render all apps, and count the faults in them",
-        "read-logins": "read the logins of Parseable and Grafana from the cluster, to ask them",
-        "load": "write a load and look for it: lines a second and seconds, as in 1200,60 (the default)",
-        "fix": "set Parseable's retention, if it is another one",
+        "read-logins": "read the logins of Parseable and Grafana from the cluster, to query them",
+        "load": "write lines and look for them: lines a second and seconds, as in 1200,60 (the default)",
+        "fix": "set Parseable's retention if it differs from the settings",
         "yes": _RUN["yes"],
     },
     optional=["load"],
@@ -338,7 +338,7 @@ def verify(
         "yes": _RUN["yes"],
         "no-push": _RUN["no-push"],
         "cluster": "change nothing in git; delete the Flux Kustomizations in the running cluster",
-        "wait": "how long to wait until Flux has deleted what it applied, as in 10m",
+        "wait": "wait until Flux has deleted what it applied, at most so long, as in 10m",
     },
     auto_shortflags=False,
 )
@@ -372,7 +372,7 @@ def rollback(
 def archive(
     context: Context, repo: str = "", yes: bool = False, no_push: bool = False, json: bool = False
 ) -> None:
-    """Move specs/parseable-deployment to specs/done, where the repository has it, in a commit."""
+    """Move specs/parseable-deployment, if the repository has it, to specs/done in one commit, and push it."""
     with reported(as_json=json):
         found = load(context, repo)
         from tasks import commands
@@ -392,7 +392,7 @@ def remove(
     no_push: bool = False,
     json: bool = False,
 ) -> None:
-    """Take Parseable and Vector out of the repository in one commit; the bucket and its logs stay."""
+    """Take Parseable and Vector out of the repository in one commit, and push it; bucket and logs stay."""
     with reported(as_json=json):
         found = load(context, repo, cluster)
         from tasks import commands
@@ -403,7 +403,7 @@ def remove(
     _end(code)
 
 
-@task(help={**_JSON, "mermaid": "as a Mermaid flowchart"}, auto_shortflags=False)
+@task(help={**_JSON, "mermaid": "print a Mermaid flowchart"}, auto_shortflags=False)
 def graph(context: Context, mermaid: bool = False, json: bool = False) -> None:
     """Show which task depends on which."""
     from tasks import commands
@@ -422,7 +422,7 @@ def settings_schema(context: Context) -> None:
 
 
 @task(
-    help={"path": "folder of the sandbox", "stop": "end the sandbox's S3 server and delete the folder"},
+    help={"path": "folder of the sandbox", "stop": "stop the sandbox's S3 server and delete the folder"},
     auto_shortflags=False,
 )
 def demo(context: Context, path: str = ".demo", stop: bool = False) -> None:
@@ -475,7 +475,7 @@ def _single(spec: TaskSpec) -> Task[Any]:
         _end(code)
 
     run.__doc__ = f"Phase {spec.phase}: {spec.title}."
-    described = {**_RUN, "with-prerequisites": "run the tasks it needs first"}
+    described = {**_RUN, "with-prerequisites": "first run the tasks that it depends on"}
     # Invoke reads the flags off the signature.
     run.__signature__ = Signature(  # type: ignore[attr-defined]
         [
