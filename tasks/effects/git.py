@@ -291,7 +291,7 @@ class Git:
                 f"git cannot compare {self.root} with HEAD: {found.said}", "git status says more"
             )
         lines = os.fsdecode(found.stdout).split("\0")
-        return [line[3:] for line in lines if re.match(r"[MTA][MT] ", line)]
+        return [line[3:] for line in lines if re.match(r"[MTA][MTD] ", line)]
 
     def branch(self) -> str:
         """The branch that is checked out.
@@ -444,9 +444,11 @@ class Git:
 
     def _commit(self, paths: Sequence[str], message: str) -> shell.Result:
         files = [_literal(path) for path in paths]
+        # What is deleted may be so in the index already, where `git add` finds nothing of it.
+        there = [_literal(path) for path in paths if os.path.lexists(self.root / path)]
         # Never --force: what is ignored is not to be committed.
-        added = self._run("add", "--", *files)
-        if added.code != 0:
+        added = self._run("add", "--", *there) if there else None
+        if added is not None and added.code != 0:
             raise RefusedError("git add refused", added.said)
         return self._run("commit", "--quiet", "--only", "--file=-", "--", *files, stdin=message.encode())
 
@@ -454,9 +456,12 @@ class Git:
         """Whether files differ from what they were ``before``, and all of them say the same as then."""
         after = {path: read_bytes(self.root, path) for path in before}
         return before != after and all(
-            content is not None
-            and (old := before[path]) is not None
-            and same_documents(old.decode(errors="replace"), content.decode(errors="replace"))
+            content == (old := before[path])
+            or (
+                content is not None
+                and old is not None
+                and same_documents(old.decode(errors="replace"), content.decode(errors="replace"))
+            )
             for path, content in after.items()
         )
 

@@ -1,6 +1,7 @@
 """What earlier settings left: our files in other folders, and files that are no longer asked for."""
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,8 +14,9 @@ from tasks.flux.places import choose_scope
 from tasks.flux.scope import Scope, scopes_of
 from tasks.subjects.apps import KS
 from tasks.subjects.flux import is_same_path
+from tasks.subjects.given_secret import is_given
 from tasks.subjects.manifests import APPS, own_files
-from tasks.subjects.parseable import SECRET
+from tasks.subjects.parseable import SECRET, STREAM_HEADER
 from tasks.subjects.shared_files import SharedFile
 from tasks.workspace import Workspace
 from tasks.yaml.editing import without
@@ -39,7 +41,13 @@ class Former:
             text, head = repository.read(path), repository.head(path)
             if text is None:
                 continue
-            is_edited = head is not None and not same_text(text, head)
+            if head is None:
+                # The login of a Secret is taken along, or its plan is refused.
+                is_edited = posixpath.basename(path) != posixpath.basename(
+                    SECRET
+                ) and not repository.is_output(path)
+            else:
+                is_edited = not same_text(text, head)
             if is_edited and not workspace.permissions.force:
                 raise RefusedError(
                     f"{path} goes, and has changes that are not committed",
@@ -91,7 +99,8 @@ def former(workspace: Workspace) -> Former:
     folders = tuple(_folders(workspace, [*repository.yaml_files, *gone]))
     inside = [path for path in known if any(is_below(path, folder) for folder in folders)]
     repository.load_heads(inside)
-    secret = posixpath.basename(SECRET)
+    # What sops encrypted carries no mark; somebody else's Secret stays his.
+    secret = "" if is_given(workspace) else posixpath.basename(SECRET)
     others = [p for p in inside if not _is_ours(workspace, p) and posixpath.basename(p) != secret]
     if others:
         raise RefusedError(
@@ -99,6 +108,8 @@ def former(workspace: Workspace) -> Former:
             f"{', '.join(others)}",
             "move that to another folder and commit it, then run again; or set the name back",
         )
+    for folder in folders:
+        _check_same_rollout(workspace, folder, [path for path in inside if is_below(path, folder)])
     wanted = own_files(workspace)
     unasked = [
         path
@@ -107,6 +118,30 @@ def former(workspace: Workspace) -> Former:
         if path not in wanted and _is_ours(workspace, path)
     ]
     return Former(folders, (*inside, *unasked))
+
+
+_STREAM = re.compile(rf"(?:{STREAM_HEADER}: |/logstream/)[\"']?([\w-]+)")
+
+
+def _check_same_rollout(workspace: Workspace, folder: str, paths: Sequence[str]) -> None:
+    """Check that a folder that would go is not of another rollout, which other settings keep.
+
+    Raises:
+        RefusedError: neither the Secret nor the stream that it names is that of the settings.
+    """
+    parseable = workspace.settings.parseable
+    text = "\n".join(
+        workspace.repository.text(path) or workspace.repository.head(path) or "" for path in paths
+    )
+    streams = set(_STREAM.findall(text))
+    is_secret_ours = re.search(rf"name: [\"']?{re.escape(parseable.secret)}(?![\w.-])", text)
+    if streams and parseable.stream not in streams and not is_secret_ours:
+        raise RefusedError(
+            f"{folder} was written by the playbook with another Secret and another stream: it looks like "
+            "another rollout, and would be deleted as the former one of this",
+            "if it is the former one, take it out first with its own settings (invoke remove); two rollouts "
+            "need a folder of apps each (gitops.apps)",
+        )
 
 
 def _folders(workspace: Workspace, paths: Sequence[str]) -> Iterator[str]:

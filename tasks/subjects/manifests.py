@@ -90,7 +90,7 @@ class ManifestFacts:
         """Whether somebody changed the file and did not commit it."""
         if self.current is None or self.is_output:
             return False
-        if self.begun is not None and same_documents(_LOGIN_LINE.sub("", self.current), self.begun):
+        if self.begun is not None and same_text(_LOGIN_LINE.sub("", self.current), self.begun):
             return False
         return self.head is None or not same_text(self.current, self.head)
 

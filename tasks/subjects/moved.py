@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.subjects.former import Former
-from tasks.subjects.manifests import own_files
+from tasks.subjects.manifests import deployed_facts, own_files
 from tasks.subjects.parseable import retention_days
 from tasks.workspace import Workspace
 from tasks.yaml.documents import dig, load_documents, mapping
@@ -35,8 +35,11 @@ def moves(workspace: Workspace, former: Former) -> list[str]:
 
 
 def _wanted(workspace: Workspace) -> Rollout:
+    """The rollout of the settings, but for what the files keep of an edit of their owner."""
     settings = workspace.settings
-    return Rollout(
+    planned = [fact.wanted for fact in deployed_facts(workspace)]
+    kept = {name: value for name, value in vars(_committed(planned)).items() if value is not None}
+    asked = Rollout(
         bucket=settings.s3.bucket,
         endpoint=settings.s3.endpoint,
         stream=settings.parseable.stream,
@@ -47,6 +50,7 @@ def _wanted(workspace: Workspace) -> Rollout:
         secret=settings.parseable.secret,
         days=retention_days(settings.s3),
     )
+    return replace(asked, **kept)
 
 
 def _committed(texts: Iterable[str]) -> Rollout:

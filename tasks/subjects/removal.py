@@ -13,6 +13,7 @@ from tasks.flux.listing import is_below
 from tasks.flux.missing import MissingError, need
 from tasks.subjects.apps import KS
 from tasks.subjects.flux import charts_files, is_same_path
+from tasks.subjects.given_secret import is_given
 from tasks.subjects.grafana import left_out
 from tasks.subjects.grafana_removal import removals
 from tasks.subjects.manifests import APPS
@@ -132,7 +133,7 @@ def _folders_of(folders: Iterable[str], ours: Iterable[str]) -> list[str]:
 def _is_ours(workspace: Workspace, path: str) -> bool:
     """Whether a file, as it is or was committed, is the playbook's; what sops encrypted carries no mark."""
     texts = [text for text in (workspace.repository.text(path), workspace.repository.head(path)) if text]
-    if path == PARSEABLE.path(workspace, SECRET):
+    if path == PARSEABLE.path(workspace, SECRET) and not is_given(workspace):
         return any(inspect(text) is not None for text in texts)
     return any(MARKER in text for text in texts)
 
@@ -217,7 +218,12 @@ def _check_edits(workspace: Workspace, edits: Mapping[str, Edit], wanted: Mappin
     edited = []
     for path, text in wanted.items():
         head, current = repository.head(path), repository.read(path)
-        if head is None or current is None or same_text(current, head):
+        if current is None or (head is not None and same_text(current, head)):
+            continue
+        if head is None:
+            # Of a Secret that was never committed nobody uses the login.
+            if path != PARSEABLE.path(workspace, SECRET) and not repository.is_output(path):
+                edited.append(path)
             continue
         # Entries that are not committed go too, and what was committed is left.
         if text is None or not (same_text(text, head) or same_text(current, edits[path](head))):

@@ -38,7 +38,8 @@ _LONG = 12
 class SecretFacts:
     """The Secret as it is, and what it is measured by.
 
-    ``encrypted`` is None where there is no file yet; ``values`` are the decrypted ones, None where no private
+    ``encrypted`` is None where there is no file yet; ``former`` is the file that an earlier name of the app
+    left, whose login is taken along; ``values`` are the decrypted ones, None where no private
     key is at hand; ``readers`` are those of the creation rule; ``credentials`` may be the error that stands
     for them.
     """
@@ -49,6 +50,7 @@ class SecretFacts:
     values: Mapping[str, Secret] | None
     readers: Readers
     credentials: S3Credentials | SettingsError
+    former: str | None = None
 
 
 def facts(workspace: Workspace) -> SecretFacts | None:
@@ -60,6 +62,11 @@ def facts(workspace: Workspace) -> SecretFacts | None:
         RefusedError: no folder of apps, sops or its rules refuse, or the Secret lies somewhere in plaintext.
     """
     if given_secret.is_given(workspace):
+        if workspace.permissions.new_login:
+            raise SettingsError(
+                "--new-login makes no login where somebody else gives the Secret (secret.manage is existing)",
+                "change the login where the Secret comes from",
+            )
         need_all(workspace.layout.apps)
         _refuse_plaintext(workspace, PARSEABLE.path(workspace, SECRET))
         return None
@@ -76,11 +83,13 @@ def facts(workspace: Workspace) -> SecretFacts | None:
             "move it away, or restore it (git checkout)",
         )
     # Of an app that had another name, the login is taken along.
-    source = path if encrypted is not None else _former_path(workspace)
+    former_path = None if encrypted is not None else _former_path(workspace)
+    source = path if encrypted is not None else former_path
     return SecretFacts(
         path=path,
         current=current,
         encrypted=encrypted,
+        former=former_path,
         values=None if source is None else workspace.sops.decrypt(source),
         readers=readers,
         credentials=workspace.found_credentials,
@@ -184,9 +193,10 @@ def _encrypted(workspace: Workspace, found: SecretFacts) -> Iterator[Change | Re
         )
     if reason is None:
         return
-    if found.encrypted is not None and found.values is None and not workspace.permissions.force:
+    source = found.path if found.encrypted is not None else found.former
+    if source is not None and found.values is None and not workspace.permissions.force:
         raise RefusedError(
-            f"{found.path} must be encrypted anew ({reason}), and there is no key here that decrypts it",
+            f"{source} must be encrypted anew ({reason}), and there is no key here that decrypts it",
             "put the age identity where sops finds it (SOPS_AGE_KEY_FILE), import the PGP key, or log in to "
             "the service of the key; with --force Parseable gets a new login, and whatever else the Secret "
             "holds is lost",

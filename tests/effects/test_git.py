@@ -484,6 +484,8 @@ def test_what_is_staged_and_nowhere_else(repository: Git) -> None:
     (root / "c.yaml").write_text("c: 1\n")
     assert repository.staged_apart(["a.yaml", "b.yaml", "c.yaml"]) == ["a.yaml"]
     assert repository.staged_apart(["b.yaml", "c.yaml"]) == []
+    (root / "a.yaml").unlink()
+    assert repository.staged_apart(["a.yaml", "b.yaml", "c.yaml"]) == ["a.yaml"]
 
 
 def test_a_change_after_the_plan_is_not_committed(repository: Git) -> None:
@@ -495,6 +497,36 @@ def test_a_change_after_the_plan_is_not_committed(repository: Git) -> None:
     (repository.root / "b.yaml").write_text("b: 1\n")
     change.apply()
     assert git(repository.root, "show", "HEAD:b.yaml") == "b: 1"
+
+
+def test_a_refused_commit_of_a_deletion_can_be_made_later(repository: Git) -> None:
+    root = repository.root
+    (root / "b.yaml").write_text("b: 1\n")
+    repository.commit(["b.yaml"], "first")
+    (root / "b.yaml").unlink()
+    (root / "c.yaml").write_text("c: 1\n")
+    hook(root / ".git/hooks", "pre-commit", "exit 1")
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="refused the commit"):
+            repository.commit(["b.yaml", "c.yaml"], "second")
+    # The deletion was staged meanwhile, by git or by somebody.
+    git(root, "rm", "--cached", "--quiet", "--ignore-unmatch", "b.yaml")
+    hook(root / ".git/hooks", "pre-commit", "exit 0")
+    repository.commit(["b.yaml", "c.yaml"], "second")
+    assert git(root, "show", "--name-status", "--format=", "HEAD").split() == ["D", "b.yaml", "A", "c.yaml"]
+    assert git(root, "status", "--porcelain") == ""
+
+
+def test_a_hook_that_formats_beside_a_deletion_is_asked_again(repository: Git) -> None:
+    (repository.root / "a.yaml").unlink()
+    hook(
+        repository.root / ".git/hooks",
+        "pre-commit",
+        "grep -q 'b:   1' b.yaml && exit 0; sed -i 's/b: 1/b:   1/' b.yaml; exit 1",
+    )
+    (repository.root / "b.yaml").write_text("b: 1\n")
+    repository.commit(["a.yaml", "b.yaml"], "subject")
+    assert git(repository.root, "show", "HEAD:b.yaml") == "b:   1"
 
 
 def test_a_hook_that_formats_and_refuses_is_asked_again(repository: Git) -> None:

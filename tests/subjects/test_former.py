@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import RefusedError
-from tasks.core.settings import DOCUMENTED, Settings
+from tasks.core.settings import DOCUMENTED, SecretSettings, Settings
 from tasks.effects.files import DeleteFile
 from tasks.subjects.former import Former, former
 from tests.checks.deployed import APPS, deployed, flux, root, workspace_of, write
@@ -68,6 +68,37 @@ def test_edits_that_are_not_committed_stop_the_run(root: Path) -> None:
         list(found(root).changes(workspace_of(root, RENAMED)))
     commit(root)
     assert list(found(root).changes(workspace_of(root, RENAMED)))
+
+
+def test_edits_of_files_that_were_never_committed_stop_the_run(root: Path) -> None:
+    assert list(found(root).changes(workspace_of(root, RENAMED)))
+    path = root / OLD / "app/rbac.yaml"
+    path.write_text(path.read_text() + "# mine\n")
+    with pytest.raises(RefusedError, match=r"rbac\.yaml goes, and has changes that are not committed"):
+        list(found(root).changes(workspace_of(root, RENAMED)))
+
+
+def test_another_rollout_is_none_of_an_earlier_name(root: Path) -> None:
+    commit(root)
+    second = replace(
+        RENAMED,
+        parseable=replace(DOCUMENTED.parseable, name="parseable-b", stream="other", secret="other-secret"),
+    )
+    with pytest.raises(RefusedError, match="looks like another rollout"):
+        found(root, second)
+    # With one of the two it is the same under another name.
+    assert found(root, replace(second, parseable=replace(second.parseable, stream="kubernetes"))).folders
+
+
+def test_a_secret_that_somebody_else_gives_is_not_taken_along(root: Path) -> None:
+    commit(root)
+    given = replace(
+        DOCUMENTED,
+        parseable=replace(DOCUMENTED.parseable, name="parseable-b"),
+        secret=SecretSettings("existing"),
+    )
+    with pytest.raises(RefusedError, match=r"holds what is not the playbook's: .*secret\.sops\.yaml"):
+        found(root, given)
 
 
 def test_an_app_of_somebody_else_is_none_of_an_earlier_name(root: Path) -> None:

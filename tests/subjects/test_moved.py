@@ -9,6 +9,7 @@ import pytest
 from tasks.core.settings import DOCUMENTED, S3, Settings, VersionsSettings
 from tasks.subjects.former import Former
 from tasks.subjects.moved import Rollout, moves, said
+from tasks.subjects.signature import MARK
 from tests.checks.deployed import APPS, deployed, edit, root, workspace_of
 
 __all__ = ["deployed", "root"]
@@ -87,7 +88,7 @@ def test_nothing_is_said_of_what_is_the_same_or_not_known() -> None:
 def commit(root: Path) -> None:
     edit(root, f"{APPS}/parseable/app/secret.sops.yaml", "parseable-env-secret", DOCUMENTED.parseable.secret)
     author = ("-c", "user.name=A", "-c", "user.email=a@example.com")
-    for arguments in (("add", "--all"), (*author, "commit", "-qm", "done")):
+    for arguments in (("add", "--all"), (*author, "commit", "-qm", f"done\n\n{MARK}")):
         subprocess.run(("git", *arguments), cwd=root, check=True)
 
 
@@ -116,3 +117,13 @@ def test_it_is_read_from_what_is_committed(root: Path) -> None:
 def test_another_set_of_versions_moves_nothing_of_it(root: Path) -> None:
     commit(root)
     assert told(root, replace(DOCUMENTED, versions=VersionsSettings("current"))) == []
+
+
+def test_what_its_owner_moved_and_is_kept_moves_no_further(root: Path) -> None:
+    commit(root)
+    edit(
+        root, f"{APPS}/parseable/app/helmrelease.yaml", "P_S3_BUCKET: parseable-logs", "P_S3_BUCKET: own-logs"
+    )
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    subprocess.run(("git", *author, "commit", "-qam", "use our bucket"), cwd=root, check=True)
+    assert told(root) == []

@@ -8,13 +8,13 @@ import pytest
 from tasks.core.changes import Change, Remark
 from tasks.core.credentials import S3Credentials, Secret
 from tasks.core.errors import RefusedError, SettingsError
-from tasks.core.settings import Settings
+from tasks.core.settings import SecretSettings, Settings
 from tasks.demo.sandbox import make_key, make_repository
 from tasks.effects.encrypted import EncryptedFile, Readers
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
 from tasks.effects.sops import EncryptSecret
-from tasks.subjects.secret import SecretFacts, plan
+from tasks.subjects.secret import SecretFacts, facts, plan
 from tasks.workspace import Permissions, Workspace
 
 PATH = "kubernetes/apps/monitoring/parseable/app/secret.sops.yaml"
@@ -189,3 +189,24 @@ def test_a_new_password_where_it_is_asked_for(sample: Path) -> None:
         "new, "
     )
     assert len(remarks(asked, with_values(S3_ACCESS_KEY_ID="former"))) == 2
+
+
+def test_a_login_of_an_earlier_name_is_not_given_up_unseen(sample: Path) -> None:
+    former = replace(RIGHT, current=None, encrypted=None, values=None, former="apps/old/app/secret.sops.yaml")
+    with pytest.raises(RefusedError, match=r"old/app/secret\.sops\.yaml .*no key here that decrypts it"):
+        planned(Workspace(Settings(), Repository(Git(sample))), former)
+    forced = Workspace(Settings(), Repository(Git(sample)), permissions=Permissions(force=True))
+    assert written(forced, former).generate == ("username", "password")
+    # Where the key is at hand, it comes along.
+    taken = written(Workspace(Settings(), Repository(Git(sample))), replace(former, values=VALUES))
+    assert (taken.generate, taken.values) == ((), VALUES)
+
+
+def test_no_login_is_made_for_a_secret_of_somebody_else(sample: Path) -> None:
+    workspace = Workspace(
+        Settings(secret=SecretSettings("existing")),
+        Repository(Git(sample)),
+        permissions=Permissions(new_login=True),
+    )
+    with pytest.raises(SettingsError, match="--new-login makes no login where somebody else gives"):
+        facts(workspace)
