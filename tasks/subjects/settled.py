@@ -1,6 +1,7 @@
 """What a file of ours should say where its owner, or a bot, committed changes: theirs, and the settings'."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,7 +92,7 @@ def _merged(
     head = workspace.repository.head(path)
     assert head is not None
     assert found.base is not None
-    lines = _settings_of(template)
+    lines = _settings_of(template, wanted)
     agreed = _Agreed(workspace, found.commit, lines)
     asked: set[str] = set()
 
@@ -171,7 +172,7 @@ def _clash(path: str, clashes: tuple[Difference, ...], lines: Mapping[str, str])
     return RefusedError(
         f"{path} was changed by a commit of somebody else and by the settings: {'; '.join(told)}{more}",
         f"{f'to keep what is committed, set {line}; ' if line else ''}"
-        f"to have what the settings say: --overwrite {place}",
+        f"to have what the settings say: --overwrite {shlex.quote(place)}",
     )
 
 
@@ -201,14 +202,24 @@ def _line(item: Difference, lines: Mapping[str, str]) -> str:
     return f"{key}: {scalar(value)}"
 
 
-def _settings_of(template: str) -> dict[str, str]:
-    """The places of a template that a setting alone fills, with its dotted name."""
-    found = {}
+def _settings_of(template: str, wanted: str) -> dict[str, str]:
+    """The places of the text ``wanted`` that a setting alone fills, with its dotted name.
+
+    ``template`` is what the text was made from; a place may lead through a name that it leaves open.
+    """
+    places = [where for where, _ in leaves(load_documents(wanted))]
+    found: dict[str, str] = {}
     for where, value in leaves(load_documents((MANIFESTS / template).read_text(encoding="utf-8"))):
         placeholder = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
         key = _key_of(placeholder[1]) if placeholder else ""
-        if key:
+        if not key:
+            continue
+        parts = _PLACEHOLDER.split(where)[::2]
+        if len(parts) == 1:
             found[where] = key
+        else:
+            pattern = re.compile("[^]]+".join(map(re.escape, parts)))
+            found |= dict.fromkeys(filter(pattern.fullmatch, places), key)
     return found
 
 

@@ -1,5 +1,6 @@
 """What owners and bots commit into files of ours: kept, told, or a reason to stop."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from tasks.effects.files import WriteFile
 from tasks.effects.git import Git
 from tasks.effects.repository import Repository
 from tasks.steps import STEPS
+from tasks.subjects.apps import RELEASE as RELEASE_FILE
+from tasks.subjects.manifests import app_facts, plan_files
+from tasks.subjects.parseable import PARSEABLE
 from tasks.workspace import Permissions, Workspace
 from tests import shapes
 from tests.checks.deployed import APPS, deployed, edit, workspace_of
@@ -150,6 +154,52 @@ def test_where_both_changed_the_same_it_stops(root: Path) -> None:
     # From there on it is the playbook's again.
     run(root, settings(chart_version="1.8.0"))
     assert chart(root) == "1.8.0"
+
+
+PATCH = """\
+          - target:
+              kind: Service
+              name: parseable
+            patch: |
+              metadata: {labels: {team: logs}}  # ours
+"""
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_patch_of_the_owner_and_another_login(root: Path, is_first: bool) -> None:
+    before = (root / RELEASE).read_text()
+    (login,) = re.findall(r"metadata: \{labels: \{parseable-login[^}]*\}\}\n", before)
+    anchor = "        patches:\n" if is_first else "  values:\n"
+    owner(root, RELEASE, anchor, anchor + PATCH if is_first else PATCH + anchor)
+    added = (root / RELEASE).read_text()
+    told = f"kept, not of the settings: {RELEASE}: spec.postRenderers[0].kustomize.patches[Service/parseable]"
+    assert planned(root) == ([], [told])
+    edit(root, f"{APPS}/parseable/app/secret.sops.yaml", "data:x", "data:y")
+    # As the task of the Secret does.
+    workspace = workspace_of(root)
+    facts = app_facts(workspace, PARSEABLE, (RELEASE_FILE,))
+    for change in plan_files(workspace, facts):
+        assert isinstance(change, WriteFile | Remark)
+        if isinstance(change, WriteFile):
+            change.apply()
+    commit(root, MARK)
+    text = (root / RELEASE).read_text()
+    (other,) = re.findall(r"metadata: \{labels: \{parseable-login[^}]*\}\}\n", text)
+    assert other != login
+    assert text == added.replace(login, other)
+    assert planned(root) == ([], [told])
+
+
+def test_the_settings_of_what_is_in_a_patch_are_told(root: Path) -> None:
+    """Its place leads through the name of what is patched, which the template leaves open."""
+    current = replace(DOCUMENTED.versions, set="current")
+    wanted = replace(settings(mode="distributed"), versions=current)
+    run(root, wanted)
+    owner(root, RELEASE, "value: minio", "value: eu-west-1")
+    (told, *_) = planned(root, wanted)[1]
+    place = "spec.postRenderers[0].kustomize.patches[StatefulSet/"
+    assert told.startswith(f"kept, differs from the settings: {RELEASE}:{place}")
+    assert told.endswith("to set it: s3.region: eu-west-1")
 
 
 @pytest.mark.parametrize("name", [RELEASE, f"{RELEASE}:spec", f"{RELEASE}:spec.chart.spec.version"])

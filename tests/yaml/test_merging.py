@@ -172,6 +172,106 @@ def test_programs_in_a_file_are_merged_line_by_line() -> None:
     assert paths(touching) == ([], ["source"])
 
 
+A, B, C = ({"k": number, "v": number, "w": 0} for number in (1, 2, 3))
+NEW = {"n": 9}
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs", "ours", "expected"),
+    [
+        # In place: each change is where it belongs.
+        ([A, B], [A | {"v": 5}, B], [A, B | NEW], [A | {"v": 5}, B | NEW]),
+        ([A, B], [A | {"v": 5}, B], [A | NEW, B], [A | {"v": 5} | NEW, B]),
+        ([{"kind": "X", "v": 1}], [{"kind": "X", "v": 2}], [{"kind": "X", "v": 1, "n": 9}],
+         [{"kind": "X", "v": 2, "n": 9}]),
+        (["a", "a", "b"], ["c", "a", "b"], ["a", "a", "d"], ["c", "a", "d"]),
+        ([{"x": "k: 1\nl: 2\nm: 3\n"}], [{"x": "k: 9\nl: 2\nm: 3\n"}], [{"x": "k: 1\nl: 2\nm: 4\n"}],
+         [{"x": "k: 9\nl: 2\nm: 4\n"}]),
+        ([{"x": ["p\nq\nr", "s"]}], [{"x": ["p\nq\nr", "t"]}], [{"x": ["p\nq\nR", "s"]}],
+         [{"x": ["p\nq\nR", "t"]}]),
+        # Swapped, shifted, replaced: it is not known which item is which.
+        ([A, B], [B, A], [A | NEW, B], None),
+        ([A, B], [B | {"v": 5}, A], [A | NEW, B], None),
+        ([{"k": 1}, {"k": 2}], [{"k": 2}, {"k": 1}], [{"k": 1, "n": 9}, {"k": 2}], None),
+        ([{"k": 1, "a": 1}, {"k": 1, "b": 1}], [{"k": 1, "b": 1}, {"k": 1, "a": 1}],
+         [{"k": 1, "a": 1, "n": 9}, {"k": 1, "b": 1}], None),
+        ([{"kind": "X", "v": 1}, {"kind": "X", "v": 2}], [{"kind": "X", "v": 2}, {"kind": "X", "v": 1}],
+         [{"kind": "X", "v": 1, "n": 9}, {"kind": "X", "v": 2}], None),
+        ([A, B], [B, C], [A, B | NEW], None),
+        ([A, B], [A, C], [A, B | NEW], None),
+        ([A], ["text"], [A | NEW], None),
+        (["a", 3, "b", 3], ["b", 3, "a", 3], ["a", 5, "b", 3], None),
+        # Nor is it where the settings moved them.
+        ([A, B], [A | NEW, B], [B, A], None),
+    ],
+)  # fmt: skip
+def test_items_without_a_name_go_by_position_while_they_stay_in_place(
+    base: list[Any], theirs: list[Any], ours: list[Any], expected: list[Any] | None
+) -> None:
+    found = merge_documents([{"x": base}], [{"x": theirs}], [{"x": ours}])
+    assert same(found.value, [{"x": theirs if expected is None else expected}])
+    assert [one.path for one in found.clashes] == (["x"] if expected is None else [])
+    # Of one side alone there is nothing to mix up.
+    kept = merge_documents([{"x": base}], [{"x": theirs}], [{"x": base}])
+    assert (same(kept.value, [{"x": theirs}]), kept.clashes) == (True, ())
+    assert same(merge_documents([{"x": base}], [{"x": base}], [{"x": ours}]).value, [{"x": ours}])
+
+
+PATCHED = """\
+spec:
+  postRenderers:
+    - kustomize:
+        patches:
+          - target:
+              kind: Deployment
+              name: parseable
+            patch: |
+              metadata:
+                # About the label.
+                labels: {login: a1}
+              spec:
+                replicas: 1
+                paused: false
+"""
+MINE = """\
+          - target: {kind: %s}
+            patch: |
+              metadata: {labels: {mine: x}}
+"""
+PATCH_PATH = "spec.postRenderers[0].kustomize.patches"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kept"),
+    [
+        (PATCHED + MINE % "Service, name: parseable", "[Service/parseable]"),
+        (PATCHED + MINE % "Deployment", "[Deployment]"),
+        (PATCHED + MINE % "Deployment, name: parseable, labelSelector: a=b",
+         "[Deployment/parseable labelSelector=a=b]"),
+        (PATCHED.replace("          - target", MINE % "Service" + "          - target"), "[Service]"),
+        (PATCHED.replace("replicas: 1", "replicas: 2"), "[Deployment/parseable].patch.spec.replicas"),
+    ],
+)  # fmt: skip
+def test_patches_are_known_by_their_targets(theirs: str, kept: str) -> None:
+    found = merged(theirs, PATCHED.replace("login: a1", "login: b2"), PATCHED)
+    assert found.text == theirs.replace("login: a1", "login: b2")
+    assert paths(found) == ([PATCH_PATH + kept], [])
+    assert found.is_whole
+    assert PATCH_PATH + kept in dict(leaves(load_documents(found.text)))
+    # Both changed the same value of the patch.
+    both = merged(
+        theirs.replace("login: a1", "login: c3"), PATCHED.replace("login: a1", "login: b2"), PATCHED
+    )
+    assert paths(both)[1] == [PATCH_PATH + "[Deployment/parseable].patch.metadata.labels.login"]
+
+
+@pytest.mark.parametrize("more", ["Deployment, name: parseable", "Deployment, name: 7"])
+def test_patches_with_unclear_targets_are_not_mixed(more: str) -> None:
+    theirs = PATCHED + MINE % more
+    found = merged(theirs, PATCHED.replace("login: a1", "login: b2"), PATCHED)
+    assert (found.text, paths(found)) == (theirs, ([], [PATCH_PATH]))
+
+
 SEVERAL = "---\nkind: Role\nmetadata: {name: r}\nrules: [a]\n---\nkind: Binding\nmetadata: {name: r}\nto: x\n"
 
 

@@ -55,11 +55,26 @@ def _text(data: Any, key: str) -> str:
 
 
 def named(items: Sequence[Any]) -> list[object] | None:
-    """What tells the items of a list apart wherever they stand: name or text; None if nothing does."""
+    """What tells the items of a list apart wherever they stand: name, target or text; None if unclear."""
     keys = [one.get("name") if isinstance(one, dict) else one for one in items]
+    if items and all(isinstance(one, dict) and "name" not in one for one in items):
+        keys = [_target(one.get("target")) for one in items]
     alike = len({isinstance(one, dict) for one in items}) < 2
     is_clear = all(isinstance(key, str) and "\n" not in key for key in keys) and len(set(keys)) == len(keys)
     return keys if alike and is_clear else None
+
+
+def _target(target: Any) -> str | None:
+    """What a patch is for, as "KIND/NAME" and whatever else selects it; None if that is not clear.
+
+    >>> _target({"kind": "Deployment", "name": "web", "labelSelector": "a=b"})
+    'Deployment/web labelSelector=a=b'
+    """
+    if not isinstance(target, dict) or not target or not all(isinstance(one, str) for one in target.values()):
+        return None
+    kind, name = (target.get(key, "") for key in ("kind", "name"))
+    more = sorted(f" {key}={one}" for key, one in target.items() if key not in ("kind", "name"))
+    return "".join([f"{kind}/{name}" if name else kind, *more])
 
 
 def embedded(text: Any) -> Any:

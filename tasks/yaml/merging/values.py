@@ -7,6 +7,7 @@ from typing import Any
 from tasks.yaml.documents import same
 from tasks.yaml.merging.lines import merge_lines
 from tasks.yaml.merging.paths import MISSING, child, element, embedded, named
+from tasks.yaml.merging.positions import in_place
 from tasks.yaml.merging.texts import compose
 
 
@@ -101,7 +102,9 @@ class _Merger:
                 dict(zip(key or (), one, strict=True)) for key, one in zip(keys, lists, strict=True)
             )
             return list(self._entries(was, is_now, wanted, lambda key: element(path, key)).values())
-        if len(base) == len(theirs) == len(ours):
+        # Where only the owner changed it, each value is told by itself; the result is his list in any case.
+        is_his = len(base) == len(theirs) and same(ours, base)
+        if is_his or (in_place(base, theirs) and in_place(base, ours)):
             return [
                 self.merge(one, other, third, element(path, number))
                 for number, (one, other, third) in enumerate(zip(base, theirs, ours, strict=True))
