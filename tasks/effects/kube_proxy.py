@@ -33,11 +33,12 @@ class Proxy:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._lock = threading.Lock()
-        self._here = threading.local()
         self._place = ""
         self._companion: shell.Companion | None = None
         self.is_closed = False
-        self._connections: list[_Connection] = []
+        # All that are open, and those of them over which nobody is asking just now.
+        self._connections: set[_Connection] = set()
+        self._idle: list[_Connection] = []
         self.calls = 0
 
     def complaint(self) -> str:
@@ -67,6 +68,9 @@ class Proxy:
         with self._lock:
             if self.is_closed:
                 raise ClusterError("the connection to the cluster is closed")
+            if self._place and self._companion is not None and not self._companion.is_alive:
+                self._stack.close()  # somebody ended it: another one takes its place
+                self._place = ""
             if not self._place:
                 self._place = self._started(arguments, server)
 
@@ -95,31 +99,49 @@ class Proxy:
             OSError: no answer, or one that was cut; the next question goes over a new connection.
             http.client.HTTPException: the same.
         """
-        connection: _Connection | None = getattr(self._here, "connection", None)
+        with self._lock:
+            connection = self._idle.pop() if self._idle else None
         if connection is None:
-            connection = self._here.connection = self._connected(SECONDS)
+            connection = self._connected(SECONDS)
         try:
             answer = self._sent(connection, path)
             wait = str(answer.headers.get("Retry-After", ""))
-            return answer.status, float(wait) if wait.isdigit() else None, answer.read()
+            found = answer.status, float(wait) if wait.isdigit() else None, answer.read()
         except (OSError, http.client.HTTPException):
-            connection.close()
+            with self._lock:
+                # What nobody asks over may be as broken, or lead to a proxy that has ended.
+                broken, self._idle = [connection, *self._idle], []
+            self.end(*broken)
             raise
+        with self._lock:
+            self._idle.append(connection)
+        return found
+
+    def end(self, *connections: "_Connection") -> None:
+        """Close connections, and forget them."""
+        for connection in connections:
+            connection.close()
+        with self._lock:
+            self._connections.difference_update(connections)
 
     def opened(self, path: str, seconds: float) -> tuple[http.client.HTTPResponse, "_Connection"]:
-        """An answer that comes over ``seconds``, and its connection, to be closed.
+        """An answer that comes over ``seconds``, and its connection, for ``end``.
 
         Raises:
             OSError: no answer.
             http.client.HTTPException: the same.
         """
         connection = self._connected(seconds + SECONDS)
-        return self._sent(connection, path), connection
+        try:
+            return self._sent(connection, path), connection
+        except (OSError, http.client.HTTPException):
+            self.end(connection)
+            raise
 
     def _connected(self, seconds: float) -> "_Connection":
         connection = _Connection(self._place, seconds)
         with self._lock:
-            self._connections.append(connection)
+            self._connections.add(connection)
         return connection
 
     def _sent(self, connection: "_Connection", path: str) -> http.client.HTTPResponse:

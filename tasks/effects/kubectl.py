@@ -217,7 +217,7 @@ class Kubectl:
         with ExitStack() as stack:
             try:
                 answer, connection = self._proxy.opened(_asking(path, query), seconds)
-                stack.callback(connection.close)
+                stack.callback(self._proxy.end, connection)
                 if answer.status != http.client.OK:
                     raise self._refusal(path, answer.status, answer.read())
                 for line in answer:
@@ -294,8 +294,8 @@ class Kubectl:
         )
 
     def _body(self, path: str) -> bytes:
-        self._proxy.start(self.arguments(), self.server)
         for attempt in range(_ATTEMPTS):
+            self._proxy.start(self.arguments(), self.server)
             try:
                 status, wait, body = self._proxy.exchange(path)
             except TimeoutError:

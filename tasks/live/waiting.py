@@ -18,6 +18,7 @@ _PAUSE = 1.0  # seconds between two readings, however much happens
 _LONGEST = 30.0  # seconds without a reading: times pass without a change, too
 _WATCH = 300.0  # seconds of one watch
 _AFTER_REFUSAL = 5.0
+_SHORT = 1.0  # seconds: a watch that ends sooner is begun again after a pause, each longer than the last
 
 
 class End(Enum):
@@ -146,7 +147,9 @@ def _start(kubectl: Kubectl, path: str, labels: str, version: str, wake: threadi
     """Have ``wake`` set at every change in a list, until the door is closed."""
 
     def watch(version: str) -> None:
+        pause = _SHORT
         while not kubectl.is_closed:
+            began = time.monotonic()
             try:
                 if not version:
                     version = kubectl.version(path)
@@ -160,5 +163,10 @@ def _start(kubectl: Kubectl, path: str, labels: str, version: str, wake: threadi
             except PlaybookError:
                 # Not allowed, or not there now: the looks that are made without news must do.
                 time.sleep(_AFTER_REFUSAL)
+            if time.monotonic() - began >= _SHORT:
+                pause = _SHORT
+            else:
+                time.sleep(pause)
+                pause = min(2 * pause, _AFTER_REFUSAL)
 
     threading.Thread(target=watch, args=(version,), daemon=True).start()

@@ -1,5 +1,7 @@
 """The door to the cluster: the real kubectl, and an API server that answers as Kubernetes does, or fails."""
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -428,3 +430,25 @@ def test_refusals_as_they_were_recorded(code: int, text: str, kind: type[Cluster
     found = refusal("https://127.0.0.1:6443", "/api", code, status(code, text).body)
     assert (type(found), words in found.summary) == (kind, True)
     assert type(refusal("x", "/apis/x/v1/y", 404, b"404 page not found\n")) is NotInstalledError
+
+
+def test_connections_are_used_again_by_other_threads(door: Kubectl) -> None:
+    for _ in range(10):
+        threads = [threading.Thread(target=door.items, args=(PODS,)) for _ in range(3)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    list(door.watch(PODS, since=door.version(PODS), seconds=1))
+    assert 1 <= len(door._proxy._connections) <= 3
+
+
+def test_a_proxy_that_somebody_ended_is_started_again(door: Kubectl) -> None:
+    assert len(door.items(PODS)) == 6
+    place = Path(door._proxy._place)
+    asked = subprocess.run(("pgrep", "-f", str(place)), check=True, capture_output=True, text=True)
+    for process in asked.stdout.split():
+        os.kill(int(process), signal.SIGKILL)
+    assert len(door.items(PODS)) == 6
+    assert Path(door._proxy._place) != place
+    assert not place.parent.exists()

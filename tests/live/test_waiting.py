@@ -224,3 +224,20 @@ def test_what_is_a_duration() -> None:
     for text in ("10", "0s", "m", "10 m", "soon", "10m later"):
         with pytest.raises(SettingsError, match="is no duration"):
             seconds_of(text)
+
+
+def test_a_watch_that_ends_at_once_is_not_begun_over_and_over(cluster: Cluster, tmp_path: Path) -> None:
+    seen: list[Request] = []
+
+    def end(request: Request) -> Reply | None:
+        if request.verb != "watch":
+            return None
+        seen.append(request)
+        return cut(after=0)
+
+    cluster.refuse = end
+    path = "/api/v1/namespaces/monitoring/pods"
+    with live(cluster, tmp_path) as found:
+        waiting._start(found.kubectl, path, "", found.kubectl.version(path), threading.Event())
+        time.sleep(2.5)
+        assert 1 <= len(seen) <= 3
