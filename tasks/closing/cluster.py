@@ -98,8 +98,22 @@ def deployed(workspace: Workspace) -> list[Deployed]:
     found = kubectl.items(kubectl.path(GROUP, "kustomizations"))
     by_name = {_key(one): one for one in found}
     folders = [_plain(need(workspace.layout.applied_path(app.path(workspace, APP_FOLDER)))) for app in APPS]
-    ours = [one for one in found if _plain(str(dig(one, "spec", "path") or "")) in folders]
+    source = need(workspace.layout.reference)
+    # Others may have the same path, in a repository of theirs.
+    wanted = (source.kind, source.name, source.namespace)
+    ours = [
+        one
+        for one in found
+        if _plain(str(dig(one, "spec", "path") or "")) in folders and _source(one) == wanted
+    ]
     return [Deployed(one, by_name.get(_parent(one), {})) for one in ours]
+
+
+def _source(one: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The kind, name and namespace of what a Kustomization is built from, by default in its own namespace."""
+    reference = mapping(one, "spec", "sourceRef")
+    namespace = reference.get("namespace") or dig(one, "metadata", "namespace")
+    return reference.get("kind"), reference.get("name"), namespace
 
 
 def _plain(path: str) -> str:

@@ -201,10 +201,14 @@ def _edits(workspace: Workspace, sources: Iterable[str]) -> Iterator[tuple[str, 
 
 
 def _unlisted(text: str, path: str, entries: Iterable[str]) -> str:
-    """A kustomization without ``entries``."""
+    """A kustomization without ``entries``; kustomize refuses one with no field at all, and takes ``[]``."""
     wanted = list(entries)
     return without(
-        text, ("resources",), lambda _, one: any(is_same_path(one, entry) for entry in wanted), name=path
+        text,
+        ("resources",),
+        lambda _, one: any(is_same_path(one, entry) for entry in wanted),
+        name=path,
+        leave_list=True,
     )
 
 

@@ -29,13 +29,15 @@ APPS = "kubernetes/apps/monitoring"
 FLUX = "kustomize.toolkit.fluxcd.io"
 PARENT = {f"{FLUX}/name": "cluster-apps", f"{FLUX}/namespace": "flux-system"}
 
+SOURCE = {"kind": "GitRepository", "name": "home-kubernetes", "namespace": "flux-system"}
+
 
 def kustomization(name: str, namespace: str, path: str, *entries: str, **spec: Any) -> Object:
     return {
         "apiVersion": f"{FLUX}/v1",
         "kind": "Kustomization",
         "metadata": {"name": name, "namespace": namespace, "uid": name, "labels": PARENT},
-        "spec": {"path": path, "prune": True, "interval": "30m", **spec},
+        "spec": {"path": path, "prune": True, "interval": "30m", "sourceRef": SOURCE, **spec},
         "status": {"inventory": {"entries": [{"id": one, "v": "v1"} for one in entries]}},
     }
 
@@ -134,6 +136,19 @@ def test_they_are_deleted_where_they_are_and_waited_for(lab: Lab) -> None:
     assert again.is_empty
     assert len(lab.deletions()) == 2
     assert "nothing to delete" in "\n".join(again.lines())
+
+
+@pytest.mark.parametrize(
+    "other", [{"name": "theirs"}, {"kind": "OCIRepository"}, {"namespace": "team"}, {"namespace": None}]
+)
+def test_the_same_path_of_another_source_is_not_ours(lab: Lab, other: dict[str, Any]) -> None:
+    lab.cluster.put(
+        kustomization("vector", "team", f"./{APPS}/vector/app", sourceRef={**SOURCE, **other}),
+        kustomization("own", "flux-system", f"./{APPS}/vector/app", sourceRef={**SOURCE, "namespace": None}),
+    )
+    lab.cluster.remove("Kustomization", "logs", "vector")
+    found = [(one.object.namespace, one.object.name) for one in planned(lab.workspace).found]
+    assert sorted(found) == [("flux-system", "own"), ("logs", "parseable")]
 
 
 def test_what_is_shown_before_asking(lab: Lab) -> None:

@@ -31,6 +31,19 @@ def test_what_was_put_in_goes_without_a_trace(text: str, path: tuple[str, ...], 
     assert without(taken, path, lambda _, item: item == entry, name="f") == taken
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("resources: # ours\n- ./a\n# end\n- ./b\nx: 1\n", "resources: [] # ours\n# end\nx: 1\n"),
+        ('x: 1\n"resources":\n  - ./a\n', 'x: 1\n"resources": []\n'),
+        ("resources: [./a, ./b]\n", "resources: []\n"),
+        ("resources: []\n", "resources: []\n"),
+    ],
+)
+def test_a_list_may_be_left_empty(text: str, left: str) -> None:
+    assert without(text, ("resources",), lambda *_: True, name="f", leave_list=True) == left
+
+
 def test_keys_of_a_map_and_several_entries() -> None:
     text = "env:\n  A: {x: 1}\n  # of B\n  B:\n    x: 2\n  C: 3\nrest: 1\n"
     assert without(text, ("env",), lambda key, _: key in ("A", "C"), name="f") == (

@@ -16,12 +16,15 @@ Gone = Callable[[object, object], bool]
 _BOM = "\ufeff"
 
 
-def without(text: str, path: Sequence[str], gone: Gone, *, name: str, document: int = 0) -> str:
+def without(
+    text: str, path: Sequence[str], gone: Gone, *, name: str, document: int = 0, leave_list: bool = False
+) -> str:
     """Return ``text`` without the entries for which ``gone`` holds of the list or map at ``path``.
 
     ``gone(key, value)`` is asked of each entry of a map, ``gone(number, item)`` of each item of a list. What
-    is empty after that goes too, up to the top of the document. A text without such entries is returned as
-    it is. ``text`` must have its own line breaks; ``name`` is for errors.
+    is empty after that goes too, up to the top of the document; with ``leave_list``, a list stays as ``[]``.
+    A text without such entries is returned as it is. ``text`` must have its own line breaks; ``name`` is for
+    errors.
 
     Raises ``EditRefusedError`` where the text is not YAML, or the entries cannot be taken out and proved to
     be all that is gone.
@@ -50,10 +53,21 @@ def without(text: str, path: Sequence[str], gone: Gone, *, name: str, document: 
     holders = [node for node in chain if isinstance(node, Mapping | nodes.Sequence)]
     # A map that holds nothing else goes as a whole, and so on upwards.
     depth = len(holders) - 1
-    while depth and len(going) == len(_entries(holders[depth])):
+    is_emptied = leave_list and isinstance(target, nodes.Sequence) and len(going) == len(entries)
+    while not is_emptied and depth and len(going) == len(_entries(holders[depth])):
         depth -= 1
         going = [_number(holders[depth], path[depth])]
-    changed = _cut(source, holders[depth], going)
+    if is_emptied and target.flow:
+        changed = f"{plain[: target.start]}[]{plain[source.content_end(target) :]}"
+    else:
+        changed = _cut(source, holders[depth], going)
+    if is_emptied and not target.flow:
+        # Before the first entry nothing was cut: the place of the key is still the same.
+        holder = holders[-2]
+        assert isinstance(holder, Mapping)
+        key, _ = holder.entries[_number(holder, path[-1])]
+        colon = plain.index(":", key.start + len(path[-1])) + 1
+        changed = f"{changed[:colon]} []{changed[colon:]}"
     expected[document] = _pruned(expected[document], path[:depth], _names(holders[depth], going))
     try:
         after = [one.root.data if one.root is not None else None for one in nodes.parse(changed)]
