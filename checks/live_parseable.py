@@ -3,21 +3,14 @@
 from checks.model import AnsweredError, Cause, Model, Outcome, passed, unknown
 from tasks.core.errors import PlaybookError
 from tasks.core.outcomes import failing
-from tasks.effects.kubectl import (
-    ClusterError,
-    ForbiddenError,
-    NoContextError,
-    UnauthorizedError,
-    UnreachableError,
-)
+from tasks.effects.api_errors import PodError
+from tasks.effects.kubectl import NotFoundError
 from tasks.live.asking import LoginRefusedError
 from tasks.live.deployed import Deployed
 from tasks.live.parseable import NoStreamError
 from tasks.subjects.parseable import RETENTION_MARGIN, retention_days
 
 FIX = "--fix"
-# What is about us, who ask, and says nothing of what was deployed.
-_NOT_ASKED = (ForbiddenError, NoContextError, UnauthorizedError, UnreachableError)
 
 
 def reaches_s3(model: Model) -> Outcome:
@@ -52,14 +45,13 @@ def _check_ready(model: Model, deployed: Deployed) -> None:
 
     Raises:
         AnsweredError: it is not, or nothing there runs it.
-        UnavailableError: it cannot be asked.
+        UnavailableError: it cannot be asked, whatever the reason.
     """
     namespace, name = model.layout.namespace, model.settings.parseable.name
     try:
         is_ready = deployed.is_ready()
-    except ClusterError as error:
-        if isinstance(error, _NOT_ASKED):
-            raise
+    except (NotFoundError, PodError) as error:
+        # Every other error is about the way there, and says nothing of what was deployed.
         raise AnsweredError(
             failing(
                 error.summary,

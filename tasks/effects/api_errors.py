@@ -35,6 +35,10 @@ class NotInstalledError(NotFoundError):
     """The cluster does not have the kind."""
 
 
+class PodError(ClusterError):
+    """A pod that is to be reached does not run."""
+
+
 class ForbiddenError(ClusterError):
     """The user may not read that."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.effects import shell
-from tasks.effects.api_errors import ClusterError, ForbiddenError, UnreachableError, ended
+from tasks.effects.api_errors import ClusterError, ForbiddenError, PodError, UnreachableError, ended
 from tasks.effects.kubeconfig import ENVIRONMENT, MISSING, withheld
 
 SECONDS = 20.0  # until it is ready
@@ -106,8 +106,7 @@ def _port(companion: shell.Companion, target: Target) -> int:
             if found := _READY.match(line):
                 return int(found[1])
     except shell.EndlessError:
-        hint = f"try it: kubectl port-forward -n {target.namespace} {target.object} :{target.port}"
-        raise UnreachableError(f"{target} was not forwarded within {SECONDS:g} s", hint) from None
+        raise UnreachableError(f"{target} was not forwarded within {SECONDS:g} s", _by_hand(target)) from None
     raise _failure(companion.said, target)
 
 
@@ -116,6 +115,10 @@ def _failure(said: str, target: Target) -> ClusterError:
     error = ended(said, f"{target} cannot be reached")
     if isinstance(error, ForbiddenError):
         return ForbiddenError(error.summary, "grant get and create of pods/portforward in that namespace")
-    if any(words in said for words in _PODS) or not error.hint:
-        return ClusterError(error.summary, f"see the pods: kubectl get pods -n {target.namespace}")
-    return error
+    if any(words in said for words in _PODS):
+        return PodError(error.summary, f"see the pods: kubectl get pods -n {target.namespace}")
+    return error if error.hint else ClusterError(error.summary, _by_hand(target))
+
+
+def _by_hand(target: Target) -> str:
+    return f"try it: kubectl port-forward -n {target.namespace} {target.object} :{target.port}"

@@ -394,6 +394,21 @@ def test_a_server_that_is_not_there_fails_where_that_is_asked_and_hides_the_rest
     assert "invoke verify --only DoD-011-01,DoD-011-02" in found["DoD-003-02"].remedy
 
 
+def test_a_way_there_that_is_broken_is_no_failure_of_what_was_deployed(lab: Lab, deployed: Path) -> None:
+    lab.kubectl.forward(
+        FORWARDS["parseable"], says="error: error upgrading connection: net/http: TLS handshake timeout"
+    )
+    asked = model(lab, deployed)
+    asked.workspace.__dict__["forwards"] = forwards = type(lab.forwards)(lab.door.arguments)
+    try:
+        found = answer("DoD-003-02", asked)
+    finally:
+        forwards.close()
+        lab.kubectl.forward(FORWARDS["parseable"], lab.parseable_url)
+    assert found.status is Status.UNKNOWN, found.evidence
+    assert "TLS handshake timeout" in found.evidence
+
+
 @pytest.mark.parametrize(
     ("report", "expected", "told"),
     [

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tasks.effects import http, port_forward
-from tasks.effects.api_errors import ClusterError, ForbiddenError, NotFoundError, UnauthorizedError
+from tasks.effects.api_errors import ClusterError, ForbiddenError, NotFoundError, PodError, UnauthorizedError
 from tasks.effects.port_forward import Forwards, Target
 from tests.kubectl_double import KubectlDouble, kubectl
 from tests.registry_double import Reply, Server, serving
@@ -68,6 +68,7 @@ def test_what_broke_is_opened_again(kubectl: KubectlDouble, server: Server, forw
     assert len(kubectl.calls) == 2
 
 
+BY_HAND = f"try it: kubectl port-forward -n monitoring {TARGET.object} :{TARGET.port}"
 FORBIDDEN = (
     'pods "parseable-0" is forbidden: User "me" cannot create resource "pods/portforward" in API group "" '
     'in the namespace "monitoring"'
@@ -85,7 +86,7 @@ FORBIDDEN = (
         ),
         (
             "error: unable to forward port because pod is not running. Current status=Pending",
-            ClusterError,
+            PodError,
             "in namespace monitoring cannot be reached: unable to forward port because pod",
             "see the pods: kubectl get pods -n monitoring",
         ),
@@ -97,7 +98,7 @@ FORBIDDEN = (
         ),
         (
             "error: timed out waiting for the condition",
-            ClusterError,
+            PodError,
             "cannot be reached: timed out waiting for the condition",
             "see the pods: kubectl get pods -n monitoring",
         ),
@@ -105,10 +106,16 @@ FORBIDDEN = (
             "",
             ClusterError,
             "cannot be reached: kubectl ended without a word",
-            "see the pods: kubectl get pods -n monitoring",
+            BY_HAND,
+        ),
+        (
+            "Unable to connect to the server: getting credentials: exec: executable aws not found",
+            ClusterError,
+            "cannot be reached: Unable to connect to the server: getting credentials",
+            BY_HAND,
         ),
     ],
-    ids=["forbidden", "pending", "unauthorized", "no pod", "silent"],
+    ids=["forbidden", "pending", "unauthorized", "no pod", "silent", "no login"],
 )
 def test_why_it_does_not_get_ready(
     kubectl: KubectlDouble, forwards: Forwards, says: str, kind: type[ClusterError], summary: str, hint: str
