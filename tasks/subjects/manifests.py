@@ -300,7 +300,12 @@ def app_facts(
     written = [file for file in files if file != APP_FOLDER]
     templates = [app.template(file, workspace.settings) for file in written]
     login = login_revision(workspace)
-    if keeps_login and login is not None:
+    # Also of a Secret that is none any more: what is wrong with it is told by the task that encrypts it.
+    if (
+        keeps_login
+        and not is_given(workspace)
+        and workspace.repository.text(PARSEABLE.path(workspace, SECRET))
+    ):
         login = _login_in(workspace.repository.text(app.path(workspace, RELEASE)))
     wanted = dict(zip(written, render_templates(workspace, templates, login), strict=True))
     check_owner(workspace, app)
