@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from checks.model import AnsweredError, Cause, Model, Outcome, failed, passed, unknown
+from checks.model import AnsweredError, Cause, Model, Outcome, Stage, failed, passed, unknown
 from tasks.core.errors import RefusedError
 from tasks.effects.helm import Chart
 from tasks.flux import versions
@@ -72,6 +72,10 @@ def _unproved(model: Model, told: str, why: Outcome, where: str) -> Outcome:
     if model.workspace.permissions.unproved:
         evidence = f"{told}; taken unproved, as --unproved says: {why.evidence}"
         return unknown(evidence, why.cause or Cause.STAGE, why.remedy, where)
+    if model.stage < Stage.RENDERED:
+        return unknown(
+            f"{told}; whether the chart renders was not asked", Cause.STAGE, "invoke verify", where
+        )
     return failed(
         f"{told}; it is not proved that the chart renders: {why.evidence}",
         "Flux may refuse the release, or the chart ignore its values",

@@ -93,7 +93,7 @@ def test_a_block_scalar_is_changed_line_by_line() -> None:
         ("vector/app/helmrelease.yaml", "        operator: Exists"),
         ("vector/app/helmrelease.yaml", "      strategy: rollback"),
         ("parseable/app/helmrelease.yaml", "        P_STAGING_DIR: /parseable/staging"),
-        ("parseable/app/servicemonitor.yaml", "    - targetPort: 8000"),
+        ("parseable/app/servicemonitor.yaml", "      targetPort: ${parseable_metrics_target_port}"),
     ],
 )
 def test_every_value_of_a_manifest_is_among_them(path: str, line: str) -> None:

@@ -141,7 +141,8 @@ def contradictions(place: Place) -> list[str]:  # noqa: F811
 
 
 def test_no_value_passes_at_one_stage_and_fails_at_another(place: Place) -> None:  # noqa: F811
-    chosen = edits()
+    # Some files are written with other settings only.
+    chosen = [one for one in edits() if (place.root / one.file).is_file()]
     assert len(chosen) > 190
     if "EVERY_VALUE" not in os.environ:
         chosen = chosen[part() :: PARTS]

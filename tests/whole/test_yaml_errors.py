@@ -9,6 +9,7 @@ from tasks import commands
 from tasks.core.errors import PlaybookError
 from tasks.core.settings import Parseable, Settings
 from tasks.verifying.answers import Questions
+from tasks.workspace import Permissions
 from tests.checks.test_links import (
     _programs,  # noqa: F401
     answers,  # noqa: F401
@@ -78,10 +79,15 @@ def test_every_command_names_the_line(
         assert f"{file} does not exist" not in told
 
 
-def test_what_is_committed_like_that_is_written_anew(gate: Gate) -> None:
+def test_what_is_committed_like_that_is_written_anew_if_that_is_asked_for(gate: Gate) -> None:
     file = f"{APPS}/vector/app/helmrelease.yaml"
     text = (gate.root / file).read_text()
     (gate.root / file).write_text(f"{text}\tx: y\n")
     gate.commit()
-    assert gate.all() is None
+    refused = gate.all()
+    assert refused is not None
+    assert f"{file}:{len(text.splitlines()) + 1}" in refused.summary
+    assert f"--overwrite {file} has it written anew" in refused.hint
+    allowed = Permissions(force=True, overwrite=(file,))
+    commands.run_all(gate.settings, commands.Options(yes=True, permissions=allowed))
     assert (gate.root / file).read_text() == text
