@@ -174,7 +174,7 @@ class Workspace:
         """The ports that lead to pods of the running cluster."""
         from tasks.effects.port_forward import Forwards
 
-        return Forwards(self.kubectl.arguments)
+        return Forwards(self.kubectl.reached)
 
     def close(self) -> None:
         """End what runs beside us for the doors to the cluster."""

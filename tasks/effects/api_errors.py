@@ -55,6 +55,10 @@ class UnreachableError(ClusterError):
     """The API server does not answer, or not as one does."""
 
 
+class SilentError(UnreachableError):
+    """The API server took the time that it has, and said nothing."""
+
+
 def refusal(
     server: str, path: str, status: int, body: bytes | Mapping[str, Any], said: str = ""
 ) -> ClusterError:
@@ -135,10 +139,8 @@ def not_reached(server: str, text: str, said: str = "") -> ClusterError:
             f"the certificate of {server} is not trusted: {_reason(text)}",
             "set certificate-authority of this cluster in the kubeconfig",
         )
-    return UnreachableError(
-        f"{server} cannot be reached: {_reason(text)}",
-        _NETWORK,
-    )
+    kind = SilentError if "i/o timeout" in text else UnreachableError
+    return kind(f"{server} cannot be reached: {_reason(text)}", _NETWORK)
 
 
 def _reason(text: str) -> str:

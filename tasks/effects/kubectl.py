@@ -20,6 +20,7 @@ from tasks.effects.api_errors import (
     NoContextError,
     NotFoundError,
     NotInstalledError,
+    SilentError,
     UnauthorizedError,
     UnreachableError,
     refusal,
@@ -75,6 +76,8 @@ class Kubectl:
         weakref.finalize(self, self._proxy.close)
         self._discovering = threading.RLock()
         self._plurals: dict[str, frozenset[str]] = {}
+        self._has_answered = False
+        self._silence: SilentError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -102,6 +105,7 @@ class Kubectl:
         """Another door to the same cluster, with an end of its own; what this one knows it need not ask."""
         other = Kubectl(kubeconfig=self._kubeconfig, context=self._wanted)
         other._plurals = dict(self._plurals)
+        other._has_answered = self._has_answered
         for known in ("_contexts", "_groups"):
             if known in self.__dict__:
                 other.__dict__[known] = self.__dict__[known]
@@ -117,6 +121,22 @@ class Kubectl:
         """
         named = ("--kubeconfig", self._kubeconfig) if self._kubeconfig else ()
         return (*named, *(("--context", self.context) if self.context else ()))
+
+    def reached(self) -> tuple[str, ...]:
+        """The same ``arguments``, once it is known that the server answers at all.
+
+        Raises:
+            ClusterError: see ``arguments``.
+            UnreachableError: there is no answer.
+        """
+        try:
+            if not self._has_answered:
+                self.get("/version")
+        except UnreachableError:
+            raise
+        except ClusterError:
+            pass  # a refusal is an answer
+        return self.arguments()
 
     @property
     def context(self) -> str:
@@ -294,12 +314,25 @@ class Kubectl:
         )
 
     def _body(self, path: str) -> bytes:
+        # Who never said a word is not waited for again by each thread and each check.
+        if self._silence is not None:
+            raise self._silence
+        try:
+            found = self._answered(path)
+        except SilentError as error:
+            if not self._has_answered:
+                self._silence = error
+            raise
+        self._has_answered = True
+        return found
+
+    def _answered(self, path: str) -> bytes:
         for attempt in range(_ATTEMPTS):
             self._proxy.start(self.arguments(), self.server)
             try:
                 status, wait, body = self._proxy.exchange(path)
             except TimeoutError:
-                raise UnreachableError(
+                raise SilentError(
                     f"{self.server} did not answer within {SECONDS:g} s", "check the network and the VPN"
                 ) from None
             except (OSError, http.client.HTTPException):

@@ -443,6 +443,32 @@ def test_connections_are_used_again_by_other_threads(door: Kubectl) -> None:
     assert 1 <= len(door._proxy._connections) <= 3
 
 
+def test_a_server_that_says_nothing_is_waited_for_once(
+    door: Kubectl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.effects.kube_proxy.SECONDS", 0.3)
+    cluster.delay = 1.0
+    for ask in (lambda: door.path("apps", "deployments"), lambda: door.items(PODS), door.reached):
+        with pytest.raises(UnreachableError, match="did not answer"):
+            ask()
+    assert door.calls == 1
+
+
+def test_one_slow_answer_of_a_server_that_is_there_hides_no_other(
+    door: Kubectl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert door.reached() == door.arguments()
+    monkeypatch.setattr("tasks.effects.kube_proxy.SECONDS", 0.3)
+    # Another connection than the one of before, which has its time already.
+    door._proxy.end(*door._proxy._idle)
+    door._proxy._idle.clear()
+    cluster.delay = 1.0
+    with pytest.raises(UnreachableError, match="did not answer"):
+        door.items(PODS)
+    cluster.delay = 0.0
+    assert len(door.items(PODS)) == 6
+
+
 def test_a_proxy_that_somebody_ended_is_started_again(door: Kubectl) -> None:
     assert len(door.items(PODS)) == 6
     place = Path(door._proxy._place)
