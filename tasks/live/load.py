@@ -98,8 +98,8 @@ class Report:
 
     @property
     def rate(self) -> float:
-        """Lines a second that Parseable took, between the first and the last."""
-        return self.found.lines / max(self.found.seconds, 1.0)
+        """Lines a second that Parseable took; one batch has one time, so the time of writing is the least."""
+        return self.found.lines / max(self.found.seconds, self.plan.seconds)
 
 
 def asked(text: str) -> tuple[int, int]:

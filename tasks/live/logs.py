@@ -18,7 +18,8 @@ _TAIL = "tailLines=500&limitBytes=262144"
 _LAST_WORDS = 3  # lines
 _LONGEST = 200  # characters of a line
 # As programs in Rust write it (Vector, Parseable), as text and as JSON.
-_ERROR = re.compile(r"(?:^|\s)(?:ERROR|FATAL)\s|\"level\":\s*\"(?:error|fatal)\"|panicked at", re.IGNORECASE)
+# The level stands after the time, as in "2024-01-01T00:00:00Z ERROR vector::topology: …".
+_ERROR = re.compile(r"^(?:\S+\s+){0,2}(?:ERROR|FATAL)\s|\"level\":\s*\"(?i:error|fatal)\"|panicked at")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 

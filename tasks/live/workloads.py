@@ -28,10 +28,17 @@ def workloads_of(objects: Objects, key: tuple[str, str], namespace: str) -> list
 
 
 def pods_of(objects: Objects, workload: Object) -> list[Object]:
-    """The pods of a workload, the newest first."""
+    """The pods of a workload, the newest first, without those that are only left over.
+
+    A pod that was evicted, or ended with its node, stays as Failed until it is collected, however well the
+    pod does that came in its place.
+    """
     namespace = str(dig(workload, "metadata", "namespace"))
     found = objects.labelled("Pod", namespace, mapping(workload, "spec", "selector", "matchLabels"))
-    return sorted(found, key=lambda pod: str(dig(pod, "metadata", "creationTimestamp")), reverse=True)
+    pods = sorted(found, key=lambda pod: str(dig(pod, "metadata", "creationTimestamp")), reverse=True)
+    wanted, ready, is_updated = _counts(workload)
+    first = 0 if wanted and ready == wanted and is_updated else 1
+    return pods[:first] + [pod for pod in pods[first:] if dig(pod, "status", "phase") != "Failed"]
 
 
 def judge_workload(objects: Objects, workload: Object, task: str, until: str = "") -> Judgement:

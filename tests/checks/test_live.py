@@ -380,6 +380,9 @@ QUIET = '2026-11-25T09:24:12Z  INFO vector::app: Log level is enabled. level="in
         ),
         ("2026-11-25T09:24:13Z ERROR source: Failed to annotate event with pod metadata. event=Log", False),
         ("2026-11-25T09:24:13Z  INFO parseable: error_rate=0", False),
+        ("2026-11-25T09:24:13Z  WARN sink: vector: Retrying after error error=timed out", False),
+        ("2026-11-25T09:24:13Z  INFO parseable: an ERROR was seen", False),
+        ('{"level": "ERROR","msg":"x"}', True),
     ],
 )
 def test_errors_in_the_logs(lab: Lab, line: str, is_error: bool) -> None:

@@ -426,12 +426,17 @@ def test_a_way_there_that_is_broken_is_no_failure_of_what_was_deployed(lab: Lab,
             "500 a second",
         ),
         (
+            Report(Plan(500, 60, "m", "i"), 30000, Loaded(30000, 30000, 0.0), 5.1),
+            Status.UNKNOWN,
+            "taken at 500 a second",
+        ),
+        (
             Report(PLAN, 600, Loaded(600, 600, 1.0), 0, "its pod ended with Error (1)"),
             Status.UNKNOWN,
             "Error (1)",
         ),
     ],
-    ids=["good", "lost", "twice", "slow", "asked for less", "pod failed"],
+    ids=["good", "lost", "twice", "slow", "asked for less", "in one batch", "pod failed"],
 )
 def test_what_a_load_shows(lab: Lab, deployed: Path, report: Report, expected: Status, told: str) -> None:
     found = answer("DoD-011-04", model(lab, deployed, load=report))

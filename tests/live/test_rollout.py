@@ -219,6 +219,41 @@ def test_a_pod_that_is_not_ready_is_starting_or_not() -> None:
     assert state is State.FAIL
 
 
+@pytest.mark.parametrize(("age", "is_whole"), [("2026", True), ("2020", True), ("2020", False)])
+def test_a_pod_that_was_evicted_is_left_over(age: str, is_whole: bool) -> None:
+    objects = objects_of("healthy")
+    (pod,) = (one for one in objects.all if one["metadata"]["name"] == "vector-4wbzl")
+    failed = {
+        **pod,
+        "metadata": {**pod["metadata"], "name": "vector-gone", "creationTimestamp": f"{age}-12-31T00:00:00Z"},
+        "status": {
+            "phase": "Failed",
+            "reason": "Evicted",
+            "message": "The node was low on resource: memory.",
+        },
+    }
+    if not is_whole:
+        objects = edited(
+            "healthy", "DaemonSet", (MONITORING, "vector"), lambda one: one["status"].update(numberReady=2)
+        )
+    found = said(Objects((*objects.all, failed), now=objects.now))
+    assert not any("Evicted" in evidence for _, _, evidence in found)
+    assert (found == []) == is_whole
+
+
+def test_an_evicted_pod_with_none_in_its_place_is_told() -> None:
+    def evicted(one: dict[str, Any]) -> None:
+        one["metadata"]["creationTimestamp"] = "2026-12-31T00:00:00Z"
+        one["status"] = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+
+    objects = edited("healthy", "Pod", (MONITORING, "vector-4wbzl"), evicted)
+    daemons = [one for one in objects.all if one["kind"] == "DaemonSet"]
+    daemons[0]["status"]["numberReady"] -= 1
+    ((state, _, evidence),) = said(objects)
+    assert state is State.FAIL
+    assert "Evicted: low on memory" in evidence
+
+
 def test_pods_that_go_or_are_replaced_are_awaited() -> None:
     def rolling(one: dict[str, Any]) -> None:
         one["status"]["updatedNumberScheduled"] = 2
