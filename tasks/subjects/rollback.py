@@ -145,16 +145,46 @@ def _ours(workspace: Workspace, history: History, commits: Sequence[_Changed]) -
     """The paths at which the commits changed something of ours: a squash merge may hold more than that."""
     texts = _contents(history, [entry for one in commits for pair in one.values() for entry in pair])
     settings = workspace.settings
-    names = {
-        name.casefold() for name in ("parseable", "vector", settings.parseable.name, settings.vector.name)
+    names = {"parseable", "vector", settings.parseable.name, settings.vector.name}
+
+    def said(pair: _Change) -> list[str]:
+        return ["" if one is None else _decoded(texts[one.blob]) for one in pair]
+
+    changed = [(path, *said(pair)) for one in commits for path, pair in one.items()]
+    marked = {path for path, before, after in changed if MARKER in before or MARKER in after}
+    apps = workspace.layout.apps
+    folders = {path.removesuffix(f"/{KS}") for path in marked if path.endswith(f"/{KS}")}
+    if isinstance(apps, str):
+        folders |= {f"{apps}/{name}" for name in (settings.parseable.name, settings.vector.name)}
+    names |= {folder.rpartition("/")[2] for folder in folders}
+    listed = {f"{name}/{KS}" for name in names} | {f"{name}.yaml" for name in names}
+    # Chart sources may lie elsewhere, and be named as their neighbours.
+    apart = {path for path in marked if not any(is_below(path, one) for one in folders)}
+    listed |= {path.rpartition("/")[2] for path in apart}
+    entry = re.compile(rf"(?<![\w.-])(?:{'|'.join(map(re.escape, sorted(listed)))})(?![\w.-])")
+    # Grafana's holders name the plugin, the data source and the Secret.
+    words = {"parseable", settings.parseable.secret.casefold(), settings.grafana.datasource_name.casefold()}
+
+    def is_edited(path: str, before: str, after: str) -> bool:
+        """Whether lines changed that are ours, in a file of others."""
+        is_listing = path.rpartition("/")[2] in ("kustomization.yaml", "kustomization.yml", "Kustomization")
+        if not is_listing and not path.endswith((".yaml", ".yml")):
+            return False
+        lines = "\n".join({*before.splitlines()} ^ {*after.splitlines()})
+        if is_listing and entry.search(lines) is not None:
+            return True
+        return _names_grafana(path, before, after, lines, words)
+
+    return {
+        path
+        for path, before, after in changed
+        if path in marked or any(is_below(path, one) for one in folders) or is_edited(path, before, after)
     }
 
-    def is_ours(path: str, *entries: Entry | None) -> bool:
-        before, after = ("" if one is None else _decoded(texts[one.blob]) for one in entries)
-        said = "\n".join((path, *({*before.splitlines()} ^ {*after.splitlines()}))).casefold()
-        return MARKER in before or MARKER in after or any(name in said for name in names)
 
-    return {path for one in commits for path, pair in one.items() if is_ours(path, *pair)}
+def _names_grafana(path: str, before: str, after: str, lines: str, words: Set[str]) -> bool:
+    is_grafana = "grafana" in f"{path}{before}{after}".casefold()
+    return is_grafana and any(word in lines.casefold() for word in words)
 
 
 def _check_left(left: Set[str], is_found: bool) -> None:

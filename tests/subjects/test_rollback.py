@@ -24,6 +24,9 @@ LIST = f"{APPS}/kustomization.yaml"
 KS = f"{APPS}/parseable/ks.yaml"
 RELEASE = f"{APPS}/parseable/app/helmrelease.yaml"
 GRAFANA = f"{APPS}/grafana/app/helmrelease.yaml"
+# Of others, in the folders of our apps.
+SCRIPT = f"{APPS}/parseable/own.sh"
+NOTE = f"{APPS}/vector/own.txt"
 
 
 @pytest.fixture(scope="session")
@@ -121,13 +124,13 @@ def test_two_commits_newest_first_and_what_others_did_stays(root: Path) -> None:
 
 
 def test_an_executable_file_and_one_that_we_deleted_come_back(root: Path) -> None:
-    write(root, "parseable.sh", "#!/bin/sh\n")
-    (root / "parseable.sh").chmod(0o755)
+    write(root, SCRIPT, "#!/bin/sh\n")
+    (root / SCRIPT).chmod(0o755)
     commit(root, "Theirs")
-    (root / "parseable.sh").unlink()
+    (root / SCRIPT).unlink()
     commit(root, "feat: more of Parseable", MARK)
     take_back(root)
-    assert os.access(root / "parseable.sh", os.X_OK)
+    assert os.access(root / SCRIPT, os.X_OK)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +197,27 @@ def squashed(root: Path) -> None:
     git(root, "merge", "-q", "--squash", "side")
     git(root, "commit", "-q", "--no-edit")
     assert f"    {MARK}" in git(root, "log", "-1", "--format=%B")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("kubernetes/apps/ai/pgvector/app.yaml", "kind: HelmRelease\nname: pgvector\n"),
+        ("NOTES.md", "It uses a vector index, see parseable and ./vector/ks.yaml.\n"),
+        ("kubernetes/apps/ai/kustomization.yaml", "# of vector\nresources:\n  - ./pgvector/ks.yaml\n"),
+        ("kubernetes/apps/ai/search/app.yaml", "description: a vector store\n"),
+    ],
+)
+def test_what_others_only_call_so_stays(root: Path, path: str, text: str) -> None:
+    write(root, path, text)
+    secret = f"{APPS}/parseable/app/secret.sops.yaml"
+    write(root, secret, "sops: encrypted\n")
+    git(root, "add", "--all")
+    git(root, "commit", "-q", "--amend", "--no-edit")
+    take_back(root)
+    assert (root / path).read_text() == text
+    assert not (root / secret).exists()
+    assert "parseable" not in (root / LIST).read_text() + (root / GRAFANA).read_text()
 
 
 def rebased(root: Path) -> None:
@@ -305,14 +329,14 @@ def test_work_that_is_not_committed_is_in_the_way(root: Path, make: Callable[[Pa
 
 
 def test_a_file_that_lies_where_one_would_come_back(root: Path) -> None:
-    write(root, "vector.txt", "x\n")
+    write(root, NOTE, "x\n")
     commit(root, "Theirs")
-    (root / "vector.txt").unlink()
+    (root / NOTE).unlink()
     commit(root, "chore: no vector", MARK)
-    write(root, ".git/info/exclude", "vector.txt\n")
-    write(root, "vector.txt", "new work\n")
-    assert "vector.txt: changed and not committed" in refusal(root)
-    assert (root / "vector.txt").read_text() == "new work\n"
+    write(root, ".git/info/exclude", f"{NOTE}\n")
+    write(root, NOTE, "new work\n")
+    assert f"{NOTE}: changed and not committed" in refusal(root)
+    assert (root / NOTE).read_text() == "new work\n"
 
 
 def test_what_a_killed_run_left_is_continued(root: Path) -> None:
@@ -328,9 +352,9 @@ def contents(root: Path) -> dict[Path, bytes]:
 
 
 def test_a_hook_that_refuses_leaves_all_as_it_was(root: Path) -> None:
-    write(root, "vector.txt", "x\n")
+    write(root, NOTE, "x\n")
     commit(root, "Theirs")
-    (root / "vector.txt").unlink()
+    (root / NOTE).unlink()
     commit(root, "chore: no vector", MARK)
     hook = root / ".git/hooks/pre-commit"
     git(root, "config", "core.hooksPath", str(hook.parent))
@@ -346,14 +370,14 @@ def test_a_hook_that_refuses_leaves_all_as_it_was(root: Path) -> None:
 def test_an_interrupt_before_the_commit_leaves_all_as_it_was(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(root, "vector.txt", "x\n")
+    write(root, NOTE, "x\n")
     commit(root, "Theirs")
-    (root / "vector.txt").unlink()
+    (root / NOTE).unlink()
     commit(root, "chore: no vector", MARK)
     before, files = state(root), contents(root)
 
     def interrupted(*_: object) -> None:
-        assert (root / "vector.txt").exists()
+        assert (root / NOTE).exists()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(History, "commit", interrupted)
