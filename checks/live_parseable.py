@@ -45,13 +45,16 @@ def _check_ready(model: Model, deployed: Deployed) -> None:
 
     Raises:
         AnsweredError: it is not, or nothing there runs it.
-        UnavailableError: it cannot be asked, whatever the reason.
+        UnavailableError: it cannot be asked, whatever the reason, or it is the wrong cluster.
     """
     namespace, name = model.layout.namespace, model.settings.parseable.name
     try:
         is_ready = deployed.is_ready()
     except (NotFoundError, PodError) as error:
-        # Every other error is about the way there, and says nothing of what was deployed.
+        # Every other error is about the way there, and says nothing of what was deployed; nor does it that
+        # nothing of ours is in another cluster, which is an error of this question.
+        if isinstance(error, NotFoundError):
+            model.live.objects  # noqa: B018
         raise AnsweredError(
             failing(
                 error.summary,

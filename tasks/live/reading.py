@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from tasks.core.errors import PlaybookError
-from tasks.effects.kubectl import ForbiddenError, Kubectl, NotFoundError, NotInstalledError
+from tasks.effects.kubectl import ClusterError, ForbiddenError, Kubectl, NotFoundError, NotInstalledError
 from tasks.live.kustomizations import source_of
 from tasks.live.logs import last_words
 from tasks.live.objects import Object, Objects
@@ -99,11 +99,18 @@ def read_flux(kubectl: Kubectl, wanted: Wanted) -> Objects:
     """The Kustomizations and HelmReleases, then what they are made of.
 
     Raises:
-        ClusterError: the cluster cannot be asked at all.
+        ClusterError: the cluster cannot be asked at all, or is another one than that of the repository.
     """
     first = [_Question("Kustomization", where) for where in sorted({key[0] for key in wanted.kustomizations})]
     first += [_Question("HelmRelease", where) for where in sorted({one.key[0] for one in wanted.releases})]
     found = _with(kubectl, Objects(()), first)
+    is_ours = any(found.find("Kustomization", *key) for key in wanted.kustomizations)
+    if wanted.kustomizations and not found.hidden and not is_ours:
+        # The first of them is what Flux begins with: not even that is there before Flux was told of it.
+        raise ClusterError(
+            "this does not look like the cluster of this repository: it has none of its Kustomizations",
+            "set cluster.context to the right one, or set Flux up there",
+        )
     return _with(kubectl, found, dict.fromkeys(_made_of(found, wanted)))
 
 

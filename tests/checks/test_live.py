@@ -145,6 +145,16 @@ def test_a_healthy_cluster_passes(lab: Lab) -> None:
     assert "canary" not in repr(model.live.objects)
 
 
+def test_another_cluster_is_no_failure_of_this_repository(lab: Lab) -> None:
+    lab.cluster.put(*(one for one in recorded("healthy", lab.pushed) if one["kind"] == "GitRepository"))
+    for name in (FLUX, PODS, KEYS, "DoD-003-02"):
+        (found,) = lab.ask(name)
+        assert found.status is Status.UNKNOWN, found
+        assert "does not look like the cluster of this repository" in found.evidence
+    lab.cluster.put(*(one for one in recorded("healthy", lab.pushed) if one["kind"] == "Kustomization"))
+    assert Status.FAIL in {one.status for one in lab.ask(FLUX)}
+
+
 def test_the_answer_of_the_cluster_takes_the_place_of_only_the_cluster_knows(lab: Lab) -> None:
     lab.load("healthy")
     (without,) = judge([CHECKS[PODS]], Model(workspace_of(lab.root, lab.settings)))
