@@ -541,7 +541,13 @@ class Model:
         workspace = self.workspace
         return Live(
             workspace.kubectl,
-            wanted_of(workspace.repository.git, self.settings.gitops.remote, self.cluster, ours),
+            wanted_of(
+                workspace.repository.git,
+                self.settings.gitops.remote,
+                self.cluster,
+                ours,
+                self.settings.parseable.secret,
+            ),
         )
 
     @cached_property

@@ -415,6 +415,10 @@ class Git:
         found = self._run("rev-parse", "--verify", "--quiet", f"refs/remotes/{remote}/{target}")
         return found.text if found.code == 0 else None
 
+    def has(self, commit: str, path: str) -> bool:
+        """Whether a file or folder is at ``path`` in a commit."""
+        return self._run("cat-file", "-e", f"{commit}:{path}").code == 0
+
     def holds(self, commit: str, older: str) -> bool | None:
         """Whether ``commit`` came after ``older``, or is the same; None where one is not known here."""
         found = self._run("merge-base", "--is-ancestor", older, commit)

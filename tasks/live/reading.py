@@ -70,6 +70,8 @@ def read(kubectl: Kubectl, wanted: Wanted) -> Objects:
         for one in workloads
         for reference in references_of(pods_of(found, one))
     }
+    # Also where there is no pod yet that refers to it.
+    named |= {(one.namespace, "Secret", wanted.secret) for one in wanted.releases[:1] if wanted.secret}
     found = _with(
         kubectl,
         found,

@@ -22,6 +22,7 @@ class Wanted:
 
     ``has`` says whether a revision ("main@sha1:…") holds the commit: it is the commit itself, or came after
     it; None where that cannot be told. ``branch`` is the one that was pushed to; empty if that is not known.
+    ``secret`` is the name of the Secret that is looked at whether pods refer to it or not; empty: none.
     """
 
     commit: str
@@ -29,3 +30,4 @@ class Wanted:
     kustomizations: tuple[Key, ...]
     releases: tuple[WantedRelease, ...]
     branch: str = ""
+    secret: str = ""

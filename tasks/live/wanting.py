@@ -16,17 +16,17 @@ _COMMIT = re.compile(r"(?:^|[:/@])([0-9a-f]{40})$")
 
 
 def wanted_of(
-    git: Git, remote: str | None, found: Cluster, ours: Mapping[str, Set[tuple[str, str]]]
+    git: Git, remote: str | None, found: Cluster, ours: Mapping[str, Set[tuple[str, str]]], secret: str
 ) -> Wanted:
     """What ``found`` applies of our apps, at the commit that was pushed.
 
     ``ours`` are the Kustomizations that apply each app, by the task that writes its release. ``remote`` is
-    the one that is set, None where git chooses.
+    the one that is set, None where git chooses; ``secret`` is the name of Parseable's Secret.
 
     Raises:
         ClusterError: it is not known what was pushed.
     """
-    branch, commit = _pushed(git, remote)
+    branch, commit = pushed(git, remote)
     keys = {key for listed in ours.values() for key in listed}
     leading = found.holders(*(item for item in found.kustomizations if item.key in keys))
     return Wanted(
@@ -35,6 +35,7 @@ def wanted_of(
         tuple(dict.fromkeys(item.key for item in leading)),
         tuple(dict.fromkeys(_releases(found.kustomizations, ours))),
         branch,
+        secret,
     )
 
 
@@ -52,8 +53,12 @@ def _releases(
     ]
 
 
-def _pushed(git: Git, chosen: str | None) -> tuple[str, str]:
-    """The branch that was pushed to, and its newest commit as far as this clone knows."""
+def pushed(git: Git, chosen: str | None) -> tuple[str, str]:
+    """The branch that was pushed to, and its newest commit as far as this clone knows.
+
+    Raises:
+        ClusterError: it is not known what was pushed.
+    """
     try:
         branch = git.branch()
         remote = git.remote(branch, chosen)

@@ -12,7 +12,11 @@ from tasks.core.outcomes import Outcome, Status, Verdict
 from tasks.core.reporting import already_reported
 from tasks.effects import pager
 from tasks.effects.kubectl import ClusterError, NoContextError
+from tasks.flux.missing import MissingError
+from tasks.live.wanting import pushed
 from tasks.model import AnsweredError, Model, Stage
+from tasks.subjects.apps import KS
+from tasks.subjects.manifests import APPS
 from tasks.verifying.reconciling import reconcile
 from tasks.verifying.trial import Trial, carry_out
 from tasks.verifying.waiting import seconds_of, wait
@@ -63,7 +67,7 @@ def verify(workspace: Workspace, asked: Questions, trial: Trial, *, as_json: boo
     if asked.form not in forms:
         raise SettingsError(f"there is no format {asked.form}", f"known: {', '.join(forms)}")
     checks = chosen_checks(asked.only, asked.task)
-    stage = _stage(asked.stage, workspace)
+    stage = _stage(asked.stage, workspace, is_needed=bool(asked.wait) or not trial.is_empty)
     if is_live:
         checks = [check for check in checks if check.live is not None]
         if not checks:
@@ -128,15 +132,30 @@ def _counts(outcome: Outcome, asked: Questions) -> bool:
     return is_failed or (asked.strict and outcome.status is Status.UNKNOWN)
 
 
-def _stage(name: str, workspace: Workspace) -> Stage:
-    """How far the answers go; without a name as far as they can."""
+def _stage(name: str, workspace: Workspace, *, is_needed: bool) -> Stage:
+    """How far the answers go; without a name as far as they can, or as far as ``is_needed`` for the rest."""
     if name not in ("", *_STAGES):
         raise SettingsError(f"there is no stage {name}", f"known: {', '.join(_STAGES)}")
     if name == "live":
         workspace.kubectl.arguments()  # or it is told which cluster is lacking
     if name:
         return _STAGES[name]
-    return Stage.LIVE if has_cluster(workspace) else Stage.RENDERED
+    if not has_cluster(workspace):
+        return Stage.RENDERED
+    if is_needed or _is_pushed(workspace):
+        return Stage.LIVE
+    Console().note("the rollout is not pushed yet, so the cluster is not asked (--stage live asks it)")
+    return Stage.RENDERED
+
+
+def _is_pushed(workspace: Workspace) -> bool:
+    """Whether what was pushed has an app of ours; also where that is not known, which the answers tell."""
+    git = workspace.repository.git
+    try:
+        _, commit = pushed(git, workspace.settings.gitops.remote)
+        return any(git.has(commit, app.path(workspace, KS)) for app in APPS)
+    except (ClusterError, MissingError):
+        return True
 
 
 def has_cluster(workspace: Workspace) -> bool:

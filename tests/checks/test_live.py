@@ -265,6 +265,16 @@ def test_a_secret_that_is_not_what_the_pods_need(lab: Lab, values: dict[str, str
     assert "does not exist" in lab.told(KEYS)[1]
 
 
+def test_a_secret_that_no_pod_asks_for_yet(lab: Lab) -> None:
+    lab.load("healthy")
+    for one in recorded("healthy", lab.pushed):
+        if one["kind"] == "Pod":
+            lab.cluster.remove("Pod", one["metadata"]["namespace"], one["metadata"]["name"])
+    assert lab.told(KEYS)[0] is Status.PASS
+    lab.cluster.remove("Secret", MONITORING, "parseable-s3-secret")
+    assert "does not exist" in lab.told(KEYS)[1]
+
+
 # What may not be read ---------------------------------------------------------------------------------------
 
 

@@ -79,6 +79,19 @@ def test_a_cluster_that_refuses_everything_leaves_the_rest(done: Playground, clu
     assert "refuses the credentials in the kubeconfig" in answers[FLUX][1]
 
 
+def test_before_the_first_push_the_cluster_is_not_asked(play: Playground, tmp_path: Path) -> None:
+    assert play.all("--no-push").code == 0
+    with serving(Cluster()) as running:
+        play.environment["KUBECONFIG"] = str(kubeconfig(tmp_path / "kubeconfig", {"lab": running.url}))
+        found = play.on_repository("verify", "--only", f"{FLUX},{PODS}")
+        assert found.code == 0, found.out
+        assert "the rollout is not pushed yet, so the cluster is not asked" in found.err
+        assert running.requests == []
+        # Who asks for it gets the answer.
+        asked = play.on_repository("verify", "--stage", "live", "--only", PODS)
+        assert "not pushed yet" not in asked.err
+
+
 def test_waits_for_the_push(done: Playground, cluster: Cluster) -> None:
     found = done.on_repository("verify", "--wait", "1m", "--stage", "live", "--only", f"{FLUX},{PODS}")
     assert found.code == 0
