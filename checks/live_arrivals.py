@@ -36,7 +36,7 @@ def come_from_everywhere(model: Model) -> Outcome:
 
 def everywhere(model: Model, deployed: Deployed, found: Mapping[str, Arrived], where: str) -> Outcome:
     """Whether ``found``, which came of each namespace, leaves none out that should be there."""
-    silent = deployed.silent(found)
+    silent, unseen = deployed.silent(found)
     if silent:
         told = "; ".join(
             f"{one.namespace}, where pod {one.pod} wrote at {one.at:%H:%M:%S} UTC" for one in silent
@@ -46,6 +46,13 @@ def everywhere(model: Model, deployed: Deployed, found: Mapping[str, Arrived], w
             f"kubectl logs -n {model.layout.namespace} -l app.kubernetes.io/name=vector --tail=50; "
             "what it collects: invoke task-008",
             consequence="the logs of these pods are lost",
+        )
+    if unseen:
+        return unknown(
+            f"whether pods in {_listed(unseen)} wrote anything in the last {WINDOW} minutes: nothing came, "
+            "and their logs were not looked at",
+            Cause.CLUSTER,
+            f"kubectl logs -n {unseen[0]} POD --since={WINDOW}m shows it",
         )
     names = sorted(name for name in found if name)
     quiet = sorted(set(deployed.running_pods()) - set(names))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tasks.core.errors import UnavailableError
+from tasks.effects.api_errors import ClusterError, UnauthorizedError, UnreachableError
 from tasks.live import arrivals
 from tasks.live.arrivals import Arrivals, Repeated
 from tasks.live.grafana import Grafana
@@ -25,7 +26,7 @@ WINDOW = 15  # minutes of logs that are looked at
 _RECENT = 5  # minutes in which lines are counted one by one
 _MOST_PODS = 2000  # in one part of a list
 _LOOKED_AT = 2  # pods whose logs are read, of Vector and of each silent namespace
-_SILENT = 4  # namespaces that are looked at
+_SILENT = 8  # namespaces that are looked at
 # A line may take so long to arrive: a new pod's first one, and a minute that is being uploaded.
 _ON_ITS_WAY = timedelta(seconds=90)
 _EXCLUDED = "vector.dev/exclude"
@@ -138,13 +139,25 @@ class Deployed:
 
         return self._once("pods", listed)
 
-    def silent(self, arrived: Mapping[str, object]) -> list[Silent]:
-        """The namespaces that are not among those that ``arrived``, although a pod there wrote something."""
+    def silent(self, arrived: Mapping[str, object]) -> tuple[list[Silent], list[str]]:
+        """The namespaces that are not among those that ``arrived``, although a pod there wrote something.
 
-        def looked_at() -> list[Silent]:
-            missing = sorted(set(self.running_pods()) - set(arrived))[:_SILENT]
-            found = (self._last_line(one, self.running_pods()[one]) for one in missing)
-            return [one for one in found if one is not None]
+        Beside them those of which that is not known: too many, or their logs may not be read.
+        """
+
+        def looked_at() -> tuple[list[Silent], list[str]]:
+            missing = sorted(set(self.running_pods()) - set(arrived))
+            found, unseen = [], missing[_SILENT:]
+            for name in missing[:_SILENT]:
+                try:
+                    last = self._last_line(name, self.running_pods()[name])
+                except (UnreachableError, UnauthorizedError):
+                    raise
+                except ClusterError:  # forbidden, gone by now, or not started yet
+                    unseen.append(name)
+                    continue
+                found += [] if last is None else [last]
+            return found, sorted(unseen)
 
         return self._once(f"silent {sorted(arrived)}", looked_at)
 

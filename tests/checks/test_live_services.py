@@ -341,6 +341,16 @@ def test_a_quiet_namespace_is_not_a_silent_one(
     assert (answer("DoD-008-01", model(lab, deployed)).status is Status.PASS) is passes
 
 
+def test_more_namespaces_than_are_looked_at_are_unknown(lab: Lab, deployed: Path) -> None:
+    for number in range(9):
+        lab.cluster.put(pod(f"db-{number}", f"quiet-{number}"))
+        wrote(lab, f"quiet-{number}", f"db-{number}", 20)
+    found = answer("DoD-008-01", model(lab, deployed))
+    assert (found.status, "quiet-8" in found.evidence) == (Status.UNKNOWN, True), found.evidence
+    lab.cluster.remove("Pod", "quiet-8", "db-8")
+    assert answer("DoD-008-01", model(lab, deployed)).status is Status.PASS
+
+
 def test_what_is_read_twice_after_a_crash_is_no_failure(lab: Lab, deployed: Path) -> None:
     for number in range(30):
         lab.parseable.take("kubernetes", event(fingerprint=f"g{number}"))

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.core.credentials import Secret
 from tasks.live.asking import Login, LoginRefusedError, Service, ServiceError
-from tasks.live.grafana import DataSource, Grafana
+from tasks.live.grafana import DataSource, Grafana, _first_rows
 from tests.parseable_double import Ingestion
 from tests.parseable_server import Server
 from tests.registry_double import Reply, serving
@@ -96,3 +96,9 @@ def test_a_login_that_is_refused(running: Running) -> None:
         grafana.data_source("Parseable", PLUGIN)
     with pytest.raises(ServiceError, match="answers 401"):
         grafana.query(running.source, "select 1", 15)
+
+
+def test_rows_of_an_answer_that_is_too_long_to_be_read() -> None:
+    body = b'[{"message": "a"}, {"message": "{b}"}, {"mess'
+    assert _first_rows(body) == ({"message": "a"}, {"message": "{b}"})
+    assert _first_rows(b"<html>") == ()
