@@ -6,12 +6,13 @@ staging/src/k8s.io/kubectl/pkg/cmd/portforward of https://github.com/kubernetes/
 
 import json
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tasks.effects import shell
 
 _PROGRAM = """\
 #!{python} -S
@@ -102,7 +103,7 @@ def put(where: Path, monkeypatch: pytest.MonkeyPatch) -> KubectlDouble:
     """Put the program into a folder below ``where``, on PATH before the real one."""
     folder = where / "kubectl-double"
     folder.mkdir()
-    real = shutil.which("kubectl") or "/nonexistent/kubectl"
+    real = shell.find("kubectl") or "/nonexistent/kubectl"
     program = folder / "kubectl"
     program.write_text(_PROGRAM.format(python=sys.executable, real=real, folder=str(folder)))
     program.chmod(0o755)

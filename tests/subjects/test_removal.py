@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core.errors import RefusedError
+from tasks.effects import shell
 from tasks.subjects.removal import Removal, plan
 from tests.checks.deployed import APPS, deployed, edit, flux, listing, root, workspace_of, write
 
@@ -144,4 +145,4 @@ def test_an_empty_list_is_left_valid(root: Path, more: str) -> None:
     removed(root)
     assert "resources: []\n" in (root / KUSTOMIZATION).read_text()
     # Flux must build it to prune what it applied.
-    subprocess.run(("kubectl", "kustomize", str((root / KUSTOMIZATION).parent)), check=True)
+    subprocess.run((str(shell.find("kubectl")), "kustomize", str((root / KUSTOMIZATION).parent)), check=True)
