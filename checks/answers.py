@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.core.outcomes import Outcome, failed
+from tasks.model import Model
 
 NEEDS_CLUSTER = "only the running cluster can answer this"
 
@@ -12,6 +13,15 @@ def judged(
 ) -> Outcome:
     """A failure that names the problems, or ``otherwise`` if there are none."""
     return failed("; ".join(problems), consequence, remedy, place) if problems else otherwise
+
+
+def restart_both(model: Model) -> str:
+    """The command that restarts Parseable and Vector, whatever kinds their charts make of them."""
+    names = f"{model.settings.parseable.name}, {model.settings.vector.name}"
+    return (
+        f"kubectl rollout restart -n {model.layout.namespace} deployment,statefulset,daemonset "
+        f"-l 'app.kubernetes.io/instance in ({names})'"
+    )
 
 
 def shown(value: object) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
+from checks.answers import restart_both
 from checks.model import Cause, Model, Outcome, passed, unknown
 from tasks.core.errors import UnavailableError
 from tasks.core.outcomes import failing
@@ -151,15 +152,11 @@ def _refused(deployed: Deployed) -> Counter[int]:
 
 def _remedy_for(model: Model, deployed: Deployed) -> str:
     """What to do about what Vector's log says."""
-    namespace, vector = model.layout.namespace, model.settings.vector.name
+    namespace = model.layout.namespace
     refused = _refused(deployed)
     code = refused.most_common(1)[0][0] if refused else 0
     if code in (401, 403):
-        parseable = model.settings.parseable.name
-        return (
-            f"kubectl rollout restart -n {namespace} deployment/{parseable} daemonset/{vector}; "
-            "another login: invoke task-004"
-        )
+        return f"{restart_both(model)}; another login: invoke task-004"
     if code in (400, 413):
         return "what is sent: invoke task-008"
     return (

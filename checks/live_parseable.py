@@ -1,5 +1,6 @@
 """Parseable in the running cluster: it reaches S3, takes its login, deletes in time."""
 
+from checks.answers import restart_both
 from checks.model import AnsweredError, Cause, Model, Outcome, passed, unknown
 from tasks.core.errors import PlaybookError
 from tasks.core.outcomes import failing
@@ -77,13 +78,12 @@ def takes_its_login(model: Model) -> Outcome:
     """The login in the Secret is the one that the running server has."""
     deployed = model.deployed
     namespace = model.layout.namespace
-    both = f"deployment/{model.settings.parseable.name} daemonset/{model.settings.vector.name}"
     try:
         deployed.streams()
     except LoginRefusedError as error:
         return failing(
             error.summary,
-            f"the Secret changed after the pods had started: kubectl rollout restart -n {namespace} {both}",
+            f"the Secret changed after the pods had started: {restart_both(model)}",
             consequence="Vector is refused with 403 and drops every line; Grafana shows nothing",
         )
     return passed(f"Parseable takes the login of Secret {namespace}/{model.settings.parseable.secret}")

@@ -190,6 +190,9 @@ def init(
 ) -> None:
     """Look at the repository and write a settings file for it; ask for what cannot be found."""
     with reported(as_json=json):
+        if is_dry(context):
+            hint = "run it without invoke --dry"
+            raise SettingsError("the settings file cannot be shown without being written", hint)
         found = load(context, repo, cluster, own=False)
         from tasks import commands
 

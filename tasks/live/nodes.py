@@ -39,6 +39,13 @@ def judge_nodes(workload: Object, pods: list[Object], nodes: list[Object]) -> Ju
             f"kubectl get pods -n {namespace} -o wide; kubectl describe node {min(lacking)}",
         )
     there = len(nodes) - len(kept_away)
+    if not there:
+        return Judgement(
+            State.FAIL,
+            named,
+            f"no node takes its pods{away}",
+            "no log is collected: add a toleration (invoke task-009), or untaint a node",
+        )
     return Judgement(State.PASS, named, f"a pod is ready on {there} of {len(nodes)} nodes{away}")
 
 

@@ -4,7 +4,7 @@ The reasons are kubelet's (https://kubernetes.io/docs/concepts/workloads/pods/po
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -177,7 +177,21 @@ def about(objects: Objects, kind: str, namespace: str, name: str) -> list[Object
         for one in objects.of("Event", namespace)
         if dig(one, "involvedObject", "kind") == kind and dig(one, "involvedObject", "name") == name
     ]
-    return sorted(found, key=lambda one: str(one.get("lastTimestamp") or one.get("eventTime") or ""))
+    return by_time(found)
+
+
+def by_time(events: Iterable[Object]) -> list[Object]:
+    """Events, the oldest first."""
+    return sorted(events, key=lambda one: str(_time_of(one)))
+
+
+def told_at(event: Object) -> datetime | None:
+    """When an Event was told last; None if it does not say."""
+    return moment(_time_of(event))
+
+
+def _time_of(event: Object) -> object:
+    return event.get("lastTimestamp") or event.get("eventTime") or ""
 
 
 def _events(objects: Objects, pod: Object) -> list[Object]:

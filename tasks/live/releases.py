@@ -19,6 +19,7 @@ from tasks.live.judgement import (
     moment,
 )
 from tasks.live.objects import Key, Object, Objects
+from tasks.live.pods import by_time
 from tasks.live.wanted import WantedRelease
 from tasks.yaml.documents import dig, items, mapping
 
@@ -180,7 +181,7 @@ def _seen_in_events(objects: Objects, wanted: WantedRelease, text: str) -> str:
     """What Events of its pods say, where Helm only says that its time was over; the pods may be gone."""
     if "deadline exceeded" not in text:
         return ""
-    for event in reversed(objects.of("Event", wanted.namespace)):
+    for event in reversed(by_time(objects.of("Event", wanted.namespace))):
         about = mapping(event, "involvedObject")
         is_ours = str(about.get("name")).startswith(wanted.key[1])
         if (

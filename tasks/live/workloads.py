@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.live.judgement import Judgement, State, clock, condition, is_current, message, moment, name_of
 from tasks.live.objects import Object, Objects
-from tasks.live.pods import Trouble, about, restarts, started, trouble_of
+from tasks.live.pods import Trouble, about, restarts, started, told_at, trouble_of
 from tasks.yaml.documents import dig, items, mapping
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -107,10 +107,14 @@ def _no_pods(objects: Objects, workload: Object, told: str) -> Judgement | None:
     failure = condition(workload, "ReplicaFailure")
     said = message(failure) if failure.get("status") == "True" else ""
     if not said and workload.get("kind") != "Deployment":
+        made = [str(dig(pod, "metadata", "creationTimestamp")) for pod in pods_of(objects, workload)]
+        newest = moment(max(made, default=""))
+        # What was refused before a pod was made is over.
         refused = [
             one
             for one in about(objects, str(workload.get("kind")), namespace, name)
             if one.get("reason") == "FailedCreate"
+            and (newest is None or (at := told_at(one)) is None or at > newest)
         ]
         said = message(refused[-1]) if refused else ""
     if not said:

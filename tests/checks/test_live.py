@@ -320,6 +320,14 @@ def test_only_what_asks_the_cluster_has_a_live_answer(lab: Lab) -> None:
 NODES, ACCOUNT, CONFIG, LOGS = "DoD-009-01", "DoD-007-01", "DoD-009-02", "DoD-009-03"
 
 
+def test_nodes_that_all_keep_vector_away_are_no_pass(lab: Lab) -> None:
+    lab.load("healthy")
+    names = [one["metadata"]["name"] for one in recorded("healthy", lab.pushed) if one["kind"] == "Node"]
+    lab.cluster.put(*(node(name, {"key": "own", "effect": "NoExecute"}) for name in names))
+    found, evidence, _ = lab.told(NODES)
+    assert (found, "no node takes its pods; none on" in evidence) == (Status.FAIL, True), evidence
+
+
 def test_vector_runs_on_every_node_that_it_may(lab: Lab) -> None:
     lab.load("healthy")
     assert lab.told(NODES)[:2] == (Status.PASS, "DaemonSet monitoring/vector: a pod is ready on 3 of 3 nodes")

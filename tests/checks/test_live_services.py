@@ -256,7 +256,12 @@ def other_kind(lab: Lab) -> None:
             "Parseable is not ready (503): S3 does not answer",
             "kubectl logs -n monitoring",
         ),
-        ("login", other_login, "is not the one that it has", "kubectl rollout restart -n monitoring"),
+        (
+            "login",
+            other_login,
+            "is not the one that it has",
+            "deployment,statefulset,daemonset",
+        ),
         ("DoD-003-04", retention(None), "no retention is set", "invoke verify --fix"),
         ("DoD-003-04", retention(29), "after 29 days, not 28", "invoke verify --fix"),
         ("DoD-003-04", retention(7), "after 7 days, before the 28", "invoke verify --fix"),

@@ -263,6 +263,27 @@ def test_pods_that_go_or_are_replaced_are_awaited() -> None:
     assert "pods are being replaced" in evidence
 
 
+@pytest.mark.parametrize(
+    ("told", "state"), [("2020-01-01T00:00:00Z", State.WAIT), ("2026-12-31T00:00:00Z", State.FAIL)]
+)
+def test_a_refused_pod_tells_of_now_only_if_no_pod_was_made_since(told: str, state: State) -> None:
+    def rolling(one: dict[str, Any]) -> None:
+        one["status"].update(numberReady=2, updatedNumberScheduled=2)
+
+    objects = edited("healthy", "DaemonSet", (MONITORING, "vector"), rolling)
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "vector.1", "namespace": MONITORING},
+        "involvedObject": {"kind": "DaemonSet", "name": "vector", "namespace": MONITORING},
+        "reason": "FailedCreate",
+        "message": "pods is forbidden",
+        "lastTimestamp": told,
+    }
+    ((found, _, _),) = said(Objects((*objects.all, event), now=objects.now))
+    assert found is state
+
+
 def test_a_release_without_pods_and_kinds_that_may_not_be_read() -> None:
     objects = objects_of("healthy")
     without = tuple(one for one in objects.all if one["kind"] != "DaemonSet")

@@ -71,6 +71,13 @@ def test_the_demo_cannot_be_dry(play: Playground, tmp_path: Path) -> None:
     assert not (tmp_path / "demo").exists()
 
 
+def test_a_settings_file_cannot_be_dry(play: Playground) -> None:
+    done = play.invoke("--dry", "init", "--repo", str(play.root))
+    assert done.code == 2
+    assert "the settings file cannot be shown without being written" in done.err
+    assert not (play.root / ".parseable-playbook.yaml").exists()
+
+
 def test_other_flags_change_nothing(play: Playground) -> None:
     flags = ("--echo", "--pty", "--warn-only", "--hide=both", "--command-timeout=1", "--no-dedupe", "-D", "1")
     first = play.invoke(*flags, "all", "--yes", "--offline", "--repo", str(play.root))
