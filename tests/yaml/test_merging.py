@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.yaml.documents import load_documents, same
 from tasks.yaml.merging import MISSING, Base, MergedText, leaves, merge_documents, merge_texts
+from tasks.yaml.merging.values import merge
 
 WRITTEN = """\
 ---
@@ -452,3 +453,10 @@ def test_the_text_says_what_the_values_say(base: Any, chance: random.Random) -> 
     assert [one.path for one in found.kept] == [one.path for one in expected.kept]
     assert [one.path for one in found.clashes] == [one.path for one in expected.clashes]
     assert found.is_whole is ("# mine" in found.text or "# mine" not in texts[1])
+
+
+def test_arguments_that_both_sides_replace_keep_their_order() -> None:
+    found = merge(["--retry", "3"], ["--wait", "3"], ["--retry", "5"], "args")
+    assert (found.value, found.clashes) == (["--wait", "5"], ())
+    # A list that is one without an order grows and shrinks on both sides.
+    assert merge(["get", "list"], ["get"], ["get", "list", "watch"], "verbs").value == ["get", "watch"]

@@ -97,14 +97,17 @@ class _Merger:
         # A list of both names and texts has no keys that fit each other.
         kinds = {type(one) for items in lists for one in items}
         is_keyed = len(kinds) == 1 and not any(one is None for one in keys)
-        if is_keyed and not (kinds == {str} and _replaced_twice(*lists)):
+        are_in_place = in_place(base, theirs) and in_place(base, ours)
+        # Texts that both sides put in the place of others may be arguments, which have an order.
+        by_place = kinds == {str} and (_replaced_twice(*lists) or (are_in_place and not same(ours, base)))
+        if is_keyed and not by_place:
             was, is_now, wanted = (
                 dict(zip(key or (), one, strict=True)) for key, one in zip(keys, lists, strict=True)
             )
             return list(self._entries(was, is_now, wanted, lambda key: element(path, key)).values())
         # Where only the owner changed it, each value is told by itself; the result is his list in any case.
         is_his = len(base) == len(theirs) and same(ours, base)
-        if is_his or (in_place(base, theirs) and in_place(base, ours)):
+        if is_his or are_in_place:
             return [
                 self.merge(one, other, third, element(path, number))
                 for number, (one, other, third) in enumerate(zip(base, theirs, ours, strict=True))
