@@ -1,5 +1,6 @@
 """What the repository is without the rollout: our files go, and our lines in the files of others."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -74,7 +75,19 @@ def plan(workspace: Workspace) -> Removal:
     if files and isinstance(workspace.layout.grafana, MissingError) and not left_out(workspace.settings):
         # Whoever has no Grafana any more can still take the rest out.
         kept.append(f"entries of ours in Grafana, if there are any, stay: {workspace.layout.grafana.summary}")
+    kept += _without_secret(workspace, wanted) if files else ()
     return Removal(files, commit, tuple(kept))
+
+
+def _without_secret(workspace: Workspace, wanted: Mapping[str, str | None]) -> Iterator[str]:
+    """A sentence on each file of others that goes on naming the Secret that goes."""
+    name = workspace.settings.parseable.secret
+    if wanted.get(PARSEABLE.path(workspace, SECRET), "") is not None:
+        return
+    named = re.compile(rf"(?m)\b(?:name|secretName): *[\"']?{re.escape(name)}[\"']?[ ,}}]*$")
+    for path, text in workspace.tree.texts.items():
+        if named.search(wanted.get(path, text) or ""):
+            yield f"{path} goes on naming Secret {name}, without which its pods do not start: take that out"
 
 
 def _message(workspace: Workspace) -> str:

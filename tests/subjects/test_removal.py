@@ -2,11 +2,13 @@
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.core.errors import RefusedError
+from tasks.core.settings import DOCUMENTED
 from tasks.effects import shell
 from tasks.subjects.removal import Removal, plan
 from tests.checks.deployed import APPS, deployed, edit, flux, listing, root, workspace_of, write
@@ -78,7 +80,9 @@ def test_an_app_of_somebody_else_is_left_alone(root: Path) -> None:
     commit(root)
     found = removed(root)
     assert not any("/vector/" in change.path for change in found.files)
-    assert found.kept == ()
+    # It has the login of what goes.
+    (told,) = found.kept
+    assert told.startswith(f"{APPS}/vector/app/helmrelease.yaml goes on naming Secret")
 
 
 def test_a_source_that_others_use_stays(root: Path) -> None:
@@ -129,6 +133,15 @@ def test_other_entries_of_grafana_stay(root: Path) -> None:
     text = (root / release).read_text()
     assert "name: Mine" in text
     assert "arseable" not in text
+
+
+def test_who_goes_on_naming_the_secret_is_told(root: Path) -> None:
+    commit(root)
+    left_out = replace(DOCUMENTED, grafana=replace(DOCUMENTED.grafana, manage="none"))
+    (told,) = plan(workspace_of(root, left_out)).kept
+    assert told.startswith(f"{APPS}/grafana/app/helmrelease.yaml goes on naming Secret parseable-s3-secret")
+    # Where its entries go too, nobody does.
+    assert planned(root).kept == ()
 
 
 def test_a_grafana_that_is_not_found_is_told(root: Path) -> None:
